@@ -1,0 +1,218 @@
+import { activeFrames, currentFrame } from "./context.js"
+import type { Engine } from "./engine.js"
+import { type Entry, promiseOf } from "./entry.js"
+import { DuplicateNameError, MissingNameError, show, InvalidOptionError } from "./errors.js"
+import { channels } from "./events.js"
+import { type Explanation, explain } from "./explain.js"
+import { type EntryId, idOf } from "./key.js"
+import { type AnyFunction, checkName, type FunctionOptions, normalizeFunctionBehaviour } from "./options.js"
+import type { Reader } from "./reader.js"
+import type { Hooks, Recipe } from "./recipe.js"
+import type { Scope } from "./scope.js"
+import type { Table } from "./table.js"
+import type { Token } from "./version.js"
+import type { Writer } from "./writer.js"
+
+/** How one call may differ from others. */
+export interface CallOptions {
+  /** Lets this caller leave early. The load goes on for the others. */
+  signal?: AbortSignal
+  /** Takes no stored value and joins no load that began before. */
+  fresh?: boolean
+}
+
+/** What a cached function can be asked and told, besides being called. */
+export interface CachedMethods<F extends AnyFunction> {
+  /** The public key of a call: `cache.get`, `delete` and `explain` take it. */
+  keyOf(...args: Parameters<F>): string
+  /** The stored value if it may be served right now, without loading; undefined otherwise. */
+  peek(...args: Parameters<F>): Awaited<ReturnType<F>> | undefined
+  /** Loads anew, joining no load that began before. */
+  refresh(...args: Parameters<F>): Promise<Awaited<ReturnType<F>>>
+  /** Invalidates the entry of one call. */
+  delete(...args: Parameters<F>): Promise<Token>
+  /** Invalidates every entry of this function. */
+  clear(): Promise<Token>
+  /** Whether the entry of a call is fresh, and if not, why. */
+  explain(...args: Parameters<F>): Explanation
+  /** The function with other options for a single call. */
+  with(options: CallOptions): PromiseReturning<F>
+}
+
+/** `F`, returning a promise if it did not. Its overloads and type parameters stay where it did. */
+export type PromiseReturning<F extends AnyFunction> = [ReturnType<F>] extends [PromiseLike<unknown>]
+  ? F
+  : (this: ThisParameterType<F>, ...args: Parameters<F>) => Promise<Awaited<ReturnType<F>>>
+
+/** A cached function: called like the loader it was made of. */
+export type Cached<F extends AnyFunction> = PromiseReturning<F> & CachedMethods<F>
+
+/** What the functions of one view of a cache are made with. */
+export interface Workshop {
+  readonly engine: Engine
+  readonly reader: Reader
+  readonly writer: Writer
+  readonly scope: Scope
+}
+
+/** A loader with everything that has been decided about it. */
+export interface Definition {
+  readonly recipe: Recipe
+  readonly idOfCall: (self: unknown, args: readonly unknown[]) => EntryId
+  /** Why calls must be rejected; undefined if all is well. */
+  readonly obstacle: MissingNameError | undefined
+}
+
+type LooseOptions = FunctionOptions<readonly unknown[], unknown>
+
+/** Makes a cached function of a loader; throws `InvalidOptionError` and `DuplicateNameError`. */
+export function makeCached<F extends AnyFunction>(
+  workshop: Workshop,
+  loader: F,
+  options: FunctionOptions<Parameters<F>, Awaited<ReturnType<F>>>,
+): Cached<F> {
+  const definition = define(workshop, loader, options as unknown as LooseOptions, (self, args) => loader.apply(self, args as unknown[]))
+  const { engine, reader } = workshop
+  const { recipe } = definition
+  const read = (self: unknown, args: readonly unknown[], isFresh: boolean, signal?: AbortSignal): Promise<unknown> => {
+    try {
+      if (definition.obstacle !== undefined) throw definition.obstacle
+      const id = definition.idOfCall(self, args)
+      return reader.read({ recipe, id, self, args, frame: currentFrame(), signal, isFresh })
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+  const hasPlainIds = (options as LooseOptions).key === undefined && definition.obstacle === undefined
+  const { trie, turn, tier } = engine
+  const { entries, counters } = recipe.table
+  const hitChannel = channels.hit
+
+  // The way of nearly every call: one plain argument, an entry found fresh in this state of the log, not yet due for a
+  // closer look, and no load or transaction anywhere that would have to hear of it. Everything else goes the long way.
+  const cached = function (this: unknown, argument: unknown): Promise<unknown> {
+    if (hasPlainIds && arguments.length === 1 && activeFrames === 0 && isPlainId(argument)) {
+      const entry: Entry | undefined = entries.get(argument)
+      if (entry !== undefined) {
+        if (--turn.left < 0) turn.read()
+        if (entry.stamp === trie.trusted && turn.now < entry.deadlineMs && !hitChannel.hasSubscribers) {
+          counters.hits += 1
+          // An entry is only ever found where there is a tier.
+          ;(tier as NonNullable<typeof tier>).touch(entry)
+          return entry.promise ?? promiseOf(entry)
+        }
+      }
+    }
+    // biome-ignore lint/complexity/noArguments: a rest parameter would allocate an array for every hit
+    return read(this, Array.prototype.slice.call(arguments), false)
+  }
+
+  const idOfArgs = (args: readonly unknown[]) => definition.idOfCall(undefined, args)
+  const methods: CachedMethods<AnyFunction> = {
+    keyOf: (...args) => recipe.table.keyOf(idOfArgs(args)),
+    peek: (...args) => reader.peek(recipe.table, idOfArgs(args), currentFrame(), true)?.value,
+    refresh: (...args) => read(undefined, args, true),
+    delete: (...args) => attempt(() => workshop.writer.deleteIds(recipe.table, [idOfArgs(args)])),
+    clear: () => workshop.writer.clearFunction(recipe.table),
+    explain: (...args) => explain(engine, recipe.table, idOfArgs(args)),
+    with: (callOptions) => {
+      const { signal, fresh = false } = checkCallOptions(callOptions)
+      return function (this: unknown, ...args: unknown[]) {
+        return read(this, args, fresh, signal)
+      }
+    },
+  }
+  return nameAs(Object.assign(cached, methods), loader) as unknown as Cached<F>
+}
+
+/** What is common to all forms of cached functions: names, ids, hooks. */
+export function define(workshop: Workshop, loader: AnyFunction, options: LooseOptions, load: Recipe["load"], also?: readonly string[]): Definition {
+  if (typeof loader !== "function") {
+    throw new InvalidOptionError("loader", loader, "the first argument must be the function whose results are kept")
+  }
+  const { engine, scope } = workshop
+  const behaviour = normalizeFunctionBehaviour(options, engine.settings.behaviour, also)
+  const obstacle =
+    options.name === undefined && !engine.client.isLocal
+      ? new MissingNameError(
+          `A cached function (${show(loader)}) has no \`name\`, but this cache shares its log with other processes, which could not tell which function is meant. Pass \`{ name: "..." }\`.`,
+        )
+      : undefined
+  const recipe: Recipe = {
+    table: claimTable(workshop, loader, options),
+    scope,
+    behaviour,
+    hooks: hooksOf(options),
+    load,
+  }
+  const { key } = options
+  const idOfCall =
+    key === undefined
+      ? (_self: unknown, args: readonly unknown[]) => idOf(args)
+      : (self: unknown, args: readonly unknown[]) => idOf([key.apply(self, args as unknown[])])
+  return { recipe, idOfCall, obstacle }
+}
+
+export function hooksOf(options: LooseOptions): Hooks {
+  return {
+    deps: options.deps,
+    depsOf: options.depsOf,
+    ttl: typeof options.ttl === "function" ? options.ttl : undefined,
+    cacheIf: options.cacheIf,
+    cacheErrors: options.cacheErrors,
+    sizeOf: options.sizeOf,
+  }
+}
+
+/** Gives a cached function the name and the number of parameters of its loader. */
+export function nameAs<T extends object>(cached: T, loader: AnyFunction): T {
+  Object.defineProperty(cached, "name", { value: loader.name, configurable: true })
+  Object.defineProperty(cached, "length", { value: loader.length, configurable: true })
+  return cached
+}
+
+/** Runs something that may throw at once on behalf of a function that returns a promise. */
+export function attempt<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return run()
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+function claimTable({ engine, scope }: Workshop, loader: AnyFunction, options: LooseOptions): Table {
+  const { name, version } = options
+  if (name !== undefined) {
+    checkName(name)
+    const whole = scope.functionName(name)
+    const taken = engine.tableOf(whole, version)
+    if (taken !== undefined) {
+      if (!engine.settings.redefine) throw new DuplicateNameError(name)
+      engine.dropTable(taken)
+    }
+    return engine.addTable(whole, version)
+  }
+  const base = loader.name === "" ? "anonymous" : loader.name
+  let unique = base
+  for (let count = 2; engine.tableOf(scope.functionName(unique), version) !== undefined; count += 1) unique = `${base}#${count}`
+  return engine.addTable(scope.functionName(unique), version)
+}
+
+function checkCallOptions(options: CallOptions): CallOptions {
+  if (typeof options !== "object" || options === null) {
+    throw new InvalidOptionError("with", options, "it must be an object with `signal`, `fresh` or both")
+  }
+  for (const name of Object.keys(options)) {
+    if (name !== "signal" && name !== "fresh") {
+      throw new InvalidOptionError(name, (options as Record<string, unknown>)[name], "`with` knows `signal` and `fresh`")
+    }
+  }
+  return options
+}
+
+// What `idOf` would return as it is. The two must agree: a test runs both over every kind of argument.
+function isPlainId(value: unknown): value is EntryId {
+  if (typeof value === "number") return value !== 0 || 1 / value > 0
+  if (typeof value === "string") return value.length <= 128 && value.charCodeAt(0) !== 0
+  return typeof value === "boolean" || value === null
+}

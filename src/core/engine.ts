@@ -1,0 +1,449 @@
+import { hashId } from "../memory/hash.js"
+import { MemoryTier } from "../memory/memory-tier.js"
+import { ALWAYS, type Aged, ageOf, deadlineOf, expiredAging, expiryOf } from "./age.js"
+import { type Clock, Turn } from "./clock.js"
+import { rootContext } from "./context.js"
+import { Entry, type Rare } from "./entry.js"
+import { HookError, InvalidTagError, type ZooCacheError } from "./errors.js"
+import { type CacheEvent, channels } from "./events.js"
+import { type Dependencies, expiredSince, freshnessOf, nodesOf } from "./freshness.js"
+import { InProcessLog } from "./in-process-log.js"
+import { type EntryId, parseFunctionKey } from "./key.js"
+import { Load, RunningLoads } from "./load.js"
+import type { LogChange } from "./log.js"
+import { type ChangeSink, LogClient } from "./log-client.js"
+import type { CacheSettings } from "./options.js"
+import type { Run } from "./run.js"
+import { estimateSize } from "./size.js"
+import { LoadSlots } from "./slots.js"
+import { MANUAL, Table, tableNameOf } from "./table.js"
+import { parseTag } from "./tag.js"
+import { markOf, type TagNode } from "./tag-node.js"
+import { TagTrie } from "./tag-trie.js"
+import type { Version } from "./version.js"
+
+/** What an entry costs in the memory tier beyond its value, for budgets in bytes. */
+export const ENTRY_BYTES = 300
+const REMEMBERED_MARKS = 10_000
+const REMEMBERED_REMOVALS = 256
+
+/** What it takes to keep a value. */
+export interface Stored {
+  readonly table: Table
+  readonly id: EntryId
+  readonly value: unknown
+  readonly dependencies: Dependencies
+  readonly aged: Aged
+  readonly rare: Rare | null
+  /** As {@link Engine.weigh} says. */
+  readonly weight: number
+  /** When its load began, in the time of `Turn.now`. */
+  readonly bornMs: number
+}
+
+/** An entry that was given up as stale, kept for `explain`: what it depended on still shows why. */
+export interface Removal {
+  readonly entry: Entry
+  readonly bornMs: number
+  /** Higher is later. */
+  readonly order: number
+}
+
+/**
+ * The state of one cache and the few operations that change it: what is known of the log, what is stored, what is
+ * running. Everything that decides is a rule of its own (freshness.ts, age.ts, flight.ts); reading and loading are built
+ * on top (reader.ts, launcher.ts).
+ */
+export class Engine implements ChangeSink {
+  readonly settings: CacheSettings
+  readonly clock: Clock
+  readonly turn: Turn
+  readonly trie: TagTrie
+  readonly client: LogClient
+  readonly tier: MemoryTier<Entry> | undefined
+  readonly tables = new Map<string, Table>()
+  readonly manual: Table
+  readonly running = new RunningLoads()
+  readonly slots: LoadSlots
+  /** Runs code outside of every request's async context. */
+  readonly inRoot = rootContext()
+  /** Tells this process's invalidations from others'. */
+  readonly origin: string
+  /** Counts begins of flights and arrivals of callers: who came before whom. */
+  sequence = 0
+  isClosed = false
+  faults = 0
+  invalidations = 0
+  readonly removals: (Removal | undefined)[] = []
+  #removed = 0
+  #hasMoved = false
+  readonly #hashSeed: number
+
+  constructor(settings: CacheSettings) {
+    this.settings = settings
+    this.clock = settings.clock
+    const { random } = settings
+    this.#hashSeed = Math.floor(random() * 2 ** 31)
+    this.origin = randomName(random)
+    this.turn = new Turn(this.clock, () => this.client?.checkTrust())
+    this.trie = new TagTrie({
+      epoch: { ordinal: 0, nonce: "none" },
+      random,
+      oldestLoadAsOf: () => this.running.oldest?.stamp.asOf ?? Number.POSITIVE_INFINITY,
+      rememberedMarks: REMEMBERED_MARKS,
+    })
+    this.manual = this.#newTable(MANUAL, "", undefined)
+    this.slots = new LoadSlots(settings.maxLoads)
+    this.tier =
+      settings.memory === false || !settings.enabled
+        ? undefined
+        : new MemoryTier<Entry>({
+            maxEntries: settings.memory.maxEntries,
+            maxBytes: settings.memory.maxBytes,
+            clock: this.clock,
+            random,
+            onEvict: (entry) => this.#evicted(entry),
+            reclaim: (entry) => this.#reclaim(entry),
+            ages: (entry) => expiryOf(entry) !== Number.POSITIVE_INFINITY,
+          })
+    this.client = new LogClient({
+      log: settings.log ?? new InProcessLog({ clock: this.clock, nonce: randomName(random) }),
+      trie: this.trie,
+      sink: this,
+      clock: this.clock,
+      random,
+      origin: this.origin,
+      ackTimeoutMs: settings.ackTimeoutMs,
+      boundMs: settings.stalenessBoundMs,
+    })
+  }
+
+  /** Calls run their loaders and nothing else: the cache is switched off, or closed. */
+  get isBypassed(): boolean {
+    return this.isClosed || !this.settings.enabled
+  }
+
+  // --- tables ----------------------------------------------------------------------------------------------------
+
+  tableOf(functionName: string, version: string | number | undefined): Table | undefined {
+    return this.tables.get(tableNameOf(functionName, version))
+  }
+
+  addTable(functionName: string, version: string | number | undefined): Table {
+    return this.#newTable(tableNameOf(functionName, version), functionName, version)
+  }
+
+  /** A later definition takes the name over: what the earlier one stored or is loading belongs to nobody. */
+  dropTable(table: Table): void {
+    table.isReplaced = true
+    this.tables.delete(table.name)
+    for (const entry of [...table.entries.values()]) this.remove(entry)
+    this.trie.release(table.keyNode)
+  }
+
+  #newTable(name: string, functionName: string, version: string | number | undefined): Table {
+    const table = new Table(name, functionName, version, this.trie.acquireChild(this.trie.keyRoot, name))
+    this.tables.set(name, table)
+    return table
+  }
+
+  /** The node of an own key, where something refers to it or a mark is kept on it. */
+  keyNodeOf(table: Table, id: EntryId): TagNode | undefined {
+    // The table itself is one use; without others there are no children to look among.
+    if (table.keyNode.uses <= 1) return undefined
+    return this.trie.findChild(table.keyNode, table.segmentOf(id))
+  }
+
+  acquireKeyNode(table: Table, id: EntryId): TagNode {
+    return this.trie.acquireChild(table.keyNode, table.segmentOf(id))
+  }
+
+  // --- entries ---------------------------------------------------------------------------------------------------
+
+  /**
+   * Applies the freshness rule to a stored entry and remembers the answer in its stamp. What a soft invalidation covers
+   * has expired, which its age tells from then on.
+   */
+  isFresh(entry: Entry): boolean {
+    if (entry.stamp === this.trie.stamp) return true
+    const freshness = freshnessOf(entry, this.trie)
+    if (freshness === "stale") return false
+    if (freshness === "expired") {
+      entry.aging = expiredAging(entry, expiredSince(entry.dependencies, entry.stamp.asOf, this.trie.root))
+      entry.deadlineMs = entry.deadlineMs === ALWAYS ? ALWAYS : deadlineOf(entry.aging)
+    }
+    entry.stamp = this.trie.stamp
+    // Fresh as of the cursor, its own key included.
+    if (entry.rare !== null && entry.rare.keyVersion !== Number.POSITIVE_INFINITY) entry.rare.keyVersion = undefined
+    return true
+  }
+
+  /** Stores a value in place of whatever its key has. Undefined where it can't be kept. */
+  store(stored: Stored): Entry | undefined {
+    const { table, id, value, dependencies, aged, rare, weight, bornMs } = stored
+    const { tier } = this
+    if (tier === undefined || table.isReplaced || this.isClosed) return undefined
+    for (const node of nodesOf(dependencies)) node.uses += 1
+    const entry = new Entry(table, id, value, dependencies, this.trie.stamp, aged, rare)
+    const previous = table.entries.get(id)
+    table.entries.set(id, entry)
+    table.counters.stores += 1
+    if (previous === undefined) tier.add(entry, hashId(id, this.#hashSeed ^ table.keyNode.hash), weight, bornMs)
+    else {
+      tier.replace(previous, entry, weight, bornMs)
+      this.#releaseAll(previous.dependencies)
+    }
+    if (channels.store.hasSubscribers) channels.store.publish(this.event(table, id))
+    return entry
+  }
+
+  /** Takes an entry out. */
+  remove(entry: Entry): void {
+    const { table } = entry
+    if (table.entries.get(entry.id) === entry) table.entries.delete(entry.id)
+    if (entry.slot < 0) return
+    this.tier?.remove(entry)
+    this.#releaseAll(entry.dependencies)
+  }
+
+  removeStale(entry: Entry): void {
+    const bornMs = entry.slot < 0 ? 0 : (this.tier?.bornMs(entry) ?? 0)
+    entry.table.counters.stale += 1
+    this.remove(entry)
+    this.removals[this.#removed % REMEMBERED_REMOVALS] = { entry, bornMs, order: this.#removed }
+    this.#removed += 1
+    // Only what it depended on is of interest from here.
+    entry.value = undefined
+    entry.promise = null
+    if (channels.stale.hasSubscribers) channels.stale.publish(this.event(entry.table, entry.id))
+  }
+
+  removeExpired(entry: Entry): void {
+    entry.table.counters.expired += 1
+    this.remove(entry)
+    if (channels.expire.hasSubscribers) channels.expire.publish(this.event(entry.table, entry.id))
+  }
+
+  /** What an entry weighs against a budget of bytes; 0 where there is none. */
+  weigh(table: Table, id: EntryId, value: unknown, sizeOf: ((value: never) => number) | undefined): number {
+    const { memory } = this.settings
+    if (memory === false || memory.maxBytes === Number.POSITIVE_INFINITY) return 0
+    const measure = (sizeOf ?? memory.sizeOf ?? estimateSize) as (value: unknown) => number
+    const bytes = measure(value)
+    if (typeof bytes !== "number" || !(bytes >= 0)) {
+      throw new HookError("sizeOf", table.keyOf(id), `it returned ${String(bytes)}, not a number of bytes`)
+    }
+    return Math.ceil(bytes) + ENTRY_BYTES + (typeof id === "string" ? id.length : 8)
+  }
+
+  // --- loads -----------------------------------------------------------------------------------------------------
+
+  /** Begins a load: from here on, what is invalidated makes its result stale. */
+  beginLoad(table: Table, id: EntryId, run: Run): Load {
+    const { trie } = this
+    const asOf = trie.cursor
+    const keyMark = this.keyNodeOf(table, id)?.mark
+    const load = new Load(table, id, run, {
+      stamp: { epoch: trie.epoch, asOf },
+      seen: trie.stamp,
+      keyVersion: keyMark == null || keyMark.invalidated <= asOf ? undefined : keyMark.invalidated,
+      startedAtMs: this.turn.current(),
+      startedWallMs: this.clock.wall(),
+    })
+    run.loads.push(load)
+    this.running.add(load)
+    table.addRunning(load)
+    return load
+  }
+
+  /** The load may not be stored any more, and nothing has to be remembered for its sake. */
+  endLoad(load: Load): void {
+    this.running.remove(load)
+    load.table.removeRunning(load)
+    for (const node of load.ownDependencies) this.trie.release(node)
+    load.ownDependencies = []
+  }
+
+  // --- changes, as the log client tells them ---------------------------------------------------------------------
+
+  applied(change: LogChange, version: Version, by: string): void {
+    this.invalidations += 1
+    if (channels.invalidate.hasSubscribers) {
+      channels.invalidate.publish({
+        cache: this.settings.prefix,
+        kind: change.kind,
+        path: change.path,
+        version,
+        by: this.nameOrigin(by),
+      })
+    }
+    const { trie } = this
+    if (change.kind === "tag" || change.kind === "expiry") {
+      const node = this.#acquireTag(change.path)
+      const isReferenced = node.uses > 1 || node.parent === null
+      trie.apply(node, change.kind === "expiry", version, this.clock.wall(), by, this.turn.current())
+      if (isReferenced) this.#hasMoved = true
+      trie.release(node)
+      return
+    }
+    const target = this.#resolveKey(change)
+    if (target === undefined) return
+    const node = trie.find(target.path, trie.keyRoot)
+    if (node !== undefined) {
+      trie.apply(node, false, version, this.clock.wall(), by, this.turn.current())
+      this.#hasMoved = true
+    }
+    if (target.table !== undefined && change.kind === "key") this.overrule(target.table, target.id, version)
+  }
+
+  pending(change: LogChange): void {
+    const { trie } = this
+    if (change.kind === "tag" || change.kind === "expiry") {
+      const mark = markOf(this.#acquireTag(change.path))
+      if (change.kind === "tag") mark.pending += 1
+      else mark.pendingExpiry += 1
+      noteChange(mark, this.clock.wall(), this.origin, this.turn.current())
+      this.#hasMoved = true
+      return
+    }
+    const target = this.#resolveKey(change)
+    if (target === undefined) return
+    const node = trie.acquire(target.path, trie.keyRoot)
+    const isReferenced = node.uses > 1
+    const mark = markOf(node)
+    mark.pending += 1
+    noteChange(mark, this.clock.wall(), this.origin, this.turn.current())
+    if (change.kind === "function" || isReferenced) this.#hasMoved = true
+    if (target.table === undefined) return
+    if (change.kind === "key") this.overrule(target.table, target.id, Number.POSITIVE_INFINITY)
+    // What is on its way to the log as the newest word on its key has just been outdone.
+    else for (const entry of [...target.table.entries.values()]) if (entry.keyVersion === Number.POSITIVE_INFINITY) this.removeStale(entry)
+  }
+
+  settled(change: LogChange): void {
+    const { trie } = this
+    if (change.kind === "tag" || change.kind === "expiry") {
+      const node = this.#acquireTag(change.path)
+      const mark = markOf(node)
+      if (change.kind === "tag") mark.pending -= 1
+      else mark.pendingExpiry -= 1
+      trie.release(node)
+      trie.release(node)
+      return
+    }
+    const target = this.#resolveKey(change)
+    if (target === undefined) return
+    const node = trie.acquire(target.path, trie.keyRoot)
+    markOf(node).pending -= 1
+    trie.release(node)
+    trie.release(node)
+  }
+
+  caughtUp(): void {
+    if (!this.#hasMoved) {
+      this.trie.advanced()
+      return
+    }
+    this.#hasMoved = false
+    this.trie.moved()
+    this.tier?.mayHaveStale()
+  }
+
+  epochChanged(): void {
+    this.tier?.mayHaveStale()
+  }
+
+  trustChanged(_isTrusted: boolean): void {
+    this.tier?.mayHaveStale()
+  }
+
+  /** A newer word on a key: what is stored goes, and no running load may be stored. */
+  overrule(table: Table, id: EntryId, version: Version): void {
+    const entry = table.entries.get(id)
+    const isOlder = entry !== undefined && (version === Number.POSITIVE_INFINITY || (entry.keyVersion ?? entry.stamp.asOf) < version)
+    if (isOlder) this.removeStale(entry)
+    table.supersede(id)
+  }
+
+  /** Something went wrong that fails nobody's call: it is counted and told. */
+  fault(error: ZooCacheError, key?: string): void {
+    this.faults += 1
+    if (channels.fault.hasSubscribers) channels.fault.publish({ cache: this.settings.prefix, error, key })
+    try {
+      this.settings.onFault?.({ error, key })
+    } catch {
+      // The user's listener is no part of what it listens to.
+    }
+  }
+
+  event(table: Table, id: EntryId): CacheEvent {
+    return { cache: this.settings.prefix, function: table.functionName, key: table.keyOf(id) }
+  }
+
+  nameOrigin(by: string): string {
+    return by === this.origin ? "this process" : by
+  }
+
+  async close(): Promise<void> {
+    if (this.isClosed) return
+    this.isClosed = true
+    this.tier?.close()
+    await this.client.close()
+  }
+
+  #acquireTag(path: string): TagNode {
+    if (path === "") return this.trie.acquire([])
+    try {
+      return this.trie.acquire(parseTag(path))
+    } catch (error) {
+      // A log that says something unreadable has still said that something changed: the root covers whatever it was.
+      this.fault(error as InvalidTagError)
+      return this.trie.acquire([])
+    }
+  }
+
+  #resolveKey(change: LogChange): { table: Table | undefined; id: EntryId; path: string[] } | undefined {
+    try {
+      if (change.kind === "function") return { table: this.tables.get(change.path), id: undefined, path: [change.path] }
+      const parts = parseFunctionKey(change.path)
+      if (parts === undefined) return { table: this.manual, id: change.path, path: [MANUAL, change.path] }
+      const name = tableNameOf(parts.name, parts.version)
+      const table = this.tables.get(name)
+      return { table, id: parts.id, path: [name, change.path.slice(name.length)] }
+    } catch (error) {
+      this.fault(error as ZooCacheError)
+      return undefined
+    }
+  }
+
+  #evicted(entry: Entry): void {
+    const { table } = entry
+    if (table.entries.get(entry.id) === entry) table.entries.delete(entry.id)
+    table.counters.evicted += 1
+    this.#releaseAll(entry.dependencies)
+    if (channels.evict.hasSubscribers) channels.evict.publish({ ...this.event(table, entry.id), reason: "budget" })
+  }
+
+  #reclaim(entry: Entry): void {
+    if (!this.isFresh(entry)) this.removeStale(entry)
+    else if (ageOf(entry, this.turn.current()) === "over") this.removeExpired(entry)
+  }
+
+  #releaseAll(dependencies: Dependencies): void {
+    for (const node of nodesOf(dependencies)) this.trie.release(node)
+  }
+}
+
+/** 12 random characters of the base64url alphabet. */
+function randomName(random: () => number): string {
+  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+  let name = ""
+  for (let index = 0; index < 12; index += 1) name += alphabet[Math.floor(random() * 64)]
+  return name
+}
+
+function noteChange(mark: { atWallMs: number; by: string; expiredAtMs: number }, wallMs: number, by: string, nowMs: number): void {
+  mark.atWallMs = wallMs
+  mark.by = by
+  mark.expiredAtMs = nowMs
+}

@@ -1,0 +1,73 @@
+import type { Aged, Aging } from "./age.js"
+import type { Dependencies, Subject } from "./freshness.js"
+import type { EntryId } from "./key.js"
+import type { Table } from "./table.js"
+import type { TagNode } from "./tag-node.js"
+import type { Stamp } from "./tag-trie.js"
+import type { Version } from "./version.js"
+
+/** What few entries have. */
+export interface Rare {
+  /** The value is an error that `cacheErrors` keeps: readers get a rejection. */
+  readonly isError: boolean
+  /** Each reader gets a structured clone. */
+  readonly isCloned: boolean
+  /** How many loads in a row have failed; for the back-off. */
+  readonly failures: number
+  /** See {@link Subject.keyVersion}. */
+  keyVersion: Version | undefined
+}
+
+/**
+ * A value with what it depends on. There may be millions: each field costs 8 bytes, so what most entries don't need is
+ * kept in `aging` and `rare`.
+ */
+export class Entry implements Aged, Subject {
+  readonly table: Table
+  readonly id: EntryId
+  value: unknown
+  readonly dependencies: Dependencies
+  /** The state of the log in which it was last found fresh. */
+  stamp: Stamp
+  /** Until when, in the time of `Turn.now`, a hit needs no closer look; see age.ts. */
+  deadlineMs: number
+  aging: Aging | null
+  rare: Rare | null
+  /** What hits return; made by the first. */
+  promise: Promise<unknown> | null = null
+  /** Its place in the memory tier; -1 outside. */
+  slot = -1
+
+  constructor(table: Table, id: EntryId, value: unknown, dependencies: Dependencies, stamp: Stamp, aged: Aged, rare: Rare | null) {
+    this.table = table
+    this.id = id
+    this.value = value
+    this.dependencies = dependencies
+    this.stamp = stamp
+    this.deadlineMs = aged.deadlineMs
+    this.aging = aged.aging
+    this.rare = rare
+  }
+
+  /** Marks on its own key remove an entry at once, so what is left to look at is its function. */
+  get keyNode(): TagNode {
+    return this.table.keyNode
+  }
+
+  get keyVersion(): Version | undefined {
+    return this.rare?.keyVersion
+  }
+
+  get isError(): boolean {
+    return this.rare?.isError === true
+  }
+}
+
+/** The promise that hits return: the same for all, so that a hit allocates nothing. */
+export function promiseOf(entry: Entry): Promise<unknown> {
+  if (entry.promise === null) {
+    entry.promise = entry.isError ? Promise.reject(entry.value) : Promise.resolve(entry.value)
+    if (entry.isError) entry.promise.catch(() => {})
+  }
+  return entry.promise
+}

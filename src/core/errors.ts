@@ -1,0 +1,216 @@
+/** What every error of this library has: a stable `code`, and the thing it is about. */
+export interface ZooCacheErrorOptions {
+  /** The tag, key, option or url the error is about; never a password. */
+  readonly subject?: string | undefined
+  readonly cause?: unknown
+}
+
+/**
+ * The parent of every error this library throws or reports.
+ *
+ * @example
+ * try { await cache.invalidate("user 42") } catch (error) {
+ *   if (error instanceof ZooCacheError) console.log(error.code, error.subject)
+ * }
+ */
+export class ZooCacheError extends Error {
+  /** Stable across versions, `ERR_ZOOCACHE_…`; safe to compare against. */
+  readonly code: string
+  readonly subject: string | undefined
+
+  constructor(code: string, message: string, options: ZooCacheErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = new.target.name
+    this.code = code
+    this.subject = options.subject
+  }
+}
+
+/** A tag that is empty, too long, too deep, or has a character that tags may not have. */
+export class InvalidTagError extends ZooCacheError {
+  constructor(tag: unknown, reason: string) {
+    const shown = show(tag)
+    super("ERR_ZOOCACHE_INVALID_TAG", `Invalid tag ${shown}: ${reason}`, { subject: shown })
+  }
+}
+
+/** Arguments or a key that can't be turned into a key without risking that two calls meet. */
+export class InvalidKeyError extends ZooCacheError {
+  constructor(key: unknown, reason: string, options: { cause?: unknown } = {}) {
+    const shown = show(key)
+    super("ERR_ZOOCACHE_INVALID_KEY", `Invalid key ${shown}: ${reason}`, { subject: shown, ...options })
+  }
+}
+
+/** An option that is unknown, of the wrong type, or outside its range. */
+export class InvalidOptionError extends ZooCacheError {
+  constructor(option: string, value: unknown, reason: string) {
+    super("ERR_ZOOCACHE_INVALID_OPTION", `Invalid option ${option} = ${show(value)}: ${reason}`, { subject: option })
+  }
+}
+
+/** A token that did not come from this log, or names a version it does not know. */
+export class InvalidTokenError extends ZooCacheError {
+  constructor(token: unknown, reason: string) {
+    super("ERR_ZOOCACHE_INVALID_TOKEN", `Invalid token ${show(token)}: ${reason}`, { subject: show(token) })
+  }
+}
+
+/** A function without a stable name meets a log that other processes share. */
+export class MissingNameError extends ZooCacheError {
+  constructor(hint: string) {
+    super("ERR_ZOOCACHE_MISSING_NAME", hint)
+  }
+}
+
+/** Two functions of one cache carry the same name and version, so their entries would meet. */
+export class DuplicateNameError extends ZooCacheError {
+  constructor(name: string) {
+    super(
+      "ERR_ZOOCACHE_DUPLICATE_NAME",
+      `The name ${show(name)} is taken by another cached function of this cache. Give one of them another \`name\`, ` +
+        "or create the cache with `redefine: true` if a later definition should replace the earlier one (hot reload).",
+      { subject: name },
+    )
+  }
+}
+
+/** A value that can be read only once, such as a stream or an iterator. */
+export class UncacheableValueError extends ZooCacheError {
+  constructor(kind: string, subject?: string) {
+    super(
+      "ERR_ZOOCACHE_UNCACHEABLE_VALUE",
+      `${kind} can be read only once, so it can't be shared between callers. Return its content instead, for example ` +
+        "`await response.json()` or `await Array.fromAsync(iterator)`.",
+      { subject },
+    )
+  }
+}
+
+/** The log did not confirm an invalidation in time. It holds in this process and is retried. */
+export class InvalidationNotAcknowledgedError extends ZooCacheError {
+  /** True where a transaction's function had already succeeded: do not run it again because of this error. */
+  readonly committed: boolean
+  /** What the transaction's function returned; undefined outside a transaction. */
+  readonly result: unknown
+
+  constructor(
+    tags: readonly string[],
+    reason: string,
+    options: { cause?: unknown; committed?: boolean; result?: unknown } = {},
+  ) {
+    const shown = tags.length > 3 ? `${tags.slice(0, 3).join(", ")} and ${tags.length - 3} more` : tags.join(", ")
+    super(
+      "ERR_ZOOCACHE_NOT_ACKNOWLEDGED",
+      `The invalidation of ${shown} was not acknowledged: ${reason}. It holds in this process and is retried until it is.`,
+      { subject: shown, cause: options.cause },
+    )
+    this.committed = options.committed ?? false
+    this.result = options.result
+  }
+}
+
+/** A load that would wait for itself, directly or through other cached calls. */
+export class LoadCycleError extends ZooCacheError {
+  constructor(path: readonly string[]) {
+    super("ERR_ZOOCACHE_LOAD_CYCLE", `A load waits for itself: ${path.join(" → ")}`, { subject: path[0] })
+  }
+}
+
+/** A load that ran longer than its hard timeout. Its key is free again. */
+export class LoadTimeoutError extends ZooCacheError {
+  constructor(key: string, timeoutMs: number) {
+    super(
+      "ERR_ZOOCACHE_LOAD_TIMEOUT",
+      `The load of ${key} did not settle within ${timeoutMs} ms. Its late result will not be stored; raise \`timeout\` if it needs longer.`,
+      { subject: key },
+    )
+  }
+}
+
+/** A load in the background failed while readers were served what there was. Reported, never thrown at a caller. */
+export class RefreshError extends ZooCacheError {
+  constructor(key: string, cause: unknown) {
+    const reason = cause instanceof Error ? cause.message : show(cause)
+    super("ERR_ZOOCACHE_REFRESH", `${key} could not be loaded anew and is served from before: ${reason}`, {
+      subject: key,
+      cause,
+    })
+  }
+}
+
+/** A process that can't confirm that it is up to date was told to throw (`whenUnsure: "throw"`). */
+export class UnsureError extends ZooCacheError {
+  constructor(key: string, detail: string) {
+    super("ERR_ZOOCACHE_UNSURE", `${key} can't be served: ${detail}`, { subject: key })
+  }
+}
+
+/** `sync` did not reach its token in time. */
+export class SyncTimeoutError extends ZooCacheError {
+  constructor(token: string | undefined, timeoutMs: number) {
+    super("ERR_ZOOCACHE_SYNC_TIMEOUT", `The log was not applied up to ${token ?? "its head"} within ${timeoutMs} ms.`, {
+      subject: token,
+    })
+  }
+}
+
+/** The cache is closed. Cached functions still run their loaders; everything else rejects with this. */
+export class CacheClosedError extends ZooCacheError {
+  constructor(what: string) {
+    super("ERR_ZOOCACHE_CLOSED", `${what} was called after close(). Create a new cache, or call it before closing.`, {
+      subject: what,
+    })
+  }
+}
+
+/** `configure` was called twice with different settings, or too late. */
+export class ConfigurationError extends ZooCacheError {
+  constructor(message: string) {
+    super("ERR_ZOOCACHE_CONFIGURATION", message)
+  }
+}
+
+/** A hook of the user (`depsOf`, `ttl`, `cacheIf`, …) threw or returned nonsense. Reported, never thrown at a caller. */
+export class HookError extends ZooCacheError {
+  constructor(hook: string, key: string, cause: unknown) {
+    super(
+      "ERR_ZOOCACHE_HOOK",
+      `The hook \`${hook}\` failed for ${key}: ${cause instanceof Error ? cause.message : show(cause)}`,
+      {
+        subject: hook,
+        cause,
+      },
+    )
+  }
+}
+
+/** The log misbehaved: unreachable, slow, or answering what its contract rules out. */
+export class LogError extends ZooCacheError {
+  constructor(operation: string, cause: unknown) {
+    super(
+      "ERR_ZOOCACHE_LOG",
+      `The invalidation log failed to ${operation}: ${cause instanceof Error ? cause.message : show(cause)}`,
+      {
+        subject: operation,
+        cause,
+      },
+    )
+  }
+}
+
+/** A value in one line and at most 80 characters, whatever it is; never throws. */
+export function show(value: unknown): string {
+  let text: string
+  try {
+    if (typeof value === "string") text = JSON.stringify(value)
+    else if (typeof value === "function") text = `function ${value.name || "(anonymous)"}`
+    else if (typeof value === "object" && value !== null) {
+      const name = (Object.getPrototypeOf(value) as { constructor?: { name?: string } } | null)?.constructor?.name
+      text = Array.isArray(value) ? `an array of ${value.length}` : `an object (${name ?? "no prototype"})`
+    } else text = typeof value === "bigint" ? `${value}n` : String(value)
+  } catch {
+    text = "a value that can't be shown"
+  }
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text
+}

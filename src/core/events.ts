@@ -1,0 +1,48 @@
+import { type Channel, channel } from "node:diagnostics_channel"
+
+/** What happened, for whoever subscribes to `zoocache:<name>`. Nobody listening costs nothing but a look. */
+export interface CacheEvent {
+  /** The prefix of the cache. */
+  readonly cache: string
+  /** The name of the cached function; `""` for keys given by hand. Bounded, so fit for a label. */
+  readonly function: string
+  /** The public key; not bounded. */
+  readonly key: string
+}
+
+export interface LoadEvent extends CacheEvent {
+  readonly durationMs: number
+  readonly outcome: "value" | "error" | "timeout" | "aborted"
+}
+
+export interface EvictEvent extends CacheEvent {
+  readonly reason: "budget"
+}
+
+export interface InvalidateEvent {
+  readonly cache: string
+  readonly kind: "tag" | "expiry" | "key" | "function"
+  /** The tag or key; `""` is everything. */
+  readonly path: string
+  readonly version: number
+  readonly by: string
+}
+
+export interface FaultEvent {
+  readonly cache: string
+  readonly error: Error
+  readonly key: string | undefined
+}
+
+export const channels = {
+  hit: channel("zoocache:hit"),
+  miss: channel("zoocache:miss"),
+  load: channel("zoocache:load"),
+  join: channel("zoocache:join"),
+  store: channel("zoocache:store"),
+  stale: channel("zoocache:stale"),
+  evict: channel("zoocache:evict"),
+  expire: channel("zoocache:expire"),
+  invalidate: channel("zoocache:invalidate"),
+  fault: channel("zoocache:fault"),
+} satisfies Record<string, Channel>

@@ -1,0 +1,102 @@
+import type { TagNode } from "./tag-node.js"
+import type { Stamp, TagTrie } from "./tag-trie.js"
+import type { Version } from "./version.js"
+
+/** The nodes that an entry depends on; the root comes on top of them. One node stands for itself, to save an array. */
+export type Dependencies = TagNode | readonly TagNode[] | null
+
+/** The nodes of dependencies, however many there are. */
+export function nodesOf(dependencies: Dependencies): readonly TagNode[] {
+  if (dependencies === null) return []
+  return Array.isArray(dependencies) ? (dependencies as readonly TagNode[]) : [dependencies as TagNode]
+}
+
+/** What the rule looks at: an entry, or a load as the entry that it would become. */
+export interface Subject {
+  /** Epoch and `asOf`. */
+  readonly stamp: Stamp
+  readonly dependencies: Dependencies
+  /** The node of its own key, or the nearest one above that exists. */
+  readonly keyNode: TagNode
+  /**
+   * Its key may have been invalidated up to here. Undefined: up to its `asOf`. Infinity: it is the newest word on its
+   * key, on its way to the log, and no mark that its key had before outranks it.
+   */
+  readonly keyVersion: Version | undefined
+}
+
+/** `expired`: only a soft invalidation covers it; past its ttl, but with grace it may be served. */
+export type Freshness = "fresh" | "expired" | "stale"
+
+export type LogState = Pick<TagTrie, "root" | "stamp" | "floor" | "keyFloor">
+
+/**
+ * The freshness rule. A subject is fresh iff
+ *
+ *     its epoch is the log's, and its asOf ≥ floor, and
+ *     for every dependency d, for every node n on the path root → d: n was last invalidated at or before its asOf,
+ *     and its own key was last invalidated at or before its keyVersion,
+ *     and the larger of its asOf and keyVersion ≥ the floor of the keys
+ *
+ * An invalidation that is not acknowledged yet counts as newer than everything.
+ */
+export function freshnessOf(subject: Subject, log: LogState): Freshness {
+  // Found fresh in this very state of the log.
+  if (subject.stamp === log.stamp) return "fresh"
+  const { stamp, dependencies } = subject
+  if (stamp.epoch !== log.stamp.epoch || stamp.asOf < log.floor) return "stale"
+  const keyVersion = subject.keyVersion ?? stamp.asOf
+  if (Math.max(stamp.asOf, keyVersion) < log.keyFloor) return "stale"
+  if (isOverruled(subject.keyNode, keyVersion)) return "stale"
+  return freshnessOfDependencies(dependencies, stamp.asOf, log.root)
+}
+
+/** The rule's part on dependencies; also answers for a load that is still running. */
+export function freshnessOfDependencies(dependencies: Dependencies, asOf: Version, root: TagNode): Freshness {
+  if (dependencies === null) return freshnessOfPath(root, asOf)
+  if (!Array.isArray(dependencies)) return freshnessOfPath(dependencies as TagNode, asOf)
+  let freshness = freshnessOfPath(root, asOf)
+  for (const dependency of dependencies as readonly TagNode[]) {
+    if (freshness === "stale") return freshness
+    const next = freshnessOfPath(dependency, asOf)
+    if (next !== "fresh") freshness = next
+  }
+  return freshness
+}
+
+function freshnessOfPath(dependency: TagNode, asOf: Version): Freshness {
+  let freshness: Freshness = "fresh"
+  for (let node: TagNode | null = dependency; node !== null; node = node.parent) {
+    const mark = node.mark
+    if (mark === null) continue
+    if (mark.pending > 0 || mark.invalidated > asOf) return "stale"
+    if (mark.pendingExpiry > 0 || mark.expired > asOf) freshness = "expired"
+  }
+  return freshness
+}
+
+/** Whether the key, or its function, was invalidated after `keyVersion`. The root is every entry's dependency instead. */
+function isOverruled(keyNode: TagNode, keyVersion: Version): boolean {
+  for (let node = keyNode; node.parent !== null; node = node.parent) {
+    const mark = node.mark
+    if (mark !== null && ((mark.pending > 0 && keyVersion !== Number.POSITIVE_INFINITY) || mark.invalidated > keyVersion)) {
+      return true
+    }
+  }
+  return false
+}
+
+/** When the first soft invalidation after `asOf` reached one of the dependencies, in the time of `Turn.now`. */
+export function expiredSince(dependencies: Dependencies, asOf: Version, root: TagNode): number {
+  let sinceMs = Number.POSITIVE_INFINITY
+  const look = (dependency: TagNode) => {
+    for (let node: TagNode | null = dependency; node !== null; node = node.parent) {
+      const mark = node.mark
+      if (mark !== null && (mark.pendingExpiry > 0 || mark.expired > asOf)) sinceMs = Math.min(sinceMs, mark.expiredAtMs)
+    }
+  }
+  look(root)
+  if (Array.isArray(dependencies)) for (const dependency of dependencies as readonly TagNode[]) look(dependency)
+  else if (dependencies !== null) look(dependencies as TagNode)
+  return sinceMs
+}

@@ -1,0 +1,595 @@
+import { ALWAYS, type Aged, type Aging, agingOf, deadlineOf, expiredAging, expiryOf, GRACE_RETRY_MS } from "./age.js"
+import type { Timer } from "./clock.js"
+import { enterFrame, type Frame, leaveFrame, runInFrame } from "./context.js"
+import { parseDuration } from "./duration.js"
+import type { Engine } from "./engine.js"
+import type { Entry } from "./entry.js"
+import { HookError, InvalidOptionError, LoadTimeoutError, ZooCacheError } from "./errors.js"
+import { channels, type LoadEvent } from "./events.js"
+import { Flight, type LateGroup } from "./flight.js"
+import { type Freshness, freshnessOf } from "./freshness.js"
+import { assertReusable, cloneValue, freezeDeep } from "./isolation.js"
+import type { EntryId } from "./key.js"
+import type { Load } from "./load.js"
+import { isStringArray } from "./options.js"
+import type { Recipe } from "./recipe.js"
+import { Run } from "./run.js"
+import type { TagNode } from "./tag-node.js"
+import type { TagTrie } from "./tag-trie.js"
+
+/** What it takes to start a load: of which key, how, and on whose behalf. */
+export interface Order {
+  readonly recipe: Recipe
+  readonly id: EntryId
+  readonly self: unknown
+  readonly args: readonly unknown[]
+  /** Where the caller runs; undefined for what runs in the background. */
+  readonly frame: Frame | undefined
+  readonly isPrivate: boolean
+  /** Outside of the caller's async context, whatever the recipe says. */
+  readonly isBackground: boolean
+  /** How many loads of this key failed in a row before; for the back-off of errors that are kept. */
+  readonly failures: number
+}
+
+/** How a load ended, as far as its callers are concerned. */
+export interface Outcome {
+  readonly isError: boolean
+  readonly value: unknown
+  /** A batch had nothing under this id: there is a result, but no value to ask hooks about. */
+  readonly isAbsent?: boolean
+}
+
+/** One run on its way, with the flights that it is to land. */
+interface Departure {
+  readonly run: Run
+  readonly flights: readonly Flight[]
+  readonly orders: readonly Order[]
+  timer: Timer | undefined
+  holdsSlot: boolean
+  isTracked: boolean
+}
+
+const LONGEST_BACK_OFF = 6
+
+/** Starts loads and lands them: runs the user's function, and when it settles decides what is kept and who gets it. */
+export class Launcher {
+  readonly #engine: Engine
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+  }
+
+  /** Starts a load, or queues it for a slot. Unless it is private, it becomes the flight that callers may join. */
+  start(order: Order): Flight {
+    const { table } = order.recipe
+    const flight = new Flight(table, order.id, order.isPrivate)
+    if (!order.isPrivate) {
+      table.flights.set(order.id, flight)
+      if (order.recipe.gather !== undefined) {
+        order.recipe.gather(flight, order)
+        return flight
+      }
+    }
+    this.enqueue([flight], [order], needsSlot(order, this.#engine), () =>
+      order.recipe.load(order.self, order.args, (flight.load as Load).run.current),
+    )
+    return flight
+  }
+
+  /** Runs a loader that answers at once, and lands it. Throws what it throws. */
+  runSync(order: Order, parent: Run | undefined): unknown {
+    const engine = this.#engine
+    const { recipe, id } = order
+    const { table, behaviour } = recipe
+    const flight = new Flight(table, id, order.isPrivate)
+    if (parent !== undefined) flight.parents.push(parent)
+    const run = new Run(engine, recipe.scope, behaviour.inherit, engine.turn.current())
+    const load = engine.beginLoad(table, id, run)
+    flight.load = load
+    table.counters.loads += 1
+    let loaded: Outcome
+    if (behaviour.tracking) enterFrame()
+    try {
+      load.ownDependencies = staticDependencies(order, engine.trie)
+      const value = this.#invoke(order, run, () => recipe.load(order.self, order.args, run.current))
+      if (isThenable(value)) {
+        throw new InvalidOptionError("loader", value, "`cacheableSync` takes functions that return their value; use `cacheable` for promises")
+      }
+      loaded = { isError: false, value }
+    } catch (error) {
+      loaded = { isError: true, value: error }
+    } finally {
+      run.isSettled = true
+      if (behaviour.tracking) leaveFrame()
+    }
+    const { outcome } = this.#conclude(flight, order, load, loaded)
+    if (parent !== undefined) inheritLoad(parent, load)
+    engine.endLoad(load)
+    run.end()
+    this.#publishLoad(load, outcome.isError ? "error" : "value")
+    if (outcome.isError) throw outcome.value
+    return outcome.value
+  }
+
+  /** Starts a run for flights that already may be joined, now or when there is a slot. `invoke` runs the user's function. */
+  enqueue(flights: readonly Flight[], orders: readonly Order[], needsSlot: boolean, invoke: () => unknown): void {
+    const { slots } = this.#engine
+    const begin = (holdsSlot: boolean) => {
+      for (const flight of flights) {
+        flight.beginNow = undefined
+        flight.leaveQueue = undefined
+      }
+      this.#begin(flights, orders, holdsSlot, invoke)
+    }
+    if (!needsSlot || slots.limit === Number.POSITIVE_INFINITY) {
+      begin(false)
+      return
+    }
+    const beginOnSlot = () => begin(true)
+    for (const flight of flights) {
+      // A load that holds a slot would wait for one that waits for a slot: it begins on the slot of who waits for it.
+      flight.beginNow = () => {
+        if (slots.cancel(beginOnSlot)) begin(false)
+      }
+      flight.leaveQueue = () => {
+        if (flights.every((other) => isAbandoned(other))) slots.cancel(beginOnSlot)
+      }
+    }
+    slots.request(beginOnSlot)
+  }
+
+  /** A caller has left. When it was the last, the load is told, and nobody may join it any more. */
+  abandon(flight: Flight, reason: unknown): void {
+    if (!isAbandoned(flight) || flight.isLanded) return
+    const { table, id } = flight
+    if (table.flights.get(id) === flight) table.flights.delete(id)
+    flight.leaveQueue?.()
+    const run = flight.load?.run
+    if (run === undefined || run.isSettled) return
+    const departure = this.#departures.get(run)
+    if (departure === undefined || !departure.flights.every((other) => isAbandoned(other) || other.isLanded)) return
+    this.#settleRun(departure)
+    for (const other of departure.flights) this.#giveUp(other, reason, "aborted")
+    run.end()
+    run.abort(reason)
+  }
+
+  readonly #departures = new Map<Run, Departure>()
+
+  /** How many runs have not given their slot or timer back; for the structural check. */
+  get departures(): number {
+    return this.#departures.size
+  }
+
+  /** Ends every timer; what still runs will find nothing to do. */
+  close(): void {
+    for (const departure of this.#departures.values()) departure.timer?.cancel()
+  }
+
+  // --- beginning -------------------------------------------------------------------------------------------------
+
+  #begin(flights: readonly Flight[], orders: readonly Order[], holdsSlot: boolean, invoke: () => unknown): void {
+    const engine = this.#engine
+    const [order] = orders as [Order]
+    const { recipe } = order
+    const { behaviour } = recipe
+    const run = new Run(engine, recipe.scope, behaviour.inherit, engine.turn.current())
+    const departure: Departure = { run, flights, orders, timer: undefined, holdsSlot, isTracked: behaviour.tracking }
+    this.#departures.set(run, departure)
+    for (const flight of flights) {
+      flight.load = engine.beginLoad(flight.table, flight.id, run)
+      engine.sequence += 1
+      flight.beganAt = engine.sequence
+      flight.table.counters.loads += 1
+    }
+    if (behaviour.hardTimeoutMs !== Number.POSITIVE_INFINITY) {
+      departure.timer = engine.clock.setTimer(
+        () => this.#timeOut(departure, behaviour.hardTimeoutMs),
+        behaviour.hardTimeoutMs,
+        true,
+      )
+    }
+    if (departure.isTracked) enterFrame()
+    let result: unknown
+    try {
+      flights.forEach((flight, index) => {
+        const { load } = flight
+        if (load !== undefined) load.ownDependencies = staticDependencies(orders[index] as Order, engine.trie)
+      })
+      result = this.#invoke(order, run, invoke)
+    } catch (error) {
+      this.#land(departure, () => ({ isError: true, value: error }))
+      return
+    }
+    Promise.resolve(result).then(
+      (value) => this.#land(departure, (index) => outcomeOf(value, flights.length, index)),
+      (error: unknown) => this.#land(departure, () => ({ isError: true, value: error })),
+    )
+  }
+
+  #invoke(order: Order, run: Run, invoke: () => unknown): unknown {
+    const engine = this.#engine
+    const { behaviour } = order.recipe
+    const frame: Frame = { engine, run, transaction: undefined, parent: order.frame }
+    const inFrame = behaviour.tracking ? () => runInFrame(frame, invoke) : invoke
+    return order.isBackground || behaviour.context === "root" ? engine.inRoot(inFrame) : inFrame()
+  }
+
+  // --- landing ---------------------------------------------------------------------------------------------------
+
+  #land(departure: Departure, outcomeFor: (index: number) => Outcome): void {
+    const { run, flights } = departure
+    if (run.isSettled) {
+      // It had timed out or been given up; what it held longest comes back now.
+      this.#finish(departure)
+      return
+    }
+    this.#settleRun(departure)
+    this.#finish(departure)
+    flights.forEach((flight, index) => {
+      if (!flight.isLanded) this.#landFlight(flight, departure.orders[index] as Order, outcomeFor(index))
+    })
+    run.end()
+  }
+
+  #landFlight(flight: Flight, order: Order, loaded: Outcome): void {
+    const engine = this.#engine
+    const load = flight.load as Load
+    const { table, id } = flight
+    const { outcome, freshness } = this.#conclude(flight, order, load, loaded)
+    const isUsableByLate = freshness === "fresh" && this.#isYoungEnough(load)
+    for (const parent of flight.parents) inheritLoad(parent, load)
+    if (isUsableByLate && flight.late !== undefined) {
+      for (const parent of flight.late.parents) inheritLoad(parent, load)
+    }
+    engine.endLoad(load)
+    flight.isLanded = true
+    if (table.flights.get(id) === flight) table.flights.delete(id)
+    this.#publishLoad(load, outcome.isError ? "error" : "value")
+    this.#answer(flight, outcome)
+    if (flight.late !== undefined) this.#answerLate(flight.late, isUsableByLate ? outcome : undefined)
+  }
+
+  #answer(flight: Flight, outcome: Outcome): void {
+    settle(flight, outcome)
+  }
+
+  /** With an outcome it is theirs; without one they all share the next flight, and never one after the other. */
+  #answerLate(group: LateGroup, outcome: Outcome | undefined): void {
+    if (outcome !== undefined) {
+      settle(group, outcome)
+      return
+    }
+    if (group.waiters === 0) return
+    const { table, id } = group.flight
+    const current = table.flights.get(id)
+    const canUse = current !== undefined && (current.load === undefined || current.beganAt > group.lastArrival)
+    const next = canUse ? current : group.startNext()
+    next.waiters += group.waiters
+    next.parents.push(...group.parents)
+    group.flight = next
+    group.hasMoved = true
+    next.outcome.promise.then(
+      (value) => settle(group, { isError: false, value }),
+      (error: unknown) => settle(group, { isError: true, value: error }),
+    )
+  }
+
+  /** Applies the rule to what a load brought: what it depends on, whether it may be kept, and in which form. */
+  #conclude(flight: Flight, order: Order, load: Load, loaded: Outcome): { outcome: Outcome; freshness: Freshness } {
+    const { recipe } = order
+    const key = () => flight.table.keyOf(flight.id)
+    const { run } = load
+    let outcome = loaded
+    let isKeepable = run.isStorable && !run.isTainted && !flight.isPrivate
+    if (!loaded.isError) {
+      try {
+        assertReusable(loaded.value, key())
+      } catch (error) {
+        outcome = { isError: true, value: error }
+        isKeepable = false
+      }
+    }
+    const hasNoValue = outcome.isError || outcome.isAbsent === true
+    const areDependenciesKnown = hasNoValue || this.#addResultDependencies(load, order, outcome.value)
+    if (!areDependenciesKnown) {
+      isKeepable = false
+      run.isTainted = true
+    }
+    const freshness = areDependenciesKnown ? this.#freshnessOf(load) : "stale"
+    if (flight.isPrivate) run.isTainted = true
+    if (freshness === "stale" && isKeepable) flight.table.counters.staleLoads += 1
+    if (freshness === "stale") isKeepable = false
+    if (outcome.isError) {
+      flight.table.counters.loadErrors += 1
+      if (isKeepable) this.#keepError(flight, order, load, outcome.value)
+      return { outcome, freshness }
+    }
+    const isolated = this.#isolate(flight, recipe, outcome.value)
+    if (isKeepable && isolated.isWhole) this.#keep(order, load, { ...outcome, value: isolated.value }, freshness)
+    return { outcome: { isError: false, value: isolated.value }, freshness }
+  }
+
+  /** False where `depsOf` failed, so that nobody knows what the value depends on. */
+  #addResultDependencies(load: Load, order: Order, value: unknown): boolean {
+    const { depsOf } = order.recipe.hooks
+    if (depsOf === undefined) return true
+    const acquired: TagNode[] = []
+    try {
+      const tags = depsOf.call(order.self, value, ...order.args)
+      if (!isStringArray(tags)) throw new InvalidOptionError("depsOf", tags, "it must return an array of tags")
+      for (const tag of tags) acquired.push(order.recipe.scope.acquire(tag))
+      load.ownDependencies = [...load.ownDependencies, ...acquired]
+      return true
+    } catch (error) {
+      for (const node of acquired) this.#engine.trie.release(node)
+      this.#hookFailed("depsOf", load, error)
+      return false
+    }
+  }
+
+  #freshnessOf(load: Load): Freshness {
+    const { trie } = this.#engine
+    if (load.isSuperseded || load.stamp.asOf < trie.forgotten) return "stale"
+    return freshnessOf(load, trie)
+  }
+
+  /** Whether a load's result may go to callers that it did not begin after, where this process is unsure. */
+  #isYoungEnough(load: Load): boolean {
+    const engine = this.#engine
+    if (engine.trie.trusted !== null) return true
+    return engine.turn.current() - load.run.oldestMs < engine.settings.stalenessBoundMs
+  }
+
+  /** The value in the form in which callers get it; not whole where that failed, so that it may not be kept. */
+  #isolate(flight: Flight, recipe: Recipe, value: unknown): { value: unknown; isWhole: boolean } {
+    const { counters } = flight.table
+    const key = flight.table.keyOf
+    try {
+      switch (recipe.behaviour.isolation) {
+        case "freeze":
+          if (typeof value === "object" && value !== null) counters.shared += freezeDeep(value)
+          return { value, isWhole: true }
+        case "clone":
+          return { value: cloneValue(value), isWhole: true }
+        case "share":
+          return { value, isWhole: true }
+      }
+    } catch (error) {
+      this.#engine.fault(new HookError(`isolation: "${recipe.behaviour.isolation}"`, key.call(flight.table, flight.id), error), key.call(flight.table, flight.id))
+      return { value, isWhole: false }
+    }
+  }
+
+  #keep(order: Order, load: Load, { value, isAbsent }: Outcome, freshness: Freshness): void {
+    const engine = this.#engine
+    const { recipe, id } = order
+    const { table, hooks, behaviour } = recipe
+    if (engine.tier === undefined) return
+    let ttlMs = load.run.ttlMs ?? behaviour.ttlMs
+    let weight: number
+    let hook = "cacheIf"
+    try {
+      if (hooks.cacheIf !== undefined && isAbsent !== true && !hooks.cacheIf.call(order.self, value, ...order.args)) return
+      hook = "ttl"
+      if (hooks.ttl !== undefined && isAbsent !== true && load.run.ttlMs === undefined) {
+        ttlMs = parseDuration(hooks.ttl.call(order.self, value, ...order.args), "ttl")
+      }
+      hook = "sizeOf"
+      weight = engine.weigh(table, id, value, isAbsent === true ? undefined : hooks.sizeOf)
+    } catch (error) {
+      this.#hookFailed(hook, load, error)
+      return
+    }
+    const nowMs = engine.turn.current()
+    let aged = agingOf(ttlMs, behaviour, nowMs, engine.settings.random, load.run.latestExpiryMs)
+    if (aged === undefined) return
+    if (freshness === "expired") {
+      // A soft invalidation overlapped the load: its result begins its life expired, of use only to those with grace.
+      if (behaviour.graceMs === 0) return
+      const aging = expiredAging(aged, nowMs)
+      aged = { aging, deadlineMs: deadlineOf(aging) }
+    }
+    const isCloned = behaviour.isolation === "clone"
+    if (isCloned) aged = lookedAtAlways(aged)
+    table.supersedeOlder(load)
+    engine.store({
+      table,
+      id,
+      value,
+      dependencies: load.dependencies,
+      aged,
+      rare: isCloned ? { isCloned, isError: false, failures: 0, keyVersion: undefined } : null,
+      weight,
+      bornMs: load.startedAtMs,
+    })
+  }
+
+  #keepError(flight: Flight, order: Order, load: Load, error: unknown): void {
+    const engine = this.#engine
+    const { cacheErrors } = order.recipe.hooks
+    const { table, id } = flight
+    if (cacheErrors === undefined || cacheErrors === false || engine.tier === undefined) return
+    const previous = table.entries.get(id)
+    // A value that may still be served in grace is worth more than the error.
+    if (previous !== undefined && !previous.isError) return
+    let durationMs: number
+    let weight: number
+    try {
+      const duration =
+        typeof cacheErrors === "function" ? cacheErrors.call(order.self, error, ...order.args) : cacheErrors
+      if (duration === false) return
+      durationMs = parseDuration(duration, "cacheErrors")
+      weight = engine.weigh(table, id, undefined, undefined)
+    } catch (fault) {
+      this.#hookFailed("cacheErrors", load, fault)
+      return
+    }
+    if (durationMs <= 0) return
+    const failures = order.failures + 1
+    const nowMs = engine.turn.current()
+    const expiresAtMs = Math.min(nowMs + durationMs * 2 ** Math.min(failures - 1, LONGEST_BACK_OFF), load.run.latestExpiryMs)
+    if (expiresAtMs <= nowMs) return
+    const aging = lookedAtAlways({ deadlineMs: expiresAtMs, aging: null }).aging as Aging
+    table.supersedeOlder(load)
+    engine.store({
+      table,
+      id,
+      value: error,
+      dependencies: load.dependencies,
+      // Kept for as long again without being served, so that the next failure knows that it is not the first.
+      aged: { deadlineMs: ALWAYS, aging: { ...aging, graceMs: expiresAtMs - nowMs } },
+      rare: { isError: true, isCloned: false, failures, keyVersion: undefined },
+      weight,
+      bornMs: load.startedAtMs,
+    })
+  }
+
+  // --- other ends ------------------------------------------------------------------------------------------------
+
+  #timeOut(departure: Departure, timeoutMs: number): void {
+    departure.timer = undefined
+    const { run, flights } = departure
+    if (!run.isSettled) {
+      const key = run.current.key
+      this.#settleRun(departure)
+      const error = new LoadTimeoutError(key, timeoutMs)
+      for (const flight of flights) {
+        if (flight.isLanded) continue
+        flight.table.counters.loadTimeouts += 1
+        this.#giveUp(flight, error, "timeout")
+      }
+      run.end()
+      run.abort(error)
+    }
+    this.#finish(departure)
+  }
+
+  /** Ends a flight whose loader still runs; its late result will find nobody. */
+  #giveUp(flight: Flight, error: unknown, outcome: LoadEvent["outcome"]): void {
+    const engine = this.#engine
+    const load = flight.load as Load
+    const isUsableByLate = this.#freshnessOf(load) === "fresh" && this.#isYoungEnough(load)
+    for (const parent of flight.parents) inheritLoad(parent, load)
+    engine.endLoad(load)
+    flight.isLanded = true
+    if (flight.table.flights.get(flight.id) === flight) flight.table.flights.delete(flight.id)
+    this.#publishLoad(load, outcome)
+    this.#answer(flight, { isError: true, value: error })
+    if (flight.late !== undefined) this.#answerLate(flight.late, isUsableByLate ? { isError: true, value: error } : undefined)
+  }
+
+  /** The code inside has said its last word. */
+  #settleRun(departure: Departure): void {
+    departure.run.isSettled = true
+    if (departure.isTracked) leaveFrame()
+  }
+
+  /** Gives back the slot and the timer. */
+  #finish(departure: Departure): void {
+    departure.timer?.cancel()
+    departure.timer = undefined
+    this.#departures.delete(departure.run)
+    if (!departure.holdsSlot) return
+    departure.holdsSlot = false
+    this.#engine.slots.release()
+  }
+
+  #hookFailed(hook: string, load: Load, error: unknown): void {
+    const key = load.table.keyOf(load.id)
+    this.#engine.fault(error instanceof HookError ? error : new HookError(hook, key, error), key)
+  }
+
+  #publishLoad(load: Load, outcome: LoadEvent["outcome"]): void {
+    if (!channels.load.hasSubscribers) return
+    const engine = this.#engine
+    channels.load.publish({
+      ...engine.event(load.table, load.id),
+      durationMs: engine.turn.read() - load.startedAtMs,
+      outcome,
+    })
+  }
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function"
+}
+
+function settle(waited: Flight | LateGroup, outcome: Outcome): void {
+  if (!outcome.isError) {
+    waited.outcome.resolve(outcome.value)
+    return
+  }
+  // Callers with a promise of their own see the error there. Where one got this promise, an error that it ignores is as
+  // unhandled as that of its own loader would be.
+  if (!waited.isHandedOut) waited.outcome.promise.catch(() => {})
+  waited.outcome.reject(outcome.value)
+}
+
+/** Puts off the next attempt after a failed one, where readers are served in grace meanwhile. */
+export function postponeRetry(entry: Entry, nowMs: number): void {
+  if (entry.aging !== null) entry.aging.retryAtMs = nowMs + GRACE_RETRY_MS
+}
+
+/** A run inherits from a load that it waited for, whether that succeeded or failed. */
+function inheritLoad(parent: Run, load: Load): void {
+  const stored = load.table.entries.get(load.id)
+  const expiryMs = stored === undefined ? Number.POSITIVE_INFINITY : expiryOf(stored)
+  if (load.run.isTainted) parent.taint()
+  parent.inherit(load.dependencies, Math.min(expiryMs, load.run.latestExpiryMs), load.run.oldestMs)
+}
+
+function isAbandoned(flight: Flight): boolean {
+  return flight.waiters === 0 && (flight.late === undefined || flight.late.waiters === 0)
+}
+
+/** A nested load runs on the slot of the load around it. */
+export function needsSlot(order: Order, engine: Engine): boolean {
+  for (let at = order.frame; at !== undefined; at = at.parent) {
+    if (at.run !== undefined && at.engine === engine && !at.run.isSettled) return false
+  }
+  return true
+}
+
+function staticDependencies(order: Order, trie: TagTrie): TagNode[] {
+  const { scope, hooks } = order.recipe
+  const tags = typeof hooks.deps === "function" ? hooks.deps.apply(order.self, order.args as unknown[]) : hooks.deps
+  if (tags !== undefined && !isStringArray(tags)) {
+    throw new InvalidOptionError("deps", tags, "it must return an array of tags")
+  }
+  const nodes = new Set<TagNode>()
+  const add = (node: TagNode) => {
+    if (nodes.has(node)) trie.release(node)
+    else nodes.add(node)
+  }
+  try {
+    const own = scope.acquireOwn()
+    if (own !== undefined) add(own)
+    for (const tag of tags ?? []) add(scope.acquire(tag))
+    return [...nodes]
+  } catch (error) {
+    for (const node of nodes) trie.release(node)
+    throw error
+  }
+}
+
+function lookedAtAlways(aged: Aged): Aged {
+  return { aging: expiredAging(aged, Number.POSITIVE_INFINITY), deadlineMs: ALWAYS }
+}
+
+/** A batch answers with one outcome per flight, a single load with its value. */
+function outcomeOf(value: unknown, flights: number, index: number): Outcome {
+  if (value instanceof BatchOutcomes) return value.outcomes[index] as Outcome
+  if (flights !== 1) return { isError: true, value: new ZooCacheError("ERR_ZOOCACHE_BATCH", "a batch answered as one") }
+  return { isError: false, value }
+}
+
+/** What a batch loader's answer comes to, in the order of its flights. */
+export class BatchOutcomes {
+  readonly outcomes: readonly Outcome[]
+
+  constructor(outcomes: readonly Outcome[]) {
+    this.outcomes = outcomes
+  }
+}

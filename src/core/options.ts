@@ -1,0 +1,369 @@
+import { type Clock, systemClock } from "./clock.js"
+import { type Duration, parseDuration } from "./duration.js"
+import { InvalidOptionError, type ZooCacheError } from "./errors.js"
+import type { Isolation } from "./isolation.js"
+import type { InvalidationLog } from "./log.js"
+
+/** Any function. `any` is inside a constraint only: what callers see is inferred from their loader. */
+// biome-ignore lint/suspicious/noExplicitAny: parameters are contravariant, so no narrower constraint fits every function
+export type AnyFunction = (...args: any[]) => any
+
+/** How a result ages. Time is a safety net: none of these weakens an invalidation. Durations: ms, or `"1h"`, `"90s"` … */
+export interface AgeOptions {
+  /** How long a result may be served, from the end of its load. 0 or less: it is not stored. Default: without end. */
+  ttl?: Duration
+  /** How long a result may go unread. Each read starts it anew; never beyond `ttl`. */
+  idleTtl?: Duration
+  /** Shortens each ttl by a random part of it, 0 to 1, so that what was loaded together does not expire together. */
+  jitter?: number
+  /**
+   * How long past its ttl a value may still be served: while it is loaded anew, or when its loader fails. Never serves
+   * an invalidated value.
+   */
+  grace?: Duration
+  /**
+   * A number or string is the hard timeout. `hard` (default 60 s), from the start of the load: callers get a
+   * `LoadTimeoutError` and the late result is not stored; `Infinity` for none. `soft` (default 0), from the arrival of
+   * the caller: how long it waits for a load before it takes an expired value in grace.
+   */
+  timeout?: Duration | { soft?: Duration; hard?: Duration }
+  /** The part of its ttl, between 0 and 1, after which a read starts loading anew in the background. */
+  earlyRefresh?: number
+}
+
+/** What may differ per function and has a default per cache. */
+export interface BehaviourOptions extends AgeOptions {
+  /**
+   * What callers get. `"freeze"` (default): all get the same value, with plain objects and arrays deeply frozen in
+   * place, so that a mutation is an error. `"clone"`: each gets a structured clone. `"share"`: all get the same, as is.
+   */
+  isolation?: Isolation
+  /** Whether results depend on what nested cached calls depended on. Default true. */
+  inherit?: boolean
+  /** `false` runs the loader without a context: no `addDeps`, no `currentLoad()`, no inheritance. Default true. */
+  tracking?: boolean
+  /** `"root"` runs the loader outside the async context of the caller that started it. Default `"caller"`. */
+  context?: "caller" | "root"
+}
+
+export interface MemoryOptions {
+  /** Default 100,000. */
+  maxEntries?: number
+  /** Bytes, as `sizeOf` tells, plus some 300 per entry. Default: not bounded. */
+  maxBytes?: number
+  /** Bytes of a value. Default: an estimate of its size in the heap. Only asked where `maxBytes` is set. */
+  sizeOf?: (value: unknown) => number
+}
+
+export interface StalenessOptions {
+  /** For how long this process may be without a word from a shared log before it is unsure. Default 5 s. */
+  bound?: Duration
+  /** What reads do then: run the loader (default), serve what there is, or reject with `UnsureError`. */
+  whenUnsure?: "load" | "serve" | "throw"
+}
+
+/** What went wrong inside the cache without failing anybody's call. */
+export interface Fault {
+  readonly error: ZooCacheError
+  /** The public key of the entry concerned, if it is about one. */
+  readonly key: string | undefined
+}
+
+export interface CacheOptions extends BehaviourOptions {
+  /** Names the namespace: caches of one prefix share invalidations where they share a log. Default `""`. */
+  prefix?: string
+  /** Where invalidations are ordered. Default: in this process. */
+  log?: InvalidationLog
+  /** The memory tier; `false` stores nothing and leaves single flight. */
+  memory?: MemoryOptions | false
+  staleness?: StalenessOptions
+  /** How long `invalidate` waits for a shared log before it rejects. Default 5 s. */
+  ackTimeout?: Duration
+  /** How many loads may run at the same time; the others wait in order. Nested ones don't count. Default: any number. */
+  maxLoads?: number
+  /** `false`: every call runs its loader, nothing is stored. Invalidations still reach a shared log. Default true. */
+  enabled?: boolean
+  /** Whether a second function of the same name replaces the first. Default: true unless NODE_ENV is `production`. */
+  redefine?: boolean
+  /** Hears of each fault. What it throws is ignored. */
+  onFault?: (fault: Fault) => void
+  clock?: Clock
+  /** Uniform in [0, 1). */
+  random?: () => number
+}
+
+/** Options of one cached function. `Args` and `Value` are inferred from the loader. */
+export interface FunctionOptions<Args extends readonly unknown[], Value> extends Omit<BehaviourOptions, "ttl"> {
+  /** Part of the key. Needed where a log is shared; otherwise the function's own name is used and made unique. */
+  name?: string
+  /** Part of the key: raise it when the shape of the result changes. */
+  version?: string | number
+  /** What results depend on. A bad tag rejects the call. */
+  deps?: readonly string[] | ((...args: Args) => readonly string[])
+  /** Dependencies that only the result shows. One that throws is a fault: the value is returned and not stored. */
+  depsOf?: (value: Value, ...args: Args) => readonly string[]
+  /** What distinguishes two calls. Default: all arguments. */
+  key?: (...args: Args) => unknown
+  /** See {@link AgeOptions.ttl}; a function sees the result. */
+  ttl?: Duration | ((value: Value, ...args: Args) => Duration)
+  /** Whether a result is stored. */
+  cacheIf?: (value: Value, ...args: Args) => boolean
+  /**
+   * How long an error is kept and given to every caller; `false`: not at all (default). Doubles with each failure in a
+   * row, up to 64 times.
+   */
+  cacheErrors?: Duration | false | ((error: unknown, ...args: Args) => Duration | false)
+  /** Bytes of a value; see {@link MemoryOptions.sizeOf}. */
+  sizeOf?: (value: Value) => number
+}
+
+/** {@link BehaviourOptions}, checked once and complete. Times in milliseconds. */
+export interface Behaviour {
+  readonly ttlMs: number
+  readonly idleTtlMs: number
+  readonly jitter: number
+  readonly graceMs: number
+  readonly softTimeoutMs: number
+  readonly hardTimeoutMs: number
+  /** 0: never early. */
+  readonly earlyRefresh: number
+  readonly isolation: Isolation
+  readonly inherit: boolean
+  readonly tracking: boolean
+  readonly context: "caller" | "root"
+}
+
+export interface CacheSettings {
+  readonly prefix: string
+  readonly log: InvalidationLog | undefined
+  readonly memory:
+    | { readonly maxEntries: number; readonly maxBytes: number; readonly sizeOf: ((value: unknown) => number) | undefined }
+    | false
+  readonly stalenessBoundMs: number
+  readonly whenUnsure: "load" | "serve" | "throw"
+  readonly ackTimeoutMs: number
+  readonly maxLoads: number
+  readonly enabled: boolean
+  readonly redefine: boolean
+  readonly onFault: ((fault: Fault) => void) | undefined
+  readonly clock: Clock
+  readonly random: () => number
+  readonly behaviour: Behaviour
+}
+
+const DEFAULT_BEHAVIOUR: Behaviour = Object.freeze({
+  ttlMs: Number.POSITIVE_INFINITY,
+  idleTtlMs: Number.POSITIVE_INFINITY,
+  jitter: 0,
+  graceMs: 0,
+  softTimeoutMs: 0,
+  hardTimeoutMs: 60_000,
+  earlyRefresh: 0,
+  isolation: "freeze",
+  inherit: true,
+  tracking: true,
+  context: "caller",
+} as const)
+
+export const DEFAULT_MAX_ENTRIES = 100_000
+
+const BEHAVIOUR_NAMES = [
+  "ttl",
+  "idleTtl",
+  "jitter",
+  "grace",
+  "timeout",
+  "earlyRefresh",
+  "isolation",
+  "inherit",
+  "tracking",
+  "context",
+] as const
+
+const CACHE_NAMES = new Set<string>([
+  ...BEHAVIOUR_NAMES,
+  "prefix",
+  "log",
+  "memory",
+  "staleness",
+  "ackTimeout",
+  "maxLoads",
+  "enabled",
+  "redefine",
+  "onFault",
+  "clock",
+  "random",
+])
+
+const FUNCTION_NAMES = new Set<string>([
+  ...BEHAVIOUR_NAMES,
+  "name",
+  "version",
+  "deps",
+  "depsOf",
+  "key",
+  "cacheIf",
+  "cacheErrors",
+  "sizeOf",
+])
+
+/** Checks what a user gave to `createCache` and completes it; throws `InvalidOptionError`. */
+export function normalizeCacheOptions(options: CacheOptions): CacheSettings {
+  checkNames(options, CACHE_NAMES, "createCache")
+  const memory = options.memory ?? {}
+  if (memory !== false) checkNames(memory, new Set(["maxEntries", "maxBytes", "sizeOf"]), "memory", "memory.")
+  const staleness = options.staleness ?? {}
+  checkNames(staleness, new Set(["bound", "whenUnsure"]), "staleness", "staleness.")
+  const prefix = options.prefix ?? ""
+  if (typeof prefix !== "string") throw new InvalidOptionError("prefix", prefix, "it must be a string")
+  return Object.freeze({
+    prefix,
+    log: checkLog(options.log),
+    memory:
+      memory === false
+        ? false
+        : Object.freeze({
+            maxEntries: positiveInteger(memory.maxEntries ?? DEFAULT_MAX_ENTRIES, "memory.maxEntries"),
+            maxBytes: positiveInteger(memory.maxBytes ?? Number.POSITIVE_INFINITY, "memory.maxBytes"),
+            sizeOf: optionalFunction(memory.sizeOf, "memory.sizeOf"),
+          }),
+    stalenessBoundMs: nonNegative(parseDuration(staleness.bound ?? 5000, "staleness.bound"), "staleness.bound"),
+    whenUnsure: oneOf(staleness.whenUnsure ?? "load", ["load", "serve", "throw"], "staleness.whenUnsure"),
+    ackTimeoutMs: nonNegative(parseDuration(options.ackTimeout ?? 5000, "ackTimeout"), "ackTimeout"),
+    maxLoads: positiveInteger(options.maxLoads ?? Number.POSITIVE_INFINITY, "maxLoads"),
+    enabled: boolean(options.enabled ?? true, "enabled"),
+    redefine: boolean(options.redefine ?? !isProduction(), "redefine"),
+    onFault: optionalFunction(options.onFault, "onFault"),
+    clock: options.clock ?? systemClock,
+    random: optionalFunction(options.random, "random") ?? Math.random,
+    behaviour: normalizeBehaviour(options, DEFAULT_BEHAVIOUR),
+  })
+}
+
+/** Checks the names and the shared part of a function's options. */
+export function normalizeFunctionBehaviour<Args extends readonly unknown[], Value>(
+  options: FunctionOptions<Args, Value>,
+  defaults: Behaviour,
+  also: readonly string[] = [],
+): Behaviour {
+  checkNames(options, also.length === 0 ? FUNCTION_NAMES : new Set([...FUNCTION_NAMES, ...also]), "cacheable")
+  const { name, version, deps } = options
+  if (name !== undefined) checkName(name)
+  if (version !== undefined && typeof version !== "string" && !Number.isFinite(version)) {
+    throw new InvalidOptionError("version", version, "it must be a string or a number")
+  }
+  if (deps !== undefined && typeof deps !== "function" && !isStringArray(deps)) {
+    throw new InvalidOptionError("deps", deps, "it must be an array of tags, or a function that returns one")
+  }
+  for (const hook of ["depsOf", "key", "cacheIf", "sizeOf"] as const) optionalFunction(options[hook], hook)
+  const { cacheErrors, ttl, ...rest } = options
+  if (cacheErrors !== undefined && cacheErrors !== false && typeof cacheErrors !== "function") {
+    parseDuration(cacheErrors, "cacheErrors")
+  }
+  return normalizeBehaviour(
+    typeof ttl === "function" || ttl === undefined ? (rest as BehaviourOptions) : { ...(rest as BehaviourOptions), ttl },
+    defaults,
+  )
+}
+
+export function checkName(name: unknown): asserts name is string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  if (typeof name !== "string" || name === "" || name.length > 200 || /[\u0000-\u001f\u007f]/.test(name)) {
+    throw new InvalidOptionError("name", name, "it must be a string of 1 to 200 characters without control characters")
+  }
+}
+
+export function isStringArray(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string")
+}
+
+function normalizeBehaviour(options: BehaviourOptions, defaults: Behaviour): Behaviour {
+  const duration = (value: Duration | undefined, name: string, otherwise: number) =>
+    value === undefined ? otherwise : parseDuration(value, name)
+  const { timeout } = options
+  const isPair = typeof timeout === "object" && timeout !== null
+  if (isPair) checkNames(timeout, new Set(["soft", "hard"]), "timeout", "timeout.")
+  const hard = isPair ? timeout.hard : timeout
+  const hardTimeoutMs = duration(hard, isPair ? "timeout.hard" : "timeout", defaults.hardTimeoutMs)
+  if (hardTimeoutMs <= 0) {
+    throw new InvalidOptionError("timeout", hard, "it must be above 0; use Infinity for a load that may take for ever")
+  }
+  const softTimeoutMs = duration(isPair ? timeout.soft : undefined, "timeout.soft", defaults.softTimeoutMs)
+  return Object.freeze({
+    ttlMs: duration(options.ttl, "ttl", defaults.ttlMs),
+    idleTtlMs: duration(options.idleTtl, "idleTtl", defaults.idleTtlMs),
+    jitter: fraction(options.jitter ?? defaults.jitter, "jitter", true),
+    graceMs: nonNegative(duration(options.grace, "grace", defaults.graceMs), "grace"),
+    softTimeoutMs: nonNegative(softTimeoutMs, "timeout.soft"),
+    hardTimeoutMs,
+    earlyRefresh: fraction(options.earlyRefresh ?? defaults.earlyRefresh, "earlyRefresh", false),
+    isolation: oneOf(options.isolation ?? defaults.isolation, ["freeze", "clone", "share"], "isolation"),
+    inherit: boolean(options.inherit ?? defaults.inherit, "inherit"),
+    tracking: boolean(options.tracking ?? defaults.tracking, "tracking"),
+    context: oneOf(options.context ?? defaults.context, ["caller", "root"], "context"),
+  })
+}
+
+/** An unknown option is most often a misspelt one, and one that nothing reads would be a silent no-op. */
+export function checkNames(options: unknown, known: ReadonlySet<string>, of: string, path = ""): void {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new InvalidOptionError(`${path === "" ? "options" : of}`, options, `the options of ${of} must be an object`)
+  }
+  for (const name of Object.keys(options)) {
+    if (known.has(name)) continue
+    throw new InvalidOptionError(
+      path + name,
+      (options as Record<string, unknown>)[name],
+      `${of} has no such option; it has ${[...known].sort().join(", ")}`,
+    )
+  }
+}
+
+function checkLog(log: unknown): InvalidationLog | undefined {
+  if (log === undefined) return undefined
+  const isLog =
+    typeof log === "object" &&
+    log !== null &&
+    ["append", "pull", "listen", "close"].every(
+      (name) => typeof (log as Record<string, unknown>)[name] === "function",
+    ) &&
+    typeof (log as Record<string, unknown>)["local"] === "boolean"
+  if (!isLog) throw new InvalidOptionError("log", log, "it must have `local`, `append`, `pull`, `listen` and `close`")
+  return log as InvalidationLog
+}
+
+function positiveInteger(value: unknown, option: string): number {
+  if (value === Number.POSITIVE_INFINITY || (Number.isSafeInteger(value) && (value as number) >= 1)) {
+    return value as number
+  }
+  throw new InvalidOptionError(option, value, "it must be a whole number of at least 1, or Infinity")
+}
+
+function nonNegative(value: number, option: string): number {
+  if (value >= 0) return value
+  throw new InvalidOptionError(option, value, "it must not be negative")
+}
+
+function fraction(value: unknown, option: string, withOne: boolean): number {
+  if (typeof value === "number" && value >= 0 && (value < 1 || (withOne && value === 1))) return value
+  throw new InvalidOptionError(option, value, `it must be a number from 0 to ${withOne ? "1" : "below 1"}`)
+}
+
+function boolean(value: unknown, option: string): boolean {
+  if (typeof value === "boolean") return value
+  throw new InvalidOptionError(option, value, "it must be true or false")
+}
+
+function oneOf<T extends string>(value: unknown, allowed: readonly T[], option: string): T {
+  if (allowed.includes(value as T)) return value as T
+  throw new InvalidOptionError(option, value, `it must be one of ${allowed.map((name) => `"${name}"`).join(", ")}`)
+}
+
+function optionalFunction<F extends AnyFunction>(value: F | undefined, option: string): F | undefined {
+  if (value === undefined || typeof value === "function") return value
+  throw new InvalidOptionError(option, value, "it must be a function")
+}
+
+function isProduction(): boolean {
+  return globalThis.process?.env?.["NODE_ENV"] === "production"
+}

@@ -1,0 +1,392 @@
+import { ageOf, deadlineOf, expiryOf } from "./age.js"
+import type { Timer } from "./clock.js"
+import { type Frame, runOf, transactionOf } from "./context.js"
+import type { Engine } from "./engine.js"
+import { type Entry, promiseOf } from "./entry.js"
+import { LoadCycleError, RefreshError, UnsureError } from "./errors.js"
+import { channels } from "./events.js"
+import { detachedLoad } from "./current-load.js"
+import { type Flight, findCycle, howToJoin, LateGroup } from "./flight.js"
+import { cloneValue, type Isolation } from "./isolation.js"
+import type { EntryId } from "./key.js"
+import { type Launcher, needsSlot, type Order, postponeRetry } from "./launcher.js"
+import type { Recipe } from "./recipe.js"
+import type { Run } from "./run.js"
+import type { Table } from "./table.js"
+import type { Transaction } from "./transaction.js"
+
+/** One read that may load. */
+export interface Call {
+  readonly recipe: Recipe
+  readonly id: EntryId
+  readonly self: unknown
+  readonly args: readonly unknown[]
+  readonly frame: Frame | undefined
+  readonly signal: AbortSignal | undefined
+  /** Wants a load that begins after now. */
+  readonly isFresh: boolean
+}
+
+/** What a look at an entry says: it can be used (and how), or there is nothing to use. */
+export type Look = { readonly entry: Entry; readonly age: "current" | "due" | "grace" } | undefined
+
+/**
+ * The reading side: a hit, a value in grace, a flight to join, or a new load. Uses the launcher for loads; takes no
+ * decision about freshness or age itself.
+ */
+export class Reader {
+  readonly #engine: Engine
+  readonly #launcher: Launcher
+
+  constructor(engine: Engine, launcher: Launcher) {
+    this.#engine = engine
+    this.#launcher = launcher
+  }
+
+  /** Reads a key, loading it if need be. Never throws synchronously. */
+  read(call: Call): Promise<unknown> {
+    const engine = this.#engine
+    const { recipe, id, frame, signal } = call
+    const { table, behaviour } = recipe
+    if (engine.isBypassed) return this.#loadDirectly(call)
+    if (signal?.aborted) return Promise.reject(signal.reason)
+    const run = runOf(frame, engine)
+    const transaction = transactionOf(frame, engine)
+    run?.inheritKey(table, id)
+    const nowMs = engine.turn.current()
+    const isUnsure = engine.trie.trusted === null
+    if (isUnsure && engine.settings.whenUnsure === "throw") return Promise.reject(this.#unsure(table, id))
+    const written = transaction?.written(table, id)
+    if (written !== undefined) {
+      run?.taint()
+      return Promise.resolve(written.value)
+    }
+    const look = call.isFresh ? undefined : this.look(table, id, nowMs, transaction)
+    if (look !== undefined) {
+      if (look.age !== "grace") return this.#hit(look.entry, run, look.age === "due" ? call : undefined)
+      const mayRetry = nowMs >= (look.entry.aging?.retryAtMs ?? 0)
+      if (behaviour.softTimeoutMs === 0 || !mayRetry) return this.#serveInGrace(look.entry, run, call)
+    }
+    this.#countMiss(table, id)
+    const fallback = look?.entry
+    // What a later definition has taken over is loaded for its callers alone.
+    if (transaction !== undefined || table.isReplaced) {
+      const cycle = ancestorCycle(table, id, frame)
+      if (cycle !== undefined) return Promise.reject(new LoadCycleError(cycle))
+      return this.#await(this.#launcher.start(this.#order(call, true)), call, run, fallback)
+    }
+    return this.#join(call, run, nowMs, isUnsure, fallback)
+  }
+
+  /** What is stored under a key and may be used; what may not is cleared away. */
+  look(table: Table, id: EntryId, nowMs: number, transaction: Transaction | undefined): Look {
+    const engine = this.#engine
+    const entry = table.entries.get(id)
+    if (entry === undefined) return undefined
+    if (engine.trie.trusted === null && engine.settings.whenUnsure !== "serve") return undefined
+    if (!engine.isFresh(entry)) {
+      engine.removeStale(entry)
+      return undefined
+    }
+    if (transaction?.covers(entry) === true) return undefined
+    const age = ageOf(entry, nowMs)
+    // What an error has after its end is no grace: only the memory of how many there were in a row.
+    if (age === "grace" && entry.isError) return undefined
+    if (age === "over") {
+      engine.removeExpired(entry)
+      return undefined
+    }
+    return { entry, age }
+  }
+
+  /** A read that never loads. `isQuiet`: one that doesn't count as a use. */
+  peek(table: Table, id: EntryId, frame: Frame | undefined, isQuiet = false): { value: unknown } | undefined {
+    const engine = this.#engine
+    if (engine.isBypassed) return undefined
+    const run = runOf(frame, engine)
+    run?.inheritKey(table, id)
+    const transaction = transactionOf(frame, engine)
+    if (engine.trie.trusted === null && engine.settings.whenUnsure === "throw") throw this.#unsure(table, id)
+    const written = transaction?.written(table, id)
+    if (written !== undefined) {
+      run?.taint()
+      return written
+    }
+    const look = this.look(table, id, engine.turn.current(), transaction)
+    if (look === undefined || look.age === "grace" || look.entry.isError) {
+      if (!isQuiet) this.#countMiss(table, id)
+      return undefined
+    }
+    const { entry } = look
+    if (!isQuiet) this.use(entry, run)
+    else run?.inherit(entry.dependencies, expiryOf(entry), engine.turn.now)
+    return { value: entry.rare?.isCloned === true ? cloneIfPossible(entry.value) : entry.value }
+  }
+
+  /** For functions that answer at once: the stored value, or undefined where it must be loaded. Throws a stored error. */
+  peekOrThrow(table: Table, id: EntryId, frame: Frame | undefined): { value: unknown } | undefined {
+    const found = this.peek(table, id, frame)
+    if (found !== undefined) return found
+    const entry = table.entries.get(id)
+    if (entry?.isError !== true || ageOf(entry, this.#engine.turn.now) !== "current") return undefined
+    if (transactionOf(frame, this.#engine) !== undefined || !this.#engine.isFresh(entry)) return undefined
+    this.use(entry, runOf(frame, this.#engine))
+    throw entry.value
+  }
+
+  /** The expired value that may stand in for a load that failed. */
+  graceAfter(table: Table, id: EntryId, error: unknown, run: Run | undefined, transaction: Transaction | undefined): { value: unknown } | undefined {
+    const engine = this.#engine
+    const look = this.look(table, id, engine.turn.current(), transaction)
+    if (look?.age !== "grace") return undefined
+    postponeRetry(look.entry, engine.turn.now)
+    const key = table.keyOf(id)
+    engine.fault(new RefreshError(key, error), key)
+    this.useInGrace(look.entry, run)
+    return { value: this.isolated(look.entry.value, look.entry.rare?.isCloned === true ? "clone" : "share") }
+  }
+
+  /** A value for one caller. */
+  isolated(value: unknown, isolation: Isolation): unknown {
+    return isolation === "clone" ? cloneIfPossible(value) : value
+  }
+
+  /** Counts a hit, passes on what the entry depends on, and lets it slide. */
+  use(entry: Entry, run: Run | undefined): void {
+    const engine = this.#engine
+    entry.table.counters.hits += 1
+    engine.tier?.touch(entry)
+    const { aging } = entry
+    if (aging !== null && aging.idleTtlMs !== Number.POSITIVE_INFINITY) aging.idleUntilMs = engine.turn.now + aging.idleTtlMs
+    if (run !== undefined) {
+      run.inherit(entry.dependencies, expiryOf(entry), engine.turn.now)
+      if (engine.trie.trusted === null) run.taint()
+    }
+    if (channels.hit.hasSubscribers) channels.hit.publish(engine.event(entry.table, entry.id))
+  }
+
+  /** A caller in grace: it gets the expired value, and nothing that used it may be kept. */
+  useInGrace(entry: Entry, run: Run | undefined): void {
+    entry.table.counters.graceHits += 1
+    this.use(entry, run)
+    run?.taint()
+  }
+
+  // --- hits ------------------------------------------------------------------------------------------------------
+
+  #hit(entry: Entry, run: Run | undefined, due: Call | undefined): Promise<unknown> {
+    this.use(entry, run)
+    if (due !== undefined && entry.aging !== null) {
+      entry.aging.refreshAtMs = Number.POSITIVE_INFINITY
+      if (entry.deadlineMs >= 0) entry.deadlineMs = deadlineOf(entry.aging)
+      this.#refreshInBackground(due, entry)
+    }
+    return promiseFor(entry)
+  }
+
+  #serveInGrace(entry: Entry, run: Run | undefined, call: Call): Promise<unknown> {
+    this.useInGrace(entry, run)
+    if (entry.aging !== null && this.#engine.turn.now >= entry.aging.retryAtMs) this.#refreshInBackground(call, entry)
+    return promiseFor(entry)
+  }
+
+  /** Loads anew while readers go on with what there is. A failure is told as a fault: no caller sees it. */
+  #refreshInBackground(call: Call, entry: Entry): void {
+    const engine = this.#engine
+    const { table } = call.recipe
+    if (table.flights.has(call.id)) return
+    table.counters.refreshes += 1
+    const flight = this.#launcher.start({ ...this.#order(call, false), frame: undefined, isBackground: true })
+    flight.waiters += 1
+    flight.outcome.promise.catch((error: unknown) => {
+      postponeRetry(entry, engine.turn.current())
+      const key = table.keyOf(call.id)
+      engine.fault(new RefreshError(key, error), key)
+    })
+  }
+
+  // --- loads -----------------------------------------------------------------------------------------------------
+
+  #order(call: Call, isPrivate: boolean): Order {
+    const { recipe, id, self, args, frame } = call
+    const failures = recipe.table.entries.get(id)?.rare?.failures ?? 0
+    return { recipe, id, self, args, frame, isPrivate, isBackground: false, failures }
+  }
+
+  #join(call: Call, run: Run | undefined, nowMs: number, isUnsure: boolean, fallback: Entry | undefined): Promise<unknown> {
+    const engine = this.#engine
+    const { recipe, id, frame } = call
+    const { table } = recipe
+    const flight = table.flights.get(id)
+    const how =
+      flight === undefined
+        ? "replace"
+        : howToJoin(flight, engine.trie, {
+            isFresh: call.isFresh,
+            unsureBoundMs: isUnsure ? engine.settings.stalenessBoundMs : undefined,
+            nowMs,
+          })
+    if (flight === undefined || how === "replace") {
+      const cycle = ancestorCycle(table, id, frame)
+      if (cycle !== undefined) return Promise.reject(new LoadCycleError(cycle))
+      return this.#await(this.#launcher.start(this.#order(call, false)), call, run, fallback)
+    }
+    const waiting = runsAround(frame)
+    if (waiting.length > 0) {
+      const cycle = findCycle(flight, waiting)
+      if (cycle !== undefined) return Promise.reject(new LoadCycleError(cycle))
+      if (flight.beginNow !== undefined && !needsSlot(this.#order(call, false), engine)) flight.beginNow()
+    }
+    table.counters.joins += 1
+    if (channels.join.hasSubscribers) channels.join.publish(engine.event(table, id))
+    if (how === "share") return this.#await(flight, call, run, fallback)
+    flight.late ??= new LateGroup(flight, () => this.#launcher.start(this.#order(call, false)))
+    engine.sequence += 1
+    flight.late.lastArrival = engine.sequence
+    return this.#await(flight.late, call, run, fallback)
+  }
+
+  /** The promise of one caller: the flight's own wherever nothing is special about the caller. */
+  #await(waited: Flight | LateGroup, call: Call, run: Run | undefined, fallback: Entry | undefined): Promise<unknown> {
+    waited.waiters += 1
+    const waiting = runOf(call.frame)
+    const { isolation } = call.recipe.behaviour
+    if (waiting === undefined && call.signal === undefined && fallback === undefined && isolation !== "clone") {
+      waited.isHandedOut = true
+      return waited.outcome.promise
+    }
+    if (run !== undefined) {
+      waited.parents.push(run)
+      // It may have landed at once, if its loader threw before it could be waited for.
+      if (waited.flight.isLanded) run.taint()
+    }
+    waiting?.waitsFor.add(waited)
+    let promise = waited.outcome.promise
+    if (isolation === "clone") promise = promise.then(cloneIfPossible)
+    if (fallback !== undefined) promise = this.#orFallback(promise, call, run, fallback)
+    if (call.signal !== undefined) promise = this.#detachable(promise, waited, call.signal)
+    if (waiting === undefined) return promise
+    const leave = () => waiting.waitsFor.delete(waited)
+    return promise.then(
+      (value) => {
+        leave()
+        return value
+      },
+      (error: unknown) => {
+        leave()
+        throw error
+      },
+    )
+  }
+
+  /** Takes the expired value when the load fails, or has not landed within the soft timeout. */
+  #orFallback(
+    promise: Promise<unknown>,
+    call: Call,
+    run: Run | undefined,
+    fallback: Entry,
+  ): Promise<unknown> {
+    const engine = this.#engine
+    const { table, behaviour } = call.recipe
+    const { softTimeoutMs } = behaviour
+    const canServe = () => {
+      const look = this.look(table, call.id, engine.turn.current(), transactionOf(call.frame, engine))
+      return look?.entry === fallback
+    }
+    const serve = () => {
+      this.useInGrace(fallback, run)
+      return promiseFor(fallback)
+    }
+    const orServe = promise.catch((error: unknown) => {
+      if (!canServe()) throw error
+      postponeRetry(fallback, engine.turn.current())
+      const key = table.keyOf(call.id)
+      engine.fault(new RefreshError(key, error), key)
+      return serve()
+    })
+    if (softTimeoutMs === Number.POSITIVE_INFINITY) return orServe
+    return new Promise((resolve, reject) => {
+      const timer: Timer = engine.clock.setTimer(
+        () => {
+          // The load goes on for whoever comes next; it was not waited for in vain.
+          if (canServe()) resolve(serve())
+        },
+        softTimeoutMs,
+        true,
+      )
+      orServe.then(resolve, reject).finally(() => timer.cancel())
+    })
+  }
+
+  /** Lets one caller leave; the load goes on for the others, and is told when there are none. */
+  #detachable(promise: Promise<unknown>, waited: Flight | LateGroup, signal: AbortSignal): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const onAbort = () => {
+        reject(signal.reason)
+        waited.waiters -= 1
+        if (waited instanceof LateGroup && waited.hasMoved) waited.flight.waiters -= 1
+        this.#launcher.abandon(waited.flight, signal.reason)
+      }
+      signal.addEventListener("abort", onAbort, { once: true })
+      promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort))
+    })
+  }
+
+  /** Switched off or closed: the user's function and nothing else. */
+  #loadDirectly(call: Call): Promise<unknown> {
+    const { recipe, self, args } = call
+    try {
+      return Promise.resolve(recipe.load(self, args, detachedLoad(recipe.table.keyOf(call.id))))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #countMiss(table: Table, id: EntryId): void {
+    table.counters.misses += 1
+    if (channels.miss.hasSubscribers) channels.miss.publish(this.#engine.event(table, id))
+  }
+
+  #unsure(table: Table, id: EntryId): UnsureError {
+    const agoMs = this.#engine.client.confirmedAgoMs()
+    const detail = agoMs === Number.POSITIVE_INFINITY ? "the log has not been read yet" : `the log was last heard ${Math.round(agoMs)} ms ago`
+    return new UnsureError(table.keyOf(id), detail)
+  }
+}
+
+/**
+ * The runs that wait for the code of a frame, from the inside out: an outer one waits for what it called, even before
+ * that has returned.
+ */
+function runsAround(frame: Frame | undefined): Run[] {
+  const runs: Run[] = []
+  for (let at = frame; at !== undefined; at = at.parent) {
+    if (at.run !== undefined && !at.run.isSettled) runs.push(at.run)
+  }
+  return runs
+}
+
+function promiseFor(entry: Entry): Promise<unknown> {
+  if (entry.rare?.isCloned !== true) return promiseOf(entry)
+  return Promise.resolve(cloneIfPossible(entry.value))
+}
+
+/** What can't be cloned was reported when it was loaded, and is not kept: callers get it as it is. */
+function cloneIfPossible(value: unknown): unknown {
+  try {
+    return cloneValue(value)
+  } catch {
+    return value
+  }
+}
+
+/** The path of keys from a load around the caller that is for the same key, which would then wait for itself. */
+export function ancestorCycle(table: Table, id: EntryId, frame: Frame | undefined): string[] | undefined {
+  const path = [table.keyOf(id)]
+  for (let at = frame; at !== undefined; at = at.parent) {
+    if (at.run === undefined || at.run.isSettled) continue
+    if (at.run.covers(table, id)) return [table.keyOf(id), ...path]
+    path.unshift(at.run.current.key)
+  }
+  return undefined
+}

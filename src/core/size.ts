@@ -1,0 +1,198 @@
+/**
+ * Roughly how many bytes a value occupies in a V8 heap, with what it references: usually within a factor of two. Looks
+ * at no more than about a thousand objects and extrapolates from a sample beyond. Runs no accessor, never throws, and
+ * counts once what it meets twice.
+ */
+export function estimateSize(value: unknown): number {
+  if (!isObject(value)) return primitiveBytes(value)
+  return Math.round(new Estimate(value).bytes())
+}
+
+const maxNodes = 1_000
+const maxSample = 64
+const maxScanned = 1_024
+const maxDense = 32_768
+
+// Sizes in V8 without pointer compression, as Node.js is built: words of 8 bytes.
+const word = 8
+const objectBytes = 3 * word
+const arrayBytes = 4 * word
+const boxedNumberBytes = 2 * word
+const stringHeaderBytes = 2 * word
+const collectionBytes = 9 * word
+// A view, its buffer, and the bookkeeping of the memory outside the heap.
+const viewBytes = 200
+const opaqueBytes = 12 * word
+const functionBytes = 8 * word
+// Objects of so many keys are usually dictionaries: they keep a hash table, and names that no other object has.
+const dictionaryKeys = 128
+
+class Estimate {
+  // Two lists instead of one of pairs: this runs for every value that is stored.
+  readonly #nodes: object[]
+  readonly #weights: number[] = [1]
+  readonly #seen: Set<object>
+  #bytes = 0
+
+  constructor(root: object) {
+    this.#nodes = [root]
+    this.#seen = new Set(this.#nodes)
+  }
+
+  bytes(): number {
+    let lookedAt = 0
+    for (let index = 0; index < this.#nodes.length; index++) {
+      if (index === maxNodes) return this.#bytes + (this.#bytes / lookedAt) * this.#weightFrom(index)
+      const weight = this.#weights[index] as number
+      lookedAt += weight
+      try {
+        this.#look(this.#nodes[index] as object, weight)
+      } catch {
+        // A proxy or an exotic object that does not want to be looked at.
+        this.#bytes += weight * opaqueBytes
+      }
+    }
+    return this.#bytes
+  }
+
+  /** What waits in the queue is taken to be like what was looked at. */
+  #weightFrom(start: number): number {
+    let sum = 0
+    for (let index = start; index < this.#weights.length; index++) sum += this.#weights[index] as number
+    return sum
+  }
+
+  #look(node: object, weight: number): void {
+    if (typeof node === "function") this.#bytes += weight * functionBytes
+    else if (Array.isArray(node)) this.#array(node, weight)
+    else if (ArrayBuffer.isView(node)) this.#bytes += weight * (viewBytes + node.byteLength)
+    else if (node instanceof Map) this.#collection(mapEntries.call(node), mapSize.call(node), 3.5, weight)
+    else if (node instanceof Set) this.#collection(setEntries.call(node), setSize.call(node), 2.5, weight)
+    else if (node instanceof Date) this.#bytes += weight * opaqueBytes
+    else if (node instanceof ArrayBuffer) this.#bytes += weight * (viewBytes / 2 + node.byteLength)
+    else this.#properties(node, weight)
+  }
+
+  #array(array: readonly unknown[], weight: number): void {
+    const { length } = array
+    const sample: unknown[] = []
+    const step = Math.max(1, length / maxSample)
+    let holes = 0
+    for (let start = 0; start < length; start += step) {
+      const element = Object.getOwnPropertyDescriptor(array, positionIn(start, step, sample.length))
+      if (element === undefined) holes++
+      sample.push(element?.value)
+    }
+    // A large array of holes is kept as a dictionary; an array of numbers keeps them unboxed.
+    const isSparse = length > maxDense && holes === sample.length
+    this.#bytes += weight * (arrayBytes + (isSparse || length === 0 ? 0 : (2 + length) * word))
+    if (!sample.every((element) => typeof element === "number")) this.#children(sample, length, weight)
+  }
+
+  #properties(object: object, weight: number): void {
+    const names = Object.keys(object)
+    const count = names.length
+    const isDictionary = count > dictionaryKeys
+    // An empty literal has room for four properties.
+    let own = objectBytes + word * (count === 0 ? 4 : count)
+    if (isDictionary) own += count * 8 * word
+    const sample: unknown[] = []
+    const step = Math.max(1, count / maxSample)
+    let nameBytes = 0
+    for (let start = 0; start < count; start += step) {
+      const name = names[positionIn(start, step, sample.length)] as string
+      if (isDictionary) nameBytes += primitiveBytes(name)
+      sample.push(Object.getOwnPropertyDescriptor(object, name)?.value)
+    }
+    this.#bytes += weight * (own + nameBytes * step)
+    this.#children(sample, count, weight)
+  }
+
+  #collection(
+    entries: IterableIterator<[unknown, unknown]>,
+    size: number,
+    wordsPerEntry: number,
+    weight: number,
+  ): void {
+    const capacity = 2 ** Math.ceil(Math.log2(Math.max(4, size)))
+    this.#bytes += weight * (collectionBytes + capacity * wordsPerEntry * word)
+    const sample: unknown[] = []
+    let taken = 0
+    for (const [key, value] of entries) {
+      taken++
+      sample.push(key)
+      if (value !== key) sample.push(value)
+      if (sample.length >= maxSample) break
+    }
+    this.#children(sample, taken === 0 ? 0 : (sample.length * size) / taken, weight)
+  }
+
+  /** Adds the children of one node, of which `sample` stands for `count`. */
+  #children(sample: readonly unknown[], count: number, weight: number): void {
+    if (sample.length === 0) return
+    const before = this.#nodes.length
+    let met = 0
+    let primitives = 0
+    for (const child of sample) {
+      if (!isObject(child)) primitives += primitiveBytes(child)
+      else {
+        met++
+        if (this.#seen.has(child)) continue
+        this.#seen.add(child)
+        this.#nodes.push(child)
+      }
+    }
+    const share = count / sample.length
+    this.#bytes += weight * share * primitives
+    const fresh = this.#nodes.length - before
+    // A sample that meets the same objects again and again has met most of them.
+    const each = fresh * 2 > met ? weight * share : weight
+    for (let added = 0; added < fresh; added++) this.#weights.push(each)
+  }
+}
+
+// Even steps would miss every other element of an alternating list, so each pick moves within its step by the golden ratio.
+function positionIn(start: number, step: number, pick: number): number {
+  return step === 1 ? start : Math.floor(start + ((pick * 0.618_033_988_75) % 1) * step)
+}
+
+// Taken from the prototypes, so that no method of a subclass runs.
+type EntriesOf = (this: object) => IterableIterator<[unknown, unknown]>
+const mapEntries = (Object.getOwnPropertyDescriptor(Map.prototype, "entries") as { value: EntriesOf }).value
+const setEntries = (Object.getOwnPropertyDescriptor(Set.prototype, "entries") as { value: EntriesOf }).value
+type SizeOf = (this: object) => number
+const mapSize = (Object.getOwnPropertyDescriptor(Map.prototype, "size") as { get: SizeOf }).get
+const setSize = (Object.getOwnPropertyDescriptor(Set.prototype, "size") as { get: SizeOf }).get
+
+function primitiveBytes(value: unknown): number {
+  if (typeof value === "string") return stringBytes(value)
+  // Small integers live in the pointer itself.
+  if (typeof value === "number") return (value | 0) === value ? 0 : boxedNumberBytes
+  return typeof value === "bigint" ? bigintBytes(value) : 0
+}
+
+function stringBytes(text: string): number {
+  // The engine keeps one copy of each string of one Latin character.
+  if (text.length <= 1) return 0
+  const isWide = wide.test(text.length > maxScanned ? text.slice(0, maxScanned) : text)
+  return stringHeaderBytes + Math.ceil((text.length * (isWide ? 2 : 1)) / word) * word
+}
+
+const wide = /[\u0100-\uffff]/
+
+// Counting digits of a huge one would cost more than its memory is worth; shifting by powers of two finds its length.
+function bigintBytes(value: bigint): number {
+  let rest = value < 0n ? -value : value
+  let words = 1
+  for (let shift = 1n << 20n; shift >= 64n; shift >>= 1n) {
+    while (rest >> shift > 0n) {
+      rest >>= shift
+      words += Number(shift / 64n)
+    }
+  }
+  return (2 + words) * word
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" ? value !== null : typeof value === "function"
+}

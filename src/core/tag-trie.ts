@@ -1,0 +1,250 @@
+import { NodeTable } from "./node-table.js"
+import { type Mark, isPending, markOf, newestVersion, TagNode } from "./tag-node.js"
+import { type Epoch, NO_VERSION, type Version } from "./version.js"
+
+/**
+ * A state of the trie that something was found fresh in. Whoever holds the trie's current stamp is fresh, whatever the
+ * number of its dependencies: the trie makes a new one with each change that could concern anything.
+ */
+export interface Stamp {
+  readonly epoch: Epoch
+  /** The cursor of that state. Moves up in place while no change concerns anyone. */
+  asOf: Version
+}
+
+/** Says how far back a running load reaches; see {@link TagTrie.oldestLoadAsOf}. */
+export interface TrieOptions {
+  readonly epoch: Epoch
+  readonly random: () => number
+  /** The `asOf` of the oldest running load, Infinity without any. Marks above it may still be needed. */
+  readonly oldestLoadAsOf: () => Version
+  /** How many marks of tags that nothing refers to are kept, for positions taken before them. */
+  readonly rememberedMarks: number
+}
+
+// Far beyond what is remembered, memory wins over a load that never settles: its result will not be stored.
+const FORCED_FACTOR = 10
+
+// Segments of tags can't be empty nor hold a space, so nothing a user names can meet the reserved root.
+const KEY_ROOT_SEGMENT = " keys"
+
+interface Unreferenced {
+  readonly node: TagNode
+  readonly version: Version
+}
+
+/** The log as this process knows it: one node per tag segment, each with the version of its last invalidation. */
+export class TagTrie {
+  readonly root = new TagNode(null, "", 0)
+  /** Own keys live below this: function name, then id. */
+  readonly keyRoot: TagNode
+  /** What is fresh now. */
+  stamp: Stamp
+  /**
+   * The stamp that may be served from: the current one, or null while this process can't confirm that it is up to date.
+   * A hit compares its entry's stamp with this and nothing else.
+   */
+  trusted: Stamp | null
+  /** Newest version applied without gaps. */
+  cursor: Version = NO_VERSION
+  /** Nothing older can be confirmed: the log had forgotten what this process had not read. */
+  floor: Version = NO_VERSION
+  keyFloor: Version = NO_VERSION
+  /**
+   * What this process forgot by itself. Concerns what brings its position from outside (a `set`, a load), not entries in
+   * memory: those hold their nodes, so that nothing they depend on is forgotten.
+   */
+  forgotten: Version = NO_VERSION
+  readonly #table: NodeTable
+  readonly #options: TrieOptions
+  // Marked nodes that nothing refers to, in the order in which they lost their last reference.
+  #unreferenced: (Unreferenced | undefined)[] = []
+  #firstUnreferenced = 0
+
+  constructor(options: TrieOptions) {
+    this.#options = options
+    this.#table = new NodeTable(options.random)
+    this.stamp = { epoch: options.epoch, asOf: NO_VERSION }
+    this.trusted = this.stamp
+    this.keyRoot = this.#table.findOrAdd(this.root, KEY_ROOT_SEGMENT)
+    this.keyRoot.uses = 1
+  }
+
+  get epoch(): Epoch {
+    return this.stamp.epoch
+  }
+
+  /** How many nodes there are, without the two roots. */
+  get size(): number {
+    return this.#table.size - 1
+  }
+
+  /** How many marks are kept for nodes that nothing refers to. */
+  get unreferenced(): number {
+    return this.#unreferenced.length - this.#firstUnreferenced
+  }
+
+  /** The node of a path, made where there is none, with one more use. Give it back with {@link release}. */
+  acquire(segments: readonly string[], from: TagNode = this.root): TagNode {
+    let node = from
+    for (let index = 0; index < segments.length; index += 1) node = this.#child(node, segments[index] as string)
+    node.uses += 1
+    return node
+  }
+
+  acquireChild(parent: TagNode, segment: string): TagNode {
+    const node = this.#child(parent, segment)
+    node.uses += 1
+    return node
+  }
+
+  find(segments: readonly string[], from: TagNode = this.root): TagNode | undefined {
+    let node: TagNode | undefined = from
+    for (let index = 0; index < segments.length && node !== undefined; index += 1) {
+      node = this.#table.find(node, segments[index] as string)
+    }
+    return node
+  }
+
+  findChild(parent: TagNode, segment: string): TagNode | undefined {
+    return this.#table.find(parent, segment)
+  }
+
+  /** Ends a use. A node without uses goes at once if it holds nothing, and later if it holds a mark. */
+  release(node: TagNode): void {
+    this.#unuse(node)
+    if (this.unreferenced > this.#options.rememberedMarks) this.#forgetBeyond(this.#options.rememberedMarks)
+  }
+
+  /** Whether anything holds the node, so that a change of it can concern something. */
+  isReferenced(node: TagNode): boolean {
+    return node.uses > 0 || node.parent === null
+  }
+
+  /** Sets a version on a node; an older one changes nothing. Follow with {@link moved} or {@link advancedTo}. */
+  apply(node: TagNode, soft: boolean, version: Version, atWallMs: number, by: string, nowMs: number): void {
+    const mark = markOf(node)
+    if (soft) {
+      if (version <= mark.expired) return
+      mark.expired = version
+      mark.expiredAtMs = nowMs
+    } else {
+      if (version <= mark.invalidated) return
+      mark.invalidated = version
+    }
+    mark.atWallMs = atWallMs
+    mark.by = by
+  }
+
+  /** Something changed that an entry, a load or a flight may depend on: what was fresh must be looked at again. */
+  moved(): void {
+    const wasTrusted = this.trusted !== null
+    this.stamp = { epoch: this.stamp.epoch, asOf: this.cursor }
+    this.trusted = wasTrusted ? this.stamp : null
+  }
+
+  /** The cursor moved past changes that concern nothing: what was fresh stays so, as of the new cursor. */
+  advanced(): void {
+    this.stamp.asOf = this.cursor
+  }
+
+  adopt(epoch: Epoch): void {
+    this.cursor = NO_VERSION
+    this.stamp = { epoch, asOf: NO_VERSION }
+    this.trusted = null
+  }
+
+  setTrusted(isTrusted: boolean): void {
+    this.trusted = isTrusted ? this.stamp : null
+  }
+
+  /** The newest invalidation of a tag, also through its ancestors; 0 if it never was. */
+  versionOf(segments: readonly string[]): Version {
+    let newest = this.root.mark?.invalidated ?? NO_VERSION
+    let node: TagNode | undefined = this.root
+    for (const segment of segments) {
+      node = this.#table.find(node, segment)
+      if (node === undefined) return Math.max(newest, this.forgotten)
+      newest = Math.max(newest, node.mark?.invalidated ?? NO_VERSION)
+    }
+    return newest
+  }
+
+  /** Forgets marks that nothing refers to, beyond the newest `keep` and, with `before`, only older ones. Counts them. */
+  forget(keep: number, before: Version = Number.POSITIVE_INFINITY): number {
+    const count = this.unreferenced
+    this.#forgetBeyond(keep, before)
+    return count - this.unreferenced
+  }
+
+  /** Every node, for the structural check and for `status()`. */
+  nodes(): Iterable<TagNode> {
+    return this.#table
+  }
+
+  #child(parent: TagNode, segment: string): TagNode {
+    const node = this.#table.findOrAdd(parent, segment)
+    // A node that was just made, or comes back from those that nothing refers to, has its parent counted either way:
+    // a node counts in its parent for as long as it is in the table.
+    if (node.uses === 0 && node.mark === null) this.#countInParent(node)
+    return node
+  }
+
+  #countInParent(node: TagNode): void {
+    ;(node.parent as TagNode).uses += 1
+  }
+
+  #unuse(node: TagNode): void {
+    node.uses -= 1
+    let at: TagNode = node
+    while (at.uses === 0 && at.parent !== null) {
+      if (at.mark !== null) {
+        if (!at.mark.isQueued) {
+          at.mark.isQueued = true
+          this.#unreferenced.push({ node: at, version: newestVersion(at.mark) })
+        }
+        return
+      }
+      this.#table.remove(at)
+      at = at.parent
+      at.uses -= 1
+    }
+  }
+
+  #forgetBeyond(keep: number, before: Version = Number.POSITIVE_INFINITY): void {
+    const oldestLoad = this.#options.oldestLoadAsOf()
+    const mostEver = this.#options.rememberedMarks * FORCED_FACTOR
+    let postponed = 0
+    while (this.unreferenced - postponed > keep) {
+      const record = this.#unreferenced[this.#firstUnreferenced] as Unreferenced
+      const { node } = record
+      const mark = node.mark as Mark
+      const version = newestVersion(mark)
+      const isCurrent = node.uses === 0 && !isPending(node) && version === record.version
+      if (isCurrent && version > before) return
+      if (isCurrent && version > oldestLoad && this.unreferenced <= mostEver) return
+      this.#shiftUnreferenced()
+      if (node.uses > 0) {
+        mark.isQueued = false
+      } else if (isCurrent) {
+        this.forgotten = Math.max(this.forgotten, version)
+        node.mark = null
+        this.#table.remove(node)
+        this.#unuse(node.parent as TagNode)
+      } else {
+        // Marked again since, or still on its way: it goes to the end of the queue.
+        this.#unreferenced.push({ node, version })
+        postponed += 1
+      }
+    }
+  }
+
+  #shiftUnreferenced(): void {
+    this.#unreferenced[this.#firstUnreferenced] = undefined
+    this.#firstUnreferenced += 1
+    if (this.#firstUnreferenced > 1024 && this.#firstUnreferenced * 2 > this.#unreferenced.length) {
+      this.#unreferenced = this.#unreferenced.slice(this.#firstUnreferenced)
+      this.#firstUnreferenced = 0
+    }
+  }
+}

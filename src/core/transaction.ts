@@ -1,0 +1,126 @@
+import type { Entry } from "./entry.js"
+import type { Engine } from "./engine.js"
+import { nodesOf } from "./freshness.js"
+import type { EntryId } from "./key.js"
+import type { LogChange } from "./log.js"
+import type { Table } from "./table.js"
+import type { TagNode } from "./tag-node.js"
+import type { Token } from "./version.js"
+
+/** What the function of `cache.transaction` is given. */
+export interface TransactionHandle {
+  /** The token of its invalidations once the outermost transaction has been acknowledged; undefined before. */
+  readonly token: Token | undefined
+}
+
+interface Written {
+  readonly value: unknown
+  /** Held by the change that set it, for as long as the transaction lasts. */
+  readonly dependencies: readonly TagNode[]
+  readonly store: () => void
+}
+
+/**
+ * Invalidations that wait for a database transaction to commit. For reads inside they hold at once; for everybody else
+ * when, and only if, it has succeeded.
+ */
+export class Transaction implements TransactionHandle {
+  readonly parent: Transaction | undefined
+  token: Token | undefined
+  isSettled = false
+  readonly changes: LogChange[] = []
+  readonly #engine: Engine
+  readonly #nodes = new Set<TagNode>()
+  // By table name and segment: what was set here, and keys that were deleted (undefined).
+  readonly #keys = new Map<string, Written | undefined>()
+  readonly #functions = new Set<Table>()
+  /** Uses that end with the transaction. */
+  readonly #held: TagNode[] = []
+
+  constructor(engine: Engine, parent: Transaction | undefined) {
+    this.#engine = engine
+    this.parent = parent
+  }
+
+  /** Collects the invalidation of tags; the nodes come with one use each, which this keeps until it settles. */
+  addTags(kind: "tag" | "expiry", paths: readonly string[], nodes: readonly TagNode[]): void {
+    for (const path of paths) this.changes.push({ kind, path })
+    for (const node of nodes) {
+      if (this.#nodes.has(node)) this.#engine.trie.release(node)
+      else this.#nodes.add(node)
+    }
+    // What was set before may depend on them; what is set from here on is newer.
+    for (const [key, written] of this.#keys) {
+      if (written !== undefined && written.dependencies.some((node) => isBelow(node, nodes))) this.#keys.set(key, undefined)
+    }
+  }
+
+  addKey(table: Table, id: EntryId, written?: Written): void {
+    this.changes.push({ kind: "key", path: table.keyOf(id) })
+    this.#keys.set(nameOf(table, id), written)
+    if (written !== undefined) this.#held.push(...written.dependencies)
+  }
+
+  addFunction(table: Table): void {
+    this.changes.push({ kind: "function", path: table.name })
+    for (const name of this.#keys.keys()) if (name.startsWith(`${table.name}\n`)) this.#keys.set(name, undefined)
+    this.#functions.add(table)
+  }
+
+  /** Whether something collected here, or in a transaction around, invalidates an entry. */
+  covers(entry: Entry): boolean {
+    if (this.#functions.has(entry.table) || this.#keys.has(nameOf(entry.table, entry.id))) return true
+    if (this.#nodes.size > 0) {
+      if (this.#nodes.has(this.#engine.trie.root)) return true
+      if (nodesOf(entry.dependencies).some((node) => isBelow(node, this.#nodes))) return true
+    }
+    return this.parent?.covers(entry) ?? false
+  }
+
+  /** What was set here under a key. */
+  written(table: Table, id: EntryId): { value: unknown } | undefined {
+    const name = nameOf(table, id)
+    if (this.#keys.has(name) || this.#functions.has(table)) return this.#keys.get(name)
+    return this.parent?.written(table, id)
+  }
+
+  /** Gives what was collected to the transaction around, which will append it with its own. */
+  joinParent(parent: Transaction): void {
+    this.isSettled = true
+    parent.changes.push(...this.changes)
+    for (const node of this.#nodes) {
+      if (parent.#nodes.has(node)) this.#engine.trie.release(node)
+      else parent.#nodes.add(node)
+    }
+    for (const table of this.#functions) parent.#functions.add(table)
+    for (const [name, written] of this.#keys) parent.#keys.set(name, written)
+    parent.#held.push(...this.#held)
+    this.#held.length = 0
+    this.#nodes.clear()
+    this.#keys.clear()
+  }
+
+  /** From here on code that still runs inside acts directly. */
+  settle(): void {
+    this.isSettled = true
+    for (const node of this.#nodes) this.#engine.trie.release(node)
+    for (const node of this.#held) this.#engine.trie.release(node)
+    this.#nodes.clear()
+    this.#held.length = 0
+  }
+
+  /** Stores what was set, once its invalidations have been sent. */
+  storeWritten(): void {
+    for (const written of this.#keys.values()) written?.store()
+  }
+}
+
+function isBelow(node: TagNode, tops: ReadonlySet<TagNode> | readonly TagNode[]): boolean {
+  const set = tops instanceof Set ? (tops as ReadonlySet<TagNode>) : new Set(tops)
+  for (let at: TagNode | null = node; at !== null; at = at.parent) if (set.has(at)) return true
+  return false
+}
+
+function nameOf(table: Table, id: EntryId): string {
+  return `${table.name}\n${table.segmentOf(id)}`
+}

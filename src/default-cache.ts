@@ -1,0 +1,222 @@
+import { type Cache, createCache } from "./core/cache.js"
+import { type Cached, nameAs } from "./core/cached-function.js"
+import type { CachedMany, ManyLoader, ManyOptions } from "./core/cached-many.js"
+import type { CachedSync } from "./core/cached-sync.js"
+import type { CurrentLoad } from "./core/current-load.js"
+import { type CacheableDecorator, decoratorOf, type MethodOptions } from "./core/decorator.js"
+import { ConfigurationError } from "./core/errors.js"
+import {
+  type AnyFunction,
+  type CacheOptions,
+  type FunctionOptions,
+  normalizeCacheOptions,
+  normalizeFunctionBehaviour,
+} from "./core/options.js"
+
+/** The one cache behind the functions of this page; made when the first of them needs it. */
+let current: Cache | undefined
+let configured: CacheOptions | undefined
+/** Counts the default caches there have been, so that functions notice that theirs has gone. */
+let generation = 0
+
+/**
+ * Sets up the default cache, before anything uses it. Again with the same settings is fine.
+ *
+ * @throws ConfigurationError with other settings, or when the default cache has been used already.
+ * @throws InvalidOptionError
+ * @example
+ * configure({ ttl: "1h", memory: { maxEntries: 10_000 } })
+ */
+export function configure(options: CacheOptions = {}): void {
+  normalizeCacheOptions(options)
+  if (configured !== undefined) {
+    if (isSame(configured, options)) return
+    throw new ConfigurationError(
+      "The default cache is configured already, with other settings. Configure it in one place, or `await reset()` first.",
+    )
+  }
+  if (current !== undefined) {
+    throw new ConfigurationError(
+      "The default cache has been used already. Call `configure` before the first use, or `await reset()` first.",
+    )
+  }
+  configured = { ...options }
+}
+
+/** Closes the default cache and forgets its settings; the next use begins anew. Wrapped functions follow. */
+export async function reset(): Promise<void> {
+  const closing = current
+  current = undefined
+  configured = undefined
+  generation += 1
+  await closing?.close()
+}
+
+/** The default cache itself. */
+export function defaultCache(): Cache {
+  current ??= createCache(configured ?? {})
+  return current
+}
+
+/** {@link Cache.cacheable} of the default cache. May be called before `configure`. */
+export function cacheable<F extends AnyFunction>(
+  loader: F,
+  options?: FunctionOptions<Parameters<F>, Awaited<ReturnType<F>>>,
+): Cached<F>
+// biome-ignore lint/suspicious/noExplicitAny: see MethodOptions
+export function cacheable<Args extends readonly unknown[] = any[], Value = any, This = any>(
+  options: MethodOptions<Args, Value, This>,
+): CacheableDecorator<Args, This>
+export function cacheable(first: unknown, options: unknown = {}): unknown {
+  if (typeof first !== "function") {
+    const { keyThis: _keyThis, ...rest } = (first ?? options) as MethodOptions
+    check(rest)
+    return decoratorOf((method) => following((cache) => decorated(cache, method, first as MethodOptions)).call)
+  }
+  check(options as object)
+  const loader = first as AnyFunction
+  const bound = following((cache) => cache.cacheable(loader, options as object))
+  return withMethods(bound, ["keyOf", "peek", "refresh", "delete", "clear", "explain", "with"], loader)
+}
+
+/** {@link Cache.cacheableSync} of the default cache. */
+export function cacheableSync<F extends AnyFunction>(
+  loader: F,
+  options: FunctionOptions<Parameters<F>, ReturnType<F>> = {},
+): CachedSync<F> {
+  check(options as object)
+  const bound = following((cache) => cache.cacheableSync(loader, options) as AnyFunction)
+  return withMethods(bound, ["keyOf", "peek", "refresh", "delete", "clear", "explain"], loader) as unknown as CachedSync<F>
+}
+
+/** {@link Cache.cacheableMany} of the default cache. */
+export function cacheableMany<Id, Value>(
+  loader: ManyLoader<Id, Value>,
+  options: ManyOptions<Id, Value> = {},
+): CachedMany<Id, Value> {
+  const { maxBatch: _maxBatch, ...rest } = options
+  check(rest as object)
+  const bound = following((cache) => cache.cacheableMany(loader, options) as unknown as AnyFunction)
+  const names = ["one", "keyOf", "peek", "refresh", "delete", "clear", "explain"]
+  return withMethods(bound, names, loader) as unknown as CachedMany<Id, Value>
+}
+
+/** {@link Cache.invalidate} of the default cache. */
+export const invalidate: Cache["invalidate"] = (...args: unknown[]) =>
+  defaultCache().invalidate(...(args as [string]))
+
+/** {@link Cache.expire} of the default cache. */
+export const expire: Cache["expire"] = (...args: unknown[]) => defaultCache().expire(...(args as [string]))
+
+/** {@link Cache.get} of the default cache. */
+export const get: Cache["get"] = (key) => defaultCache().get(key)
+
+/** {@link Cache.lookup} of the default cache. */
+export const lookup: Cache["lookup"] = (key) => defaultCache().lookup(key)
+
+/** {@link Cache.has} of the default cache. */
+export const has: Cache["has"] = (key) => defaultCache().has(key)
+
+/** {@link Cache.getMany} of the default cache. */
+export const getMany: Cache["getMany"] = (keys) => defaultCache().getMany(keys)
+
+/** {@link Cache.getOrLoad} of the default cache. */
+export const getOrLoad: Cache["getOrLoad"] = <T>(key: string, loader: (load: CurrentLoad) => T | Promise<T>, options = {}) =>
+  defaultCache().getOrLoad<T>(key, loader, options)
+
+/** {@link Cache.set} of the default cache. */
+export const set: Cache["set"] = (key, value, options) => defaultCache().set(key, value, options)
+
+/** {@link Cache.setMany} of the default cache. */
+export const setMany: Cache["setMany"] = (items) => defaultCache().setMany(items)
+
+/** {@link Cache.delete} of the default cache. */
+export const del: Cache["delete"] = (...keys) => defaultCache().delete(...keys)
+
+/** {@link Cache.clear} of the default cache. */
+export const clear: Cache["clear"] = () => defaultCache().clear()
+
+/** {@link Cache.sync} of the default cache. */
+export const sync: Cache["sync"] = (token, options) => defaultCache().sync(token, options)
+
+/** {@link Cache.transaction} of the default cache. */
+export const transaction: Cache["transaction"] = (work) => defaultCache().transaction(work)
+
+/** {@link Cache.collect} of the default cache. */
+export const collect: Cache["collect"] = () => defaultCache().collect()
+
+/** {@link Cache.position} of the default cache. */
+export const position: Cache["position"] = () => defaultCache().position()
+
+/** {@link Cache.scope} of the default cache. */
+export const scope: Cache["scope"] = (tag) => defaultCache().scope(tag)
+
+/** {@link Cache.explain} of the default cache. */
+export const explain: Cache["explain"] = (key) => defaultCache().explain(key)
+
+/** {@link Cache.tagVersion} of the default cache. */
+export const tagVersion: Cache["tagVersion"] = (tag) => defaultCache().tagVersion(tag)
+
+/** {@link Cache.status} of the default cache. */
+export const status: Cache["status"] = () => defaultCache().status()
+
+/** {@link Cache.stats} of the default cache. */
+export const stats: Cache["stats"] = () => defaultCache().stats()
+
+/** {@link Cache.prune} of the default cache. */
+export const prune: Cache["prune"] = (age) => defaultCache().prune(age)
+
+interface Following {
+  /** Calls what was made for the default cache of the moment. */
+  readonly call: AnyFunction
+  readonly made: () => AnyFunction
+}
+
+/** What is made before `configure` is bound to its cache by the first call, and bound anew after `reset`. */
+function following(make: (cache: Cache) => AnyFunction): Following {
+  let bound: AnyFunction | undefined
+  let boundIn = -1
+  const made = (): AnyFunction => {
+    if (bound === undefined || boundIn !== generation) {
+      bound = make(defaultCache())
+      boundIn = generation
+    }
+    return bound
+  }
+  const call = function (this: unknown, argument: unknown): unknown {
+    const target = bound !== undefined && boundIn === generation ? bound : made()
+    // biome-ignore lint/complexity/noArguments: a rest parameter would allocate an array for every hit
+    return arguments.length === 1 ? target.call(this, argument) : target.apply(this, Array.prototype.slice.call(arguments))
+  }
+  return { call, made }
+}
+
+function withMethods({ call, made }: Following, names: readonly string[], loader: AnyFunction): AnyFunction {
+  for (const name of names) {
+    const method = (...args: unknown[]) => (made() as unknown as Record<string, AnyFunction>)[name]?.(...args) as unknown
+    Object.defineProperty(call, name, { value: method, enumerable: true })
+  }
+  return nameAs(call, loader)
+}
+
+function decorated(cache: Cache, method: AnyFunction, options: MethodOptions): AnyFunction {
+  const decorate = cache.cacheable(options) as unknown as (target: object, name: string, descriptor: PropertyDescriptor) => PropertyDescriptor
+  return decorate({}, method.name, { value: method }).value as AnyFunction
+}
+
+/** Options are wrong where they are given, not where they are first used. */
+function check(options: object): void {
+  normalizeFunctionBehaviour(options, normalizeCacheOptions(configured ?? {}).behaviour)
+}
+
+/** Whether two sets of options say the same; functions and objects of classes are the same only if they are one. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true
+  if (!isPlain(a) || !isPlain(b)) return false
+  const names = new Set([...Object.keys(a), ...Object.keys(b)])
+  return [...names].every((name) => isSame(a[name], b[name]))
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype
+}

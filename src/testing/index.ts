@@ -1,0 +1,2 @@
+export { checkInvariants } from "./invariants.js"
+export { ManualClock, settled } from "./manual-clock.js"
