@@ -2,7 +2,7 @@ import { type Cached, makeCached, type Workshop } from "./cached-function.js"
 import { type CachedMany, type ManyLoader, type ManyOptions, makeCachedMany } from "./cached-many.js"
 import { type CachedSync, makeCachedSync } from "./cached-sync.js"
 import { currentFrame } from "./context.js"
-import type { CurrentLoad } from "./current-load.js"
+import { type CurrentLoad, detachedLoad } from "./current-load.js"
 import { type CacheableDecorator, cacheMethod, decoratorOf, type MethodOptions } from "./decorator.js"
 import { type Duration, parseDuration } from "./duration.js"
 import { Engine } from "./engine.js"
@@ -161,7 +161,7 @@ export class Cache {
           scope: this.#scope,
           behaviour,
           hooks: { ttl: typeof ttl === "function" ? ttl : undefined, deps, depsOf, cacheIf, cacheErrors, sizeOf },
-          load: (_self, _args, current) => loader(current),
+          load: (_self, _args, run) => loader(run?.current ?? detachedLoad(key)),
         },
         id,
         self: undefined,
@@ -207,7 +207,11 @@ export class Cache {
    * checked against the position it is given, inside a load against that load's start, else against now.
    */
   set(key: string, value: unknown, options: SetOptions = {}): Promise<Token> {
-    return this.setMany([[key, value, options]])
+    return this.#attempt(() => {
+      checkNames(options, SET_OPTIONS, "set")
+      const { table, id } = this.#resolve(key, true)
+      return this.#parts.writer.setAll(this.#scope, [{ table, id, value, options }])
+    })
   }
 
   /** Stores several values in one append; of several for one key the last counts. */

@@ -88,6 +88,9 @@ export function makeCached<F extends AnyFunction>(
   const { entries, counters } = recipe.table
   const hitChannel = channels.hit
 
+  const theLongWay = function (this: unknown, ...args: unknown[]): Promise<unknown> {
+    return read(this, args, false)
+  }
   // The way of nearly every call: one plain argument, an entry found fresh in this state of the log, not yet due for a
   // closer look, and no load or transaction anywhere that would have to hear of it. Everything else goes the long way.
   const cached = function (this: unknown, argument: unknown): Promise<unknown> {
@@ -103,8 +106,9 @@ export function makeCached<F extends AnyFunction>(
         }
       }
     }
-    // biome-ignore lint/complexity/noArguments: a rest parameter would allocate an array for every hit
-    return read(this, Array.prototype.slice.call(arguments), false)
+    // Passed on in this form, the arguments are never made into an object; a rest parameter would cost every hit an array.
+    // eslint-disable-next-line prefer-rest-params
+    return theLongWay.apply(this, arguments as unknown as unknown[])
   }
 
   const idOfArgs = (args: readonly unknown[]) => definition.idOfCall(undefined, args)

@@ -1,6 +1,5 @@
 import { attempt, define, nameAs, type Workshop } from "./cached-function.js"
 import { currentFrame, runOf, transactionOf } from "./context.js"
-import { detachedLoad } from "./current-load.js"
 import { LoadCycleError } from "./errors.js"
 import { type Explanation, explain } from "./explain.js"
 import type { Launcher } from "./launcher.js"
@@ -41,7 +40,7 @@ export function makeCachedSync<F extends AnyFunction>(
   const read = (self: unknown, args: readonly unknown[], isFresh: boolean): unknown => {
     if (obstacle !== undefined) throw obstacle
     const id = idOfCall(self, args)
-    if (engine.isBypassed) return recipe.load(self, args, detachedLoad(table.keyOf(id)))
+    if (engine.isBypassed) return recipe.load(self, args, undefined)
     const frame = currentFrame()
     const run = runOf(frame, engine)
     const transaction = transactionOf(frame, engine)

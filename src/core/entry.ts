@@ -23,20 +23,21 @@ export interface Rare {
  * kept in `aging` and `rare`.
  */
 export class Entry implements Aged, Subject {
-  readonly table: Table
-  readonly id: EntryId
-  value: unknown
-  readonly dependencies: Dependencies
+  // What a hit reads comes first, so that it lies in one line of the processor's cache.
   /** The state of the log in which it was last found fresh. */
   stamp: Stamp
   /** Until when, in the time of `Turn.now`, a hit needs no closer look; see age.ts. */
   deadlineMs: number
-  aging: Aging | null
-  rare: Rare | null
-  /** What hits return; made by the first. */
-  promise: Promise<unknown> | null = null
   /** Its place in the memory tier; -1 outside. */
   slot = -1
+  /** What hits return; made by the first. */
+  promise: Promise<unknown> | null = null
+  value: unknown
+  readonly table: Table
+  readonly id: EntryId
+  readonly dependencies: Dependencies
+  aging: Aging | null
+  rare: Rare | null
 
   constructor(table: Table, id: EntryId, value: unknown, dependencies: Dependencies, stamp: Stamp, aged: Aged, rare: Rare | null) {
     this.table = table

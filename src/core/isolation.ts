@@ -158,7 +158,6 @@ function rejectSingleUse(value: object, subject: string | undefined): void {
 
 // By what an object can do, not by its class: streams and responses come from many realms, polyfills and drivers.
 function singleUseKind(value: object): string | undefined {
-  if (ArrayBuffer.isView(value)) return undefined
   if (canDo(value, "next")) {
     const isGenerator = stringTag(value)?.endsWith("Generator") === true
     // Database cursors return a new generator over the same rows, so an async iterator isn't asked whether it is one.

@@ -467,7 +467,6 @@ class Reader {
   arguments(): unknown[] {
     const args = [this.#value()]
     while (this.#skip(",")) args.push(this.#value())
-    if (this.#position < this.#text.length) this.#fail()
     return args
   }
 
@@ -515,7 +514,9 @@ class Reader {
     const bytes = Uint8Array.from(this.#text[this.#position] === ")" ? [] : this.#hexBytes())
     if (name === "ArrayBuffer") return this.#end(bytes.buffer)
     if (name === "DataView") return this.#end(new DataView(bytes.buffer))
-    const View: unknown = (globalThis as Record<string, unknown>)[name.replace(/BE$/, "")]
+    // Some globals begin to work when they are looked at.
+    const global = /^\w+Array(?:BE)?$/.test(name) ? name.replace(/BE$/, "") : "none"
+    const View: unknown = (globalThis as Record<string, unknown>)[global]
     const isTypedArray = typeof View === "function" && Object.getPrototypeOf(View) === typedArrayPrototype.constructor
     return isTypedArray ? this.#end(Reflect.construct(View, [bytes.buffer]) as unknown) : this.#fail()
   }

@@ -4,7 +4,7 @@ import { enterFrame, type Frame, leaveFrame, runInFrame } from "./context.js"
 import { parseDuration } from "./duration.js"
 import type { Engine } from "./engine.js"
 import type { Entry } from "./entry.js"
-import { HookError, InvalidOptionError, LoadTimeoutError, ZooCacheError } from "./errors.js"
+import { HookError, InvalidOptionError, LoadTimeoutError, UncacheableValueError, ZooCacheError } from "./errors.js"
 import { channels, type LoadEvent } from "./events.js"
 import { Flight, type LateGroup } from "./flight.js"
 import { type Freshness, freshnessOf } from "./freshness.js"
@@ -72,7 +72,7 @@ export class Launcher {
       }
     }
     this.enqueue([flight], [order], needsSlot(order, this.#engine), () =>
-      order.recipe.load(order.self, order.args, (flight.load as Load).run.current),
+      order.recipe.load(order.self, order.args, (flight.load as Load).run),
     )
     return flight
   }
@@ -92,7 +92,7 @@ export class Launcher {
     if (behaviour.tracking) enterFrame()
     try {
       load.ownDependencies = staticDependencies(order, engine.trie)
-      const value = this.#invoke(order, run, () => recipe.load(order.self, order.args, run.current))
+      const value = this.#invoke(order, run, () => recipe.load(order.self, order.args, run))
       if (isThenable(value)) {
         throw new InvalidOptionError("loader", value, "`cacheableSync` takes functions that return their value; use `cacheable` for promises")
       }
@@ -279,15 +279,14 @@ export class Launcher {
   /** Applies the rule to what a load brought: what it depends on, whether it may be kept, and in which form. */
   #conclude(flight: Flight, order: Order, load: Load, loaded: Outcome): { outcome: Outcome; freshness: Freshness } {
     const { recipe } = order
-    const key = () => flight.table.keyOf(flight.id)
     const { run } = load
     let outcome = loaded
     let isKeepable = run.isStorable && !run.isTainted && !flight.isPrivate
     if (!loaded.isError) {
       try {
-        assertReusable(loaded.value, key())
-      } catch (error) {
-        outcome = { isError: true, value: error }
+        if (typeof loaded.value === "object" && loaded.value !== null) assertReusable(loaded.value)
+      } catch {
+        outcome = { isError: true, value: uncacheable(loaded.value, flight.table.keyOf(flight.id)) }
         isKeepable = false
       }
     }
@@ -345,7 +344,6 @@ export class Launcher {
   /** The value in the form in which callers get it; not whole where that failed, so that it may not be kept. */
   #isolate(flight: Flight, recipe: Recipe, value: unknown): { value: unknown; isWhole: boolean } {
     const { counters } = flight.table
-    const key = flight.table.keyOf
     try {
       switch (recipe.behaviour.isolation) {
         case "freeze":
@@ -357,7 +355,8 @@ export class Launcher {
           return { value, isWhole: true }
       }
     } catch (error) {
-      this.#engine.fault(new HookError(`isolation: "${recipe.behaviour.isolation}"`, key.call(flight.table, flight.id), error), key.call(flight.table, flight.id))
+      const key = flight.table.keyOf(flight.id)
+      this.#engine.fault(new HookError(`isolation: "${recipe.behaviour.isolation}"`, key, error), key)
       return { value, isWhole: false }
     }
   }
@@ -510,6 +509,16 @@ export class Launcher {
       outcome,
     })
   }
+}
+
+/** The error for a value that can be read only once; the key is put into words only when there is one. */
+function uncacheable(value: unknown, key: string): unknown {
+  try {
+    assertReusable(value, key)
+  } catch (error) {
+    return error
+  }
+  return new UncacheableValueError("A value", key)
 }
 
 function isThenable(value: unknown): boolean {

@@ -5,7 +5,6 @@ import type { Engine } from "./engine.js"
 import { type Entry, promiseOf } from "./entry.js"
 import { LoadCycleError, RefreshError, UnsureError } from "./errors.js"
 import { channels } from "./events.js"
-import { detachedLoad } from "./current-load.js"
 import { type Flight, findCycle, howToJoin, LateGroup } from "./flight.js"
 import { cloneValue, type Isolation } from "./isolation.js"
 import type { EntryId } from "./key.js"
@@ -336,7 +335,7 @@ export class Reader {
   #loadDirectly(call: Call): Promise<unknown> {
     const { recipe, self, args } = call
     try {
-      return Promise.resolve(recipe.load(self, args, detachedLoad(recipe.table.keyOf(call.id))))
+      return Promise.resolve(recipe.load(self, args, undefined))
     } catch (error) {
       return Promise.reject(error)
     }

@@ -1,8 +1,8 @@
 import type { Duration } from "./duration.js"
-import type { CurrentLoad } from "./current-load.js"
 import type { Flight } from "./flight.js"
 import type { Order } from "./launcher.js"
 import type { Behaviour } from "./options.js"
+import type { Run } from "./run.js"
 import type { Scope } from "./scope.js"
 import type { Table } from "./table.js"
 
@@ -24,6 +24,6 @@ export interface Recipe {
   readonly hooks: Hooks
   /** Takes a flight into a batch instead of starting it by itself. */
   readonly gather?: ((flight: Flight, order: Order) => void) | undefined
-  /** Runs the user's function. */
-  readonly load: (self: unknown, args: readonly unknown[], current: CurrentLoad) => unknown
+  /** Runs the user's function; without a run where nothing is cached. */
+  readonly load: (self: unknown, args: readonly unknown[], run: Run | undefined) => unknown
 }

@@ -5,7 +5,7 @@ import type { EntryId } from "./key.js"
 import type { LogChange } from "./log.js"
 import type { Table } from "./table.js"
 import type { TagNode } from "./tag-node.js"
-import type { Token } from "./version.js"
+import type { Token, Version } from "./version.js"
 
 /** What the function of `cache.transaction` is given. */
 export interface TransactionHandle {
@@ -17,7 +17,7 @@ interface Written {
   readonly value: unknown
   /** Held by the change that set it, for as long as the transaction lasts. */
   readonly dependencies: readonly TagNode[]
-  readonly store: () => void
+  readonly store: (keyVersion: Version | null) => Entry | undefined
 }
 
 /**
@@ -110,8 +110,13 @@ export class Transaction implements TransactionHandle {
   }
 
   /** Stores what was set, once its invalidations have been sent. */
-  storeWritten(): void {
-    for (const written of this.#keys.values()) written?.store()
+  storeWritten(keyVersion: Version | null): Entry[] {
+    const stored: Entry[] = []
+    for (const written of this.#keys.values()) {
+      const entry = written?.store(keyVersion)
+      if (entry !== undefined) stored.push(entry)
+    }
+    return stored
   }
 }
 

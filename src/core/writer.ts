@@ -2,6 +2,7 @@ import { agingOf } from "./age.js"
 import { currentFrame, enterFrame, type Frame, leaveFrame, runInFrame, runOf, transactionOf } from "./context.js"
 import { type Duration, parseDuration } from "./duration.js"
 import type { Engine } from "./engine.js"
+import type { Entry } from "./entry.js"
 import { CacheClosedError, HookError, InvalidationNotAcknowledgedError, InvalidOptionError, ZooCacheError } from "./errors.js"
 import { type Dependencies, freshnessOf } from "./freshness.js"
 import { assertReusable, cloneValue, freezeDeep } from "./isolation.js"
@@ -15,7 +16,7 @@ import type { Table } from "./table.js"
 import type { TagNode } from "./tag-node.js"
 import type { Stamp } from "./tag-trie.js"
 import { Transaction, type TransactionHandle } from "./transaction.js"
-import type { Token, Version } from "./version.js"
+import { NO_VERSION, type Token, type Version } from "./version.js"
 
 /** How a value that is set by hand is kept. */
 export interface SetOptions {
@@ -25,7 +26,17 @@ export interface SetOptions {
   asOf?: Position
 }
 
+/** A value and the place where it is to be stored. */
+export interface Item {
+  readonly table: Table
+  readonly id: EntryId
+  readonly value: unknown
+  readonly options: SetOptions
+}
+
 interface Prepared {
+  readonly table: Table
+  readonly id: EntryId
   readonly value: unknown
   readonly nodes: readonly TagNode[]
   readonly stamp: Stamp
@@ -94,54 +105,63 @@ export class Writer {
   }
 
   /** Sets values by hand: one append for all of them; of several for one key the last counts. */
-  setAll(scope: Scope, items: readonly { readonly table: Table; readonly id: EntryId; readonly value: unknown; readonly options: SetOptions }[]): Promise<Token> {
+  setAll(scope: Scope, items: readonly Item[]): Promise<Token> {
     return this.#attempt("set", () => {
-      const engine = this.#engine
+      if (items.length === 1) return this.#setPrepared([this.#prepare(scope, items[0] as Item)])
       if (items.length === 0) return Promise.resolve(this.#tokenOfNow())
-      const transaction = this.#transaction()
+      const last = new Map<string, Item>()
+      for (const item of items) last.set(item.table.keyOf(item.id), item)
       const prepared: Prepared[] = []
       try {
-        for (const { table, id, value, options } of items) prepared.push(this.#prepare(scope, table, id, value, options))
+        for (const item of items) {
+          const ready = this.#prepare(scope, item)
+          if (last.get(item.table.keyOf(item.id)) === item) prepared.push(ready)
+          else this.#release(ready.nodes)
+        }
       } catch (error) {
         for (const { nodes } of prepared) this.#release(nodes)
         throw error
       }
-      const last = new Map<string, number>()
-      items.forEach(({ table, id }, index) => last.set(table.keyOf(id), index))
-      if (transaction !== undefined) {
-        items.forEach(({ table, id }, index) => {
-          const item = prepared[index] as Prepared
-          if (last.get(table.keyOf(id)) !== index) {
-            this.#release(item.nodes)
-            return
-          }
-          transaction.addKey(table, id, {
-            value: item.value,
-            dependencies: item.nodes,
-            store: () => this.#store(table, id, item, undefined),
-          })
-        })
-        return Promise.resolve(undefined)
-      }
-      const stored: { keyVersion: Version | undefined }[] = []
-      const appended = engine.client.append(
-        [...last.keys()].map((path) => ({ kind: "key", path })),
-        {
-          onEnd: (version) => {
-            for (const rare of stored) rare.keyVersion = version ?? 0
-          },
-        },
-      )
-      items.forEach(({ table, id }, index) => {
-        const item = prepared[index] as Prepared
-        if (last.get(table.keyOf(id)) === index) {
-          const rare = this.#store(table, id, item, engine.client.isLocal ? undefined : Number.POSITIVE_INFINITY)
-          if (rare !== undefined) stored.push(rare)
-        }
-        this.#release(item.nodes)
-      })
-      return appended
+      return this.#setPrepared(prepared)
     })
+  }
+
+  #setPrepared(prepared: readonly Prepared[]): Promise<Token | undefined> {
+    const { client } = this.#engine
+    const transaction = this.#transaction()
+    if (transaction !== undefined) {
+      for (const item of prepared) {
+        transaction.addKey(item.table, item.id, {
+          value: item.value,
+          dependencies: item.nodes,
+          store: (keyVersion) => this.#store(item, keyVersion),
+        })
+      }
+      return Promise.resolve(undefined)
+    }
+    const changes = prepared.map(({ table, id }): LogChange => ({ kind: "key", path: table.keyOf(id) }))
+    if (client.isLocal) {
+      // Stored first, as the newest word on its key, it replaces what was there in place.
+      const entries = prepared.map((item) => this.#store(item, Number.POSITIVE_INFINITY))
+      const token = client.appendLocally(changes)
+      prepared.forEach(({ table, id, nodes }, index) => {
+        const entry = entries[index]
+        if (entry?.rare != null) {
+          if (entry.rare.isCloned) entry.rare.keyVersion = undefined
+          else entry.rare = null
+        } else if (entry === undefined) this.#engine.overrule(table, id, Number.POSITIVE_INFINITY)
+        this.#release(nodes)
+      })
+      return Promise.resolve(token)
+    }
+    const stored: Entry[] = []
+    const appended = client.append(changes, { onEnd: endOf(stored) })
+    for (const item of prepared) {
+      const entry = this.#store(item, Number.POSITIVE_INFINITY)
+      if (entry !== undefined) stored.push(entry)
+      this.#release(item.nodes)
+    }
+    return appended
   }
 
   /** Runs `work` with its invalidations collected, and appends them when it has succeeded. */
@@ -189,77 +209,69 @@ export class Writer {
     if (transaction.changes.length === 0) return Promise.resolve(this.#tokenOfNow())
     const unique = new Map<string, LogChange>()
     for (const change of transaction.changes) unique.set(`${change.kind} ${change.path}`, change)
-    const appended = this.#engine.client.append([...unique.values()])
-    transaction.storeWritten()
+    const { client } = this.#engine
+    const stored: Entry[] = []
+    const appended = client.append([...unique.values()], { onEnd: endOf(stored) })
+    stored.push(...transaction.storeWritten(client.isLocal ? null : Number.POSITIVE_INFINITY))
     return appended
   }
 
   // --- values set by hand ----------------------------------------------------------------------------------------
 
-  #prepare(scope: Scope, table: Table, id: EntryId, value: unknown, options: SetOptions): Prepared {
+  #prepare(scope: Scope, { table, id, value, options }: Item): Prepared {
     const engine = this.#engine
-    const key = table.keyOf(id)
-    assertReusable(value, key)
+    if (typeof value === "object" && value !== null) assertReusable(value, table.keyOf(id))
     const { deps, ttl, asOf } = options
     if (deps !== undefined && !isStringArray(deps)) throw new InvalidOptionError("deps", deps, "it must be an array of tags")
     const { behaviour } = engine.settings
     const ttlMs = ttl === undefined ? behaviour.ttlMs : parseDuration(ttl, "ttl")
-    const run = runOf(currentFrame(), engine)
-    const inLoad = run?.loads[0]?.stamp
-    const stamp: Stamp =
-      asOf !== undefined
-        ? readPosition(asOf, engine.trie)
-        : { epoch: (inLoad ?? engine.trie.stamp).epoch, asOf: inLoad?.asOf ?? engine.trie.cursor }
     const isolated = isolate(value, behaviour.isolation, table)
     const nodes: TagNode[] = []
     try {
       const own = scope.acquireOwn()
       if (own !== undefined) nodes.push(own)
-      for (const tag of new Set(deps)) nodes.push(scope.acquire(tag))
+      for (const tag of deps === undefined || deps.length < 2 ? (deps ?? []) : new Set(deps)) nodes.push(scope.acquire(tag))
+      return { table, id, value: isolated, nodes, stamp: this.#stampOf(asOf), ttlMs }
     } catch (error) {
       this.#release(nodes)
       throw error
     }
-    return { value: isolated, nodes, stamp, ttlMs }
+  }
+
+  /** Where in the order of changes the source of a value was read, as far as we are told. */
+  #stampOf(asOf: Position | undefined): Stamp {
+    const { trie } = this.#engine
+    if (asOf !== undefined) return readPosition(asOf, trie)
+    const inLoad = runOf(currentFrame(), this.#engine)?.loads[0]?.stamp
+    // The current stamp may move on with the cursor before the value is stored; inside a load it would be the same.
+    return inLoad ?? { epoch: trie.epoch, asOf: trie.cursor }
   }
 
   /** Keeps a value that was set, if nothing that it depends on has changed since its source was read. */
-  #store(table: Table, id: EntryId, item: Prepared, keyVersion: Version | undefined): { keyVersion: Version | undefined } | undefined {
+  #store(item: Prepared, keyVersion: Version | null): Entry | undefined {
     const engine = this.#engine
+    const { table, id, value, nodes, stamp, ttlMs } = item
     const { behaviour } = engine.settings
-    const dependencies: Dependencies = item.nodes.length === 0 ? null : item.nodes.length === 1 ? (item.nodes[0] as TagNode) : item.nodes
-    const freshness =
-      item.stamp.asOf < engine.trie.forgotten
-        ? "stale"
-        : freshnessOf({ stamp: item.stamp, dependencies, keyNode: table.keyNode, keyVersion: Number.POSITIVE_INFINITY }, engine.trie)
+    const dependencies: Dependencies = nodes.length === 0 ? null : nodes.length === 1 ? (nodes[0] as TagNode) : nodes
+    const subject = { stamp, dependencies, keyNode: table.keyNode, keyVersion: Number.POSITIVE_INFINITY }
+    const isFresh = stamp.asOf >= engine.trie.forgotten && freshnessOf(subject, engine.trie) === "fresh"
+    if (!isFresh) table.counters.staleLoads += 1
     const nowMs = engine.turn.current()
-    const run = runOf(currentFrame(), engine)
-    const aged = agingOf(item.ttlMs, behaviour, nowMs, engine.settings.random, run?.latestExpiryMs ?? Number.POSITIVE_INFINITY)
-    if (freshness !== "fresh" || aged === undefined) {
-      if (freshness !== "fresh") table.counters.staleLoads += 1
-      return undefined
-    }
+    const latestExpiryMs = runOf(currentFrame(), engine)?.latestExpiryMs ?? Number.POSITIVE_INFINITY
+    const aged = agingOf(ttlMs, behaviour, nowMs, engine.settings.random, latestExpiryMs)
+    if (!isFresh || aged === undefined) return undefined
     let weight: number
     try {
-      weight = engine.weigh(table, id, item.value, undefined)
+      weight = engine.weigh(table, id, value, undefined)
     } catch (error) {
       const key = table.keyOf(id)
       engine.fault(error instanceof HookError ? error : new HookError("sizeOf", key, error), key)
       return undefined
     }
     const isCloned = behaviour.isolation === "clone"
-    const rare = keyVersion === undefined && !isCloned ? null : { isError: false, isCloned, failures: 0, keyVersion }
-    engine.store({
-      table,
-      id,
-      value: item.value,
-      dependencies,
-      aged,
-      rare,
-      weight,
-      bornMs: nowMs,
-    })
-    return rare ?? undefined
+    const isPlain = keyVersion === null && !isCloned
+    const rare = isPlain ? null : { isError: false, isCloned, failures: 0, keyVersion: keyVersion ?? undefined }
+    return engine.store({ table, id, value, dependencies, aged, rare, weight, bornMs: nowMs })
   }
 
   #release(nodes: readonly TagNode[]): void {
@@ -286,6 +298,13 @@ export class Writer {
 
   #assertOpen(what: string): void {
     if (this.#engine.isClosed) throw new CacheClosedError(what)
+  }
+}
+
+/** Until their own append is acknowledged, values that were set outrank every other word on their keys. */
+function endOf(stored: readonly Entry[]): (version: Version | undefined) => void {
+  return (version) => {
+    for (const { rare } of stored) if (rare !== null) rare.keyVersion = version ?? NO_VERSION
   }
 }
 

@@ -43,8 +43,9 @@ const TREND_RATE = 1 / 32
 // In a tiny tier one event would move the window by a third.
 const MIN_ENTRIES_OF_STEP = 64
 
-// A full ring is half a kilobyte: it stays in the first-level cache.
-const RING_LENGTH = 128
+// Hits are noted here and replayed, in order, before anything else happens. Where more than this many come between two
+// changes (a hit ratio above 99.9 %), the newest stand for all: order matters only to who goes next, and nobody does.
+const RING_LENGTH = 1024
 // After the window was resized, entries change lists in small steps: no operation pays for them all.
 const MOVES_PER_OPERATION = 32
 
@@ -91,7 +92,8 @@ export class WindowTinyLfu {
   #weight = 0
 
   readonly #ring = new Int32Array(RING_LENGTH)
-  #ringLength = 0
+  #ringAt = 0
+  #hasWrapped = false
   #recording = false
   #accesses = 0
 
@@ -174,8 +176,14 @@ export class WindowTinyLfu {
   touch(slot: number): void {
     // Below half of the budgets nobody will be evicted soon: order and frequencies can wait until then.
     if (!this.#recording) return
-    this.#ring[this.#ringLength++] = slot
-    if (this.#ringLength === RING_LENGTH) this.#replay()
+    const at = this.#ringAt
+    this.#ring[at] = slot
+    if (at !== RING_LENGTH - 1) {
+      this.#ringAt = at + 1
+    } else {
+      this.#ringAt = 0
+      this.#hasWrapped = true
+    }
   }
 
   /** The entry has gone for a reason of its own: stale, expired, deleted. */
@@ -292,14 +300,16 @@ export class WindowTinyLfu {
   }
 
   #replay(): void {
-    const length = this.#ringLength
+    const length = this.#hasWrapped ? RING_LENGTH : this.#ringAt
     if (length === 0) return
-    this.#ringLength = 0
+    const oldest = this.#hasWrapped ? this.#ringAt : 0
+    this.#ringAt = 0
+    this.#hasWrapped = false
     const ring = this.#ring
     const links = this.#links
     const states = this.#states
     for (let index = 0; index < length; index++) {
-      const node = ring[index]! + FIRST_NODE
+      const node = ring[(oldest + index) & (RING_LENGTH - 1)]! + FIRST_NODE
       const state = states[node]!
       const list = (state >>> LIST_SHIFT) & LIST_MASK
       if ((state & MAX_FREQUENCY) !== MAX_FREQUENCY) states[node] = state + 1
