@@ -92,9 +92,10 @@ export function makeCached<F extends AnyFunction>(
     return read(this, args, false)
   }
   // The way of nearly every call: one plain argument, an entry found fresh in this state of the log, not yet due for a
-  // closer look, and no load or transaction anywhere that would have to hear of it. Everything else goes the long way.
+  // closer look, outside of every load and transaction, which would have to hear of it. Everything else goes the long way.
   const cached = function (this: unknown, argument: unknown): Promise<unknown> {
-    if (hasPlainIds && arguments.length === 1 && activeFrames === 0 && isPlainId(argument)) {
+    const isPlainCall = hasPlainIds && arguments.length === 1 && isPlainId(argument)
+    if (isPlainCall && (activeFrames === 0 || currentFrame() === undefined)) {
       const entry: Entry | undefined = entries.get(argument)
       if (entry !== undefined) {
         if (--turn.left < 0) turn.read()
@@ -114,7 +115,7 @@ export function makeCached<F extends AnyFunction>(
   const idOfArgs = (args: readonly unknown[]) => definition.idOfCall(undefined, args)
   const methods: CachedMethods<AnyFunction> = {
     keyOf: (...args) => recipe.table.keyOf(idOfArgs(args)),
-    peek: (...args) => reader.peek(recipe.table, idOfArgs(args), currentFrame(), true)?.value,
+    peek: (...args) => reader.peek(recipe.table, idOfArgs(args), currentFrame(), true, recipe.behaviour.whenUnsure)?.value,
     refresh: (...args) => read(undefined, args, true),
     delete: (...args) => attempt(() => workshop.writer.deleteIds(recipe.table, [idOfArgs(args)])),
     clear: () => workshop.writer.clearFunction(recipe.table),

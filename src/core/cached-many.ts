@@ -133,7 +133,7 @@ export function makeCachedMany<Id, Value>(
   const many: CachedMany<Id, Value> = Object.assign(cached, {
     one: (id: Id) => attempt(() => read(id, false)) as Promise<Value | undefined>,
     keyOf: (id: Id) => table.keyOf(idOf(id)),
-    peek: (id: Id) => reader.peek(table, idOf(id), currentFrame(), true)?.value as Value | undefined,
+    peek: (id: Id) => reader.peek(table, idOf(id), currentFrame(), true, recipe.behaviour.whenUnsure)?.value as Value | undefined,
     refresh: (id: Id) => attempt(() => read(id, true)) as Promise<Value | undefined>,
     delete: (...ids: readonly Id[]) => attempt(() => writer.deleteIds(table, ids.map(idOf))),
     clear: () => writer.clearFunction(table),

@@ -46,7 +46,7 @@ export function makeCachedSync<F extends AnyFunction>(
     const transaction = transactionOf(frame, engine)
     const expired = table.entries.get(id)
     if (!isFresh) {
-      const found = reader.peekOrThrow(table, id, frame)
+      const found = reader.peekOrThrow(table, id, frame, recipe.behaviour.whenUnsure)
       if (found !== undefined) return found.value
     }
     const cycle = ancestorCycle(table, id, frame)
@@ -59,7 +59,7 @@ export function makeCachedSync<F extends AnyFunction>(
         recipe.behaviour.isolation,
       )
     } catch (error) {
-      const inGrace = isFresh ? undefined : reader.graceAfter(table, id, error, run, transaction)
+      const inGrace = isFresh ? undefined : reader.graceAfter(recipe, id, error, frame)
       if (inGrace === undefined) throw error
       return inGrace.value
     }
@@ -70,7 +70,7 @@ export function makeCachedSync<F extends AnyFunction>(
   const idOf = (args: readonly unknown[]) => idOfCall(undefined, args)
   const methods = {
     keyOf: (...args: unknown[]) => table.keyOf(idOf(args)),
-    peek: (...args: unknown[]) => reader.peek(table, idOf(args), currentFrame(), true)?.value,
+    peek: (...args: unknown[]) => reader.peek(table, idOf(args), currentFrame(), true, recipe.behaviour.whenUnsure)?.value,
     refresh: (...args: unknown[]) => read(undefined, args, true),
     delete: (...args: unknown[]) => attempt(() => writer.deleteIds(table, [idOf(args)])),
     clear: () => writer.clearFunction(table),

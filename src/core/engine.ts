@@ -104,7 +104,7 @@ export class Engine implements ChangeSink {
             random,
             onEvict: (entry) => this.#evicted(entry),
             reclaim: (entry) => this.#reclaim(entry),
-            ages: (entry) => expiryOf(entry) !== Number.POSITIVE_INFINITY,
+            timeLeftMs: (entry) => expiryOf(entry) + (entry.aging?.graceMs ?? 0) - this.turn.now,
           })
     this.client = new LogClient({
       log: settings.log ?? new InProcessLog({ clock: this.clock, nonce: randomName(random) }),

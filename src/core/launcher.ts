@@ -65,7 +65,14 @@ export class Launcher {
     const { table } = order.recipe
     const flight = new Flight(table, order.id, order.isPrivate)
     if (!order.isPrivate) {
+      const replaced = table.flights.get(order.id)
       table.flights.set(order.id, flight)
+      if (replaced?.late !== undefined) {
+        // They came before this load begins, so its result is theirs whatever becomes of the one they waited for.
+        const group = replaced.late
+        replaced.late = undefined
+        this.#moveTo(flight, group)
+      }
       if (order.recipe.gather !== undefined) {
         order.recipe.gather(flight, order)
         return flight
@@ -266,6 +273,10 @@ export class Launcher {
     const current = table.flights.get(id)
     const canUse = current !== undefined && (current.load === undefined || current.beganAt > group.lastArrival)
     const next = canUse ? current : group.startNext()
+    this.#moveTo(next, group)
+  }
+
+  #moveTo(next: Flight, group: LateGroup): void {
     next.waiters += group.waiters
     next.parents.push(...group.parents)
     group.flight = next

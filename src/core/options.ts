@@ -46,6 +46,9 @@ export interface BehaviourOptions extends AgeOptions {
   context?: "caller" | "root"
 }
 
+/** What reads do while the process can't confirm that it is up to date. */
+export type WhenUnsure = "load" | "serve" | "throw"
+
 export interface MemoryOptions {
   /** Default 100,000. */
   maxEntries?: number
@@ -59,7 +62,7 @@ export interface StalenessOptions {
   /** For how long this process may be without a word from a shared log before it is unsure. Default 5 s. */
   bound?: Duration
   /** What reads do then: run the loader (default), serve what there is, or reject with `UnsureError`. */
-  whenUnsure?: "load" | "serve" | "throw"
+  whenUnsure?: WhenUnsure
 }
 
 /** What went wrong inside the cache without failing anybody's call. */
@@ -113,6 +116,8 @@ export interface FunctionOptions<Args extends readonly unknown[], Value> extends
    * row, up to 64 times.
    */
   cacheErrors?: Duration | false | ((error: unknown, ...args: Args) => Duration | false)
+  /** Overrides `staleness.whenUnsure` of the cache. */
+  whenUnsure?: WhenUnsure
   /** Bytes of a value; see {@link MemoryOptions.sizeOf}. */
   sizeOf?: (value: Value) => number
 }
@@ -131,6 +136,7 @@ export interface Behaviour {
   readonly inherit: boolean
   readonly tracking: boolean
   readonly context: "caller" | "root"
+  readonly whenUnsure: WhenUnsure
 }
 
 export interface CacheSettings {
@@ -140,7 +146,6 @@ export interface CacheSettings {
     | { readonly maxEntries: number; readonly maxBytes: number; readonly sizeOf: ((value: unknown) => number) | undefined }
     | false
   readonly stalenessBoundMs: number
-  readonly whenUnsure: "load" | "serve" | "throw"
   readonly ackTimeoutMs: number
   readonly maxLoads: number
   readonly enabled: boolean
@@ -163,7 +168,10 @@ const DEFAULT_BEHAVIOUR: Behaviour = Object.freeze({
   inherit: true,
   tracking: true,
   context: "caller",
+  whenUnsure: "load",
 } as const)
+
+const WHEN_UNSURE = ["load", "serve", "throw"] as const
 
 export const DEFAULT_MAX_ENTRIES = 100_000
 
@@ -204,6 +212,7 @@ const FUNCTION_NAMES = new Set<string>([
   "key",
   "cacheIf",
   "cacheErrors",
+  "whenUnsure",
   "sizeOf",
 ])
 
@@ -228,7 +237,6 @@ export function normalizeCacheOptions(options: CacheOptions): CacheSettings {
             sizeOf: optionalFunction(memory.sizeOf, "memory.sizeOf"),
           }),
     stalenessBoundMs: nonNegative(parseDuration(staleness.bound ?? 5000, "staleness.bound"), "staleness.bound"),
-    whenUnsure: oneOf(staleness.whenUnsure ?? "load", ["load", "serve", "throw"], "staleness.whenUnsure"),
     ackTimeoutMs: nonNegative(parseDuration(options.ackTimeout ?? 5000, "ackTimeout"), "ackTimeout"),
     maxLoads: positiveInteger(options.maxLoads ?? Number.POSITIVE_INFINITY, "maxLoads"),
     enabled: boolean(options.enabled ?? true, "enabled"),
@@ -236,7 +244,10 @@ export function normalizeCacheOptions(options: CacheOptions): CacheSettings {
     onFault: optionalFunction(options.onFault, "onFault"),
     clock: options.clock ?? systemClock,
     random: optionalFunction(options.random, "random") ?? Math.random,
-    behaviour: normalizeBehaviour(options, DEFAULT_BEHAVIOUR),
+    behaviour: Object.freeze({
+      ...normalizeBehaviour(options, DEFAULT_BEHAVIOUR),
+      whenUnsure: oneOf(staleness.whenUnsure ?? "load", WHEN_UNSURE, "staleness.whenUnsure"),
+    }),
   })
 }
 
@@ -256,13 +267,15 @@ export function normalizeFunctionBehaviour<Args extends readonly unknown[], Valu
     throw new InvalidOptionError("deps", deps, "it must be an array of tags, or a function that returns one")
   }
   for (const hook of ["depsOf", "key", "cacheIf", "sizeOf"] as const) optionalFunction(options[hook], hook)
-  const { cacheErrors, ttl, ...rest } = options
+  const { cacheErrors, ttl, whenUnsure, ...rest } = options
   if (cacheErrors !== undefined && cacheErrors !== false && typeof cacheErrors !== "function") {
     parseDuration(cacheErrors, "cacheErrors")
   }
+  const base =
+    whenUnsure === undefined ? defaults : { ...defaults, whenUnsure: oneOf(whenUnsure, WHEN_UNSURE, "whenUnsure") }
   return normalizeBehaviour(
     typeof ttl === "function" || ttl === undefined ? (rest as BehaviourOptions) : { ...(rest as BehaviourOptions), ttl },
-    defaults,
+    base,
   )
 }
 
@@ -301,6 +314,7 @@ function normalizeBehaviour(options: BehaviourOptions, defaults: Behaviour): Beh
     inherit: boolean(options.inherit ?? defaults.inherit, "inherit"),
     tracking: boolean(options.tracking ?? defaults.tracking, "tracking"),
     context: oneOf(options.context ?? defaults.context, ["caller", "root"], "context"),
+    whenUnsure: defaults.whenUnsure,
   })
 }
 

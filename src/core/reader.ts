@@ -9,6 +9,7 @@ import { type Flight, findCycle, howToJoin, LateGroup } from "./flight.js"
 import { cloneValue, type Isolation } from "./isolation.js"
 import type { EntryId } from "./key.js"
 import { type Launcher, needsSlot, type Order, postponeRetry } from "./launcher.js"
+import type { WhenUnsure } from "./options.js"
 import type { Recipe } from "./recipe.js"
 import type { Run } from "./run.js"
 import type { Table } from "./table.js"
@@ -54,13 +55,13 @@ export class Reader {
     run?.inheritKey(table, id)
     const nowMs = engine.turn.current()
     const isUnsure = engine.trie.trusted === null
-    if (isUnsure && engine.settings.whenUnsure === "throw") return Promise.reject(this.#unsure(table, id))
+    if (isUnsure && behaviour.whenUnsure === "throw") return Promise.reject(this.#unsure(table, id))
     const written = transaction?.written(table, id)
     if (written !== undefined) {
       run?.taint()
       return Promise.resolve(written.value)
     }
-    const look = call.isFresh ? undefined : this.look(table, id, nowMs, transaction)
+    const look = call.isFresh ? undefined : this.look(table, id, nowMs, transaction, behaviour.whenUnsure)
     if (look !== undefined) {
       if (look.age !== "grace") return this.#hit(look.entry, run, look.age === "due" ? call : undefined)
       const mayRetry = nowMs >= (look.entry.aging?.retryAtMs ?? 0)
@@ -78,11 +79,11 @@ export class Reader {
   }
 
   /** What is stored under a key and may be used; what may not is cleared away. */
-  look(table: Table, id: EntryId, nowMs: number, transaction: Transaction | undefined): Look {
+  look(table: Table, id: EntryId, nowMs: number, transaction: Transaction | undefined, whenUnsure: WhenUnsure): Look {
     const engine = this.#engine
     const entry = table.entries.get(id)
     if (entry === undefined) return undefined
-    if (engine.trie.trusted === null && engine.settings.whenUnsure !== "serve") return undefined
+    if (engine.trie.trusted === null && whenUnsure !== "serve") return undefined
     if (!engine.isFresh(entry)) {
       engine.removeStale(entry)
       return undefined
@@ -99,19 +100,25 @@ export class Reader {
   }
 
   /** A read that never loads. `isQuiet`: one that doesn't count as a use. */
-  peek(table: Table, id: EntryId, frame: Frame | undefined, isQuiet = false): { value: unknown } | undefined {
+  peek(
+    table: Table,
+    id: EntryId,
+    frame: Frame | undefined,
+    isQuiet = false,
+    whenUnsure = this.#engine.settings.behaviour.whenUnsure,
+  ): { value: unknown } | undefined {
     const engine = this.#engine
     if (engine.isBypassed) return undefined
     const run = runOf(frame, engine)
     run?.inheritKey(table, id)
     const transaction = transactionOf(frame, engine)
-    if (engine.trie.trusted === null && engine.settings.whenUnsure === "throw") throw this.#unsure(table, id)
+    if (engine.trie.trusted === null && whenUnsure === "throw") throw this.#unsure(table, id)
     const written = transaction?.written(table, id)
     if (written !== undefined) {
       run?.taint()
       return written
     }
-    const look = this.look(table, id, engine.turn.current(), transaction)
+    const look = this.look(table, id, engine.turn.current(), transaction, whenUnsure)
     if (look === undefined || look.age === "grace" || look.entry.isError) {
       if (!isQuiet) this.#countMiss(table, id)
       return undefined
@@ -123,8 +130,8 @@ export class Reader {
   }
 
   /** For functions that answer at once: the stored value, or undefined where it must be loaded. Throws a stored error. */
-  peekOrThrow(table: Table, id: EntryId, frame: Frame | undefined): { value: unknown } | undefined {
-    const found = this.peek(table, id, frame)
+  peekOrThrow(table: Table, id: EntryId, frame: Frame | undefined, whenUnsure: WhenUnsure): { value: unknown } | undefined {
+    const found = this.peek(table, id, frame, false, whenUnsure)
     if (found !== undefined) return found
     const entry = table.entries.get(id)
     if (entry?.isError !== true || ageOf(entry, this.#engine.turn.now) !== "current") return undefined
@@ -134,14 +141,16 @@ export class Reader {
   }
 
   /** The expired value that may stand in for a load that failed. */
-  graceAfter(table: Table, id: EntryId, error: unknown, run: Run | undefined, transaction: Transaction | undefined): { value: unknown } | undefined {
+  graceAfter(recipe: Recipe, id: EntryId, error: unknown, frame: Frame | undefined): { value: unknown } | undefined {
     const engine = this.#engine
-    const look = this.look(table, id, engine.turn.current(), transaction)
+    const { table, behaviour } = recipe
+    const transaction = transactionOf(frame, engine)
+    const look = this.look(table, id, engine.turn.current(), transaction, behaviour.whenUnsure)
     if (look?.age !== "grace") return undefined
     postponeRetry(look.entry, engine.turn.now)
     const key = table.keyOf(id)
     engine.fault(new RefreshError(key, error), key)
-    this.useInGrace(look.entry, run)
+    this.useInGrace(look.entry, runOf(frame, engine))
     return { value: this.isolated(look.entry.value, look.entry.rare?.isCloned === true ? "clone" : "share") }
   }
 
@@ -289,7 +298,7 @@ export class Reader {
     const { table, behaviour } = call.recipe
     const { softTimeoutMs } = behaviour
     const canServe = () => {
-      const look = this.look(table, call.id, engine.turn.current(), transactionOf(call.frame, engine))
+      const look = this.look(table, call.id, engine.turn.current(), transactionOf(call.frame, engine), behaviour.whenUnsure)
       return look?.entry === fallback
     }
     const serve = () => {

@@ -16,14 +16,17 @@ export interface MemoryTierOptions<E extends Resident> {
   readonly onEvict: (entry: E) => void
   /** Removes the entry (through {@link MemoryTier.remove}) if nobody can use it any more; asked in the background. */
   readonly reclaim: (entry: E) => void
-  /** Whether time alone will make the entry useless. */
-  readonly ages: (entry: E) => boolean
+  /** When time alone will make the entry useless, in milliseconds from now; Infinity if never. */
+  readonly timeLeftMs: (entry: E) => number
 }
 
 const SLICE_INTERVAL_MS = 50
 const SMALLEST_SLICE = 500
 /** A pass over everything takes at most so many slices. */
 const SLICES_PER_PASS = 200
+/** Where only time can make something useless, passes are this far apart, unless something will be sooner or later. */
+const SHORTEST_PAUSE_MS = 1000
+const LONGEST_PAUSE_MS = 60_000
 
 /**
  * The entries of this process within their budgets. Knows places, weights and who is used how often; whether an entry
@@ -44,7 +47,10 @@ export class MemoryTier<E extends Resident> {
   #sweepEnd = 0
   /** Something may have become useless since the pass began. */
   #isDirty = false
-  #foundAging = false
+  /** How long the entry that ages next has left, of those that this pass has seen. */
+  #nextMs = Number.POSITIVE_INFINITY
+  /** The timer that waits is the pause between two passes. */
+  #isPausing = false
   #isClosed = false
 
   constructor(options: MemoryTierOptions<E>) {
@@ -104,8 +110,11 @@ export class MemoryTier<E extends Resident> {
 
   /** Something was invalidated: entries may have become useless. */
   mayHaveStale(): void {
+    if (this.#isDirty && this.#timer !== undefined) return
     this.#isDirty = true
-    if (this.#timer === undefined && this.size > 0) this.#schedule()
+    if (this.size === 0) return
+    if (this.#isPausing) this.#timer?.cancel()
+    if (this.#timer === undefined || this.#isPausing) this.#schedule(SLICE_INTERVAL_MS)
   }
 
   /** A whole pass at once. */
@@ -150,7 +159,9 @@ export class MemoryTier<E extends Resident> {
       this.#bornMs = grown
     }
     this.#bornMs[slot] = bornMs
-    if (this.#timer === undefined && this.#options.ages(entry)) this.#schedule()
+    if (this.#timer === undefined && this.#options.timeLeftMs(entry) !== Number.POSITIVE_INFINITY) {
+      this.#pause(SHORTEST_PAUSE_MS)
+    }
   }
 
   #vacate(entry: E): void {
@@ -167,18 +178,25 @@ export class MemoryTier<E extends Resident> {
     }
   }
 
-  #schedule(): void {
+  #schedule(delayMs: number): void {
+    this.#isPausing = false
     if (this.#isClosed) return
-    this.#timer = this.#options.clock.setTimer(() => this.#sweepSlice(), SLICE_INTERVAL_MS, false)
+    this.#timer = this.#options.clock.setTimer(() => this.#sweepSlice(), delayMs, false)
+  }
+
+  #pause(delayMs: number): void {
+    this.#schedule(delayMs)
+    this.#isPausing = true
   }
 
   #sweepSlice(): void {
     this.#timer = undefined
+    this.#isPausing = false
     if (this.#sweepAt >= this.#sweepEnd) {
       this.#sweepAt = 0
       this.#sweepEnd = this.#places.length
       this.#isDirty = false
-      this.#foundAging = false
+      this.#nextMs = Number.POSITIVE_INFINITY
     }
     const slice = Math.max(SMALLEST_SLICE, Math.ceil(this.#sweepEnd / SLICES_PER_PASS))
     const end = Math.min(this.#sweepEnd, this.#sweepAt + slice)
@@ -186,10 +204,13 @@ export class MemoryTier<E extends Resident> {
       const entry = this.#places[slot]
       if (entry === undefined) continue
       this.#options.reclaim(entry)
-      if (entry.slot === slot && !this.#foundAging) this.#foundAging = this.#options.ages(entry)
+      if (entry.slot === slot) this.#nextMs = Math.min(this.#nextMs, this.#options.timeLeftMs(entry))
     }
     this.#sweepAt = end
-    const isOver = end >= this.#sweepEnd
-    if (this.size > 0 && (!isOver || this.#isDirty || this.#foundAging)) this.#schedule()
+    if (this.size === 0) return
+    if (end < this.#sweepEnd || this.#isDirty) this.#schedule(SLICE_INTERVAL_MS)
+    else if (this.#nextMs !== Number.POSITIVE_INFINITY) {
+      this.#pause(Math.min(LONGEST_PAUSE_MS, Math.max(SHORTEST_PAUSE_MS, this.#nextMs)))
+    }
   }
 }
