@@ -1,4 +1,4 @@
-import { type Cache, createCache } from "./core/cache.js"
+import { type Cache, createCache, type LoadOptions } from "./core/cache.js"
 import { type Cached, nameAs } from "./core/cached-function.js"
 import type { CachedMany, ManyLoader, ManyOptions } from "./core/cached-many.js"
 import type { CachedSync } from "./core/cached-sync.js"
@@ -63,7 +63,7 @@ export function cacheable<F extends AnyFunction>(
   loader: F,
   options?: FunctionOptions<Parameters<F>, Awaited<ReturnType<F>>>,
 ): Cached<F>
-// biome-ignore lint/suspicious/noExplicitAny: see MethodOptions
+// `any`: see MethodOptions
 export function cacheable<Args extends readonly unknown[] = any[], Value = any, This = any>(
   options: MethodOptions<Args, Value, This>,
 ): CacheableDecorator<Args, This>
@@ -86,7 +86,11 @@ export function cacheableSync<F extends AnyFunction>(
 ): CachedSync<F> {
   check(options as object)
   const bound = following((cache) => cache.cacheableSync(loader, options) as AnyFunction)
-  return withMethods(bound, ["keyOf", "peek", "refresh", "delete", "clear", "explain"], loader) as unknown as CachedSync<F>
+  return withMethods(
+    bound,
+    ["keyOf", "peek", "refresh", "delete", "clear", "explain"],
+    loader,
+  ) as unknown as CachedSync<F>
 }
 
 /** {@link Cache.cacheableMany} of the default cache. */
@@ -95,15 +99,14 @@ export function cacheableMany<Id, Value>(
   options: ManyOptions<Id, Value> = {},
 ): CachedMany<Id, Value> {
   const { maxBatch: _maxBatch, ...rest } = options
-  check(rest as object)
-  const bound = following((cache) => cache.cacheableMany(loader, options) as unknown as AnyFunction)
+  check(rest)
+  const bound = following((cache) => cache.cacheableMany(loader, options))
   const names = ["one", "keyOf", "peek", "refresh", "delete", "clear", "explain"]
   return withMethods(bound, names, loader) as unknown as CachedMany<Id, Value>
 }
 
 /** {@link Cache.invalidate} of the default cache. */
-export const invalidate: Cache["invalidate"] = (...args: unknown[]) =>
-  defaultCache().invalidate(...(args as [string]))
+export const invalidate: Cache["invalidate"] = (...args: unknown[]) => defaultCache().invalidate(...(args as [string]))
 
 /** {@link Cache.expire} of the default cache. */
 export const expire: Cache["expire"] = (...args: unknown[]) => defaultCache().expire(...(args as [string]))
@@ -121,8 +124,11 @@ export const has: Cache["has"] = (key) => defaultCache().has(key)
 export const getMany: Cache["getMany"] = (keys) => defaultCache().getMany(keys)
 
 /** {@link Cache.getOrLoad} of the default cache. */
-export const getOrLoad: Cache["getOrLoad"] = <T>(key: string, loader: (load: CurrentLoad) => T | Promise<T>, options = {}) =>
-  defaultCache().getOrLoad<T>(key, loader, options)
+export const getOrLoad: Cache["getOrLoad"] = <T>(
+  key: string,
+  loader: (load: CurrentLoad) => T | Promise<T>,
+  options?: LoadOptions<T>,
+) => defaultCache().getOrLoad<T>(key, loader, options)
 
 /** {@link Cache.set} of the default cache. */
 export const set: Cache["set"] = (key, value, options) => defaultCache().set(key, value, options)
@@ -185,22 +191,29 @@ function following(make: (cache: Cache) => AnyFunction): Following {
   }
   const call = function (this: unknown, argument: unknown): unknown {
     const target = bound !== undefined && boundIn === generation ? bound : made()
-    // biome-ignore lint/complexity/noArguments: a rest parameter would allocate an array for every hit
-    return arguments.length === 1 ? target.call(this, argument) : target.apply(this, Array.prototype.slice.call(arguments))
+    // a rest parameter would allocate an array for every hit
+    return arguments.length === 1
+      ? target.call(this, argument)
+      : target.apply(this, Array.prototype.slice.call(arguments))
   }
   return { call, made }
 }
 
 function withMethods({ call, made }: Following, names: readonly string[], loader: AnyFunction): AnyFunction {
   for (const name of names) {
-    const method = (...args: unknown[]) => (made() as unknown as Record<string, AnyFunction>)[name]?.(...args) as unknown
+    const method = (...args: unknown[]) =>
+      (made() as unknown as Record<string, AnyFunction>)[name]?.(...args) as unknown
     Object.defineProperty(call, name, { value: method, enumerable: true })
   }
   return nameAs(call, loader)
 }
 
 function decorated(cache: Cache, method: AnyFunction, options: MethodOptions): AnyFunction {
-  const decorate = cache.cacheable(options) as unknown as (target: object, name: string, descriptor: PropertyDescriptor) => PropertyDescriptor
+  const decorate = cache.cacheable(options) as unknown as (
+    target: object,
+    name: string,
+    descriptor: PropertyDescriptor,
+  ) => PropertyDescriptor
   return decorate({}, method.name, { value: method }).value as AnyFunction
 }
 

@@ -1,4 +1,12 @@
-export { Cache, type Collector, createCache, type InvalidateOptions, type LoadOptions, type Status, type SyncOptions } from "./core/cache.js"
+export {
+  Cache,
+  type Collector,
+  createCache,
+  type InvalidateOptions,
+  type LoadOptions,
+  type Status,
+  type SyncOptions,
+} from "./core/cache.js"
 export type { Cached, CachedMethods, CallOptions, PromiseReturning } from "./core/cached-function.js"
 export type { CachedMany, ManyLoader, ManyOptions } from "./core/cached-many.js"
 export type { CachedSync } from "./core/cached-sync.js"

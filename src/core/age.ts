@@ -57,11 +57,13 @@ export function agingOf(
   random: () => number,
   latestExpiryMs: number,
 ): Aged | undefined {
-  const shortened = behaviour.jitter > 0 && ttlMs !== Number.POSITIVE_INFINITY ? ttlMs * (1 - behaviour.jitter * random()) : ttlMs
+  const shortened =
+    behaviour.jitter > 0 && ttlMs !== Number.POSITIVE_INFINITY ? ttlMs * (1 - behaviour.jitter * random()) : ttlMs
   const lifeMs = Math.min(shortened, latestExpiryMs - nowMs)
   if (lifeMs <= 0 || behaviour.idleTtlMs <= 0) return undefined
   const expiresAtMs = nowMs + lifeMs
-  const isPlain = behaviour.graceMs === 0 && behaviour.idleTtlMs === Number.POSITIVE_INFINITY && behaviour.earlyRefresh === 0
+  const isPlain =
+    behaviour.graceMs === 0 && behaviour.idleTtlMs === Number.POSITIVE_INFINITY && behaviour.earlyRefresh === 0
   if (isPlain) return { deadlineMs: toDeadline(expiresAtMs), aging: null }
   const aging: Aging = {
     expiresAtMs,

@@ -114,7 +114,7 @@ export class Cache {
     loader: F,
     options?: FunctionOptions<Parameters<F>, Awaited<ReturnType<F>>>,
   ): Cached<F>
-  // biome-ignore lint/suspicious/noExplicitAny: see MethodOptions
+  // `any`: see MethodOptions
   cacheable<Args extends readonly unknown[] = any[], Value = any, This = any>(
     options: MethodOptions<Args, Value, This>,
   ): CacheableDecorator<Args, This>
@@ -127,7 +127,10 @@ export class Cache {
   }
 
   /** The same for a function that returns its value instead of a promise. In memory only. */
-  cacheableSync<F extends AnyFunction>(loader: F, options: FunctionOptions<Parameters<F>, ReturnType<F>> = {}): CachedSync<F> {
+  cacheableSync<F extends AnyFunction>(
+    loader: F,
+    options: FunctionOptions<Parameters<F>, ReturnType<F>> = {},
+  ): CachedSync<F> {
     return makeCachedSync(this.#workshop, this.#parts.launcher, loader, options)
   }
 
@@ -347,7 +350,10 @@ export class Cache {
     if (ageMs < 0) throw new InvalidOptionError("age", age, "it must not be negative")
     const before = engine.tier?.size ?? 0
     engine.tier?.sweepNow()
-    const tags = engine.trie.forget(0, ageMs === 0 ? Number.POSITIVE_INFINITY : (engine.clock.wall() - ageMs) * TICKS_PER_MS)
+    const tags = engine.trie.forget(
+      0,
+      ageMs === 0 ? Number.POSITIVE_INFINITY : (engine.clock.wall() - ageMs) * TICKS_PER_MS,
+    )
     return { tags, entries: before - (engine.tier?.size ?? 0) }
   }
 
@@ -434,6 +440,6 @@ export function createCache(options: CacheOptions = {}): Cache {
 }
 
 function listOf<T>(list: readonly T[], name: string): readonly T[] {
-  if (Array.isArray(list)) return list
-  throw new InvalidOptionError(name, list, "it must be an array")
+  if (!Array.isArray(list)) throw new InvalidOptionError(name, list, "it must be an array")
+  return list as readonly T[]
 }

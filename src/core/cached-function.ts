@@ -71,7 +71,9 @@ export function makeCached<F extends AnyFunction>(
   loader: F,
   options: FunctionOptions<Parameters<F>, Awaited<ReturnType<F>>>,
 ): Cached<F> {
-  const definition = define(workshop, loader, options as unknown as LooseOptions, (self, args) => loader.apply(self, args as unknown[]))
+  const definition = define(workshop, loader, options as unknown as LooseOptions, (self, args) =>
+    loader.apply(self, args as unknown[]),
+  )
   const { engine, reader } = workshop
   const { recipe } = definition
   const read = (self: unknown, args: readonly unknown[], isFresh: boolean, signal?: AbortSignal): Promise<unknown> => {
@@ -91,10 +93,10 @@ export function makeCached<F extends AnyFunction>(
   const theLongWay = function (this: unknown, ...args: unknown[]): Promise<unknown> {
     return read(this, args, false)
   }
-  // The way of nearly every call: one plain argument, an entry found fresh in this state of the log, not yet due for a
+  // The way of nearly every call: at most one plain argument, an entry found fresh in this state of the log, not yet due for a
   // closer look, outside of every load and transaction, which would have to hear of it. Everything else goes the long way.
   const cached = function (this: unknown, argument: unknown): Promise<unknown> {
-    const isPlainCall = hasPlainIds && arguments.length === 1 && isPlainId(argument)
+    const isPlainCall = hasPlainIds && arguments.length < 2 && isPlainId(argument)
     if (isPlainCall && (activeFrames === 0 || currentFrame() === undefined)) {
       const entry: Entry | undefined = entries.get(argument)
       if (entry !== undefined) {
@@ -115,7 +117,8 @@ export function makeCached<F extends AnyFunction>(
   const idOfArgs = (args: readonly unknown[]) => definition.idOfCall(undefined, args)
   const methods: CachedMethods<AnyFunction> = {
     keyOf: (...args) => recipe.table.keyOf(idOfArgs(args)),
-    peek: (...args) => reader.peek(recipe.table, idOfArgs(args), currentFrame(), true, recipe.behaviour.whenUnsure)?.value,
+    peek: (...args) =>
+      reader.peek(recipe.table, idOfArgs(args), currentFrame(), true, recipe.behaviour.whenUnsure)?.value,
     refresh: (...args) => read(undefined, args, true),
     delete: (...args) => attempt(() => workshop.writer.deleteIds(recipe.table, [idOfArgs(args)])),
     clear: () => workshop.writer.clearFunction(recipe.table),
@@ -131,7 +134,13 @@ export function makeCached<F extends AnyFunction>(
 }
 
 /** What is common to all forms of cached functions: names, ids, hooks. */
-export function define(workshop: Workshop, loader: AnyFunction, options: LooseOptions, load: Recipe["load"], also?: readonly string[]): Definition {
+export function define(
+  workshop: Workshop,
+  loader: AnyFunction,
+  options: LooseOptions,
+  load: Recipe["load"],
+  also?: readonly string[],
+): Definition {
   if (typeof loader !== "function") {
     throw new InvalidOptionError("loader", loader, "the first argument must be the function whose results are kept")
   }
@@ -199,7 +208,8 @@ function claimTable({ engine, scope }: Workshop, loader: AnyFunction, options: L
   }
   const base = loader.name === "" ? "anonymous" : loader.name
   let unique = base
-  for (let count = 2; engine.tableOf(scope.functionName(unique), version) !== undefined; count += 1) unique = `${base}#${count}`
+  for (let count = 2; engine.tableOf(scope.functionName(unique), version) !== undefined; count += 1)
+    unique = `${base}#${count}`
   return engine.addTable(scope.functionName(unique), version)
 }
 
@@ -209,7 +219,11 @@ function checkCallOptions(options: CallOptions): CallOptions {
   }
   for (const name of Object.keys(options)) {
     if (name !== "signal" && name !== "fresh") {
-      throw new InvalidOptionError(name, (options as Record<string, unknown>)[name], "`with` knows `signal` and `fresh`")
+      throw new InvalidOptionError(
+        name,
+        (options as Record<string, unknown>)[name],
+        "`with` knows `signal` and `fresh`",
+      )
     }
   }
   return options
@@ -219,5 +233,5 @@ function checkCallOptions(options: CallOptions): CallOptions {
 function isPlainId(value: unknown): value is EntryId {
   if (typeof value === "number") return value !== 0 || 1 / value > 0
   if (typeof value === "string") return value.length <= 128 && value.charCodeAt(0) !== 0
-  return typeof value === "boolean" || value === null
+  return typeof value === "boolean" || value === null || value === undefined
 }

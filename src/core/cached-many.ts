@@ -121,7 +121,8 @@ export function makeCachedMany<Id, Value>(
 
   const idOf = (id: Id) => definition.idOfCall(undefined, [id])
   const cached = async (ids: readonly Id[]): Promise<Map<Id, Value>> => {
-    if (!Array.isArray(ids)) throw new InvalidOptionError("ids", ids, "it must be an array of ids; use `.one(id)` for a single one")
+    if (!Array.isArray(ids))
+      throw new InvalidOptionError("ids", ids, "it must be an array of ids; use `.one(id)` for a single one")
     const unique = [...new Set(ids as readonly Id[])]
     const values = await Promise.all(unique.map((id) => attempt(() => read(id, false))))
     const found = new Map<Id, Value>()
@@ -133,7 +134,8 @@ export function makeCachedMany<Id, Value>(
   const many: CachedMany<Id, Value> = Object.assign(cached, {
     one: (id: Id) => attempt(() => read(id, false)) as Promise<Value | undefined>,
     keyOf: (id: Id) => table.keyOf(idOf(id)),
-    peek: (id: Id) => reader.peek(table, idOf(id), currentFrame(), true, recipe.behaviour.whenUnsure)?.value as Value | undefined,
+    peek: (id: Id) =>
+      reader.peek(table, idOf(id), currentFrame(), true, recipe.behaviour.whenUnsure)?.value as Value | undefined,
     refresh: (id: Id) => attempt(() => read(id, true)) as Promise<Value | undefined>,
     delete: (...ids: readonly Id[]) => attempt(() => writer.deleteIds(table, ids.map(idOf))),
     clear: () => writer.clearFunction(table),

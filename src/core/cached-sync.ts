@@ -70,7 +70,8 @@ export function makeCachedSync<F extends AnyFunction>(
   const idOf = (args: readonly unknown[]) => idOfCall(undefined, args)
   const methods = {
     keyOf: (...args: unknown[]) => table.keyOf(idOf(args)),
-    peek: (...args: unknown[]) => reader.peek(table, idOf(args), currentFrame(), true, recipe.behaviour.whenUnsure)?.value,
+    peek: (...args: unknown[]) =>
+      reader.peek(table, idOf(args), currentFrame(), true, recipe.behaviour.whenUnsure)?.value,
     refresh: (...args: unknown[]) => read(undefined, args, true),
     delete: (...args: unknown[]) => attempt(() => writer.deleteIds(table, [idOf(args)])),
     clear: () => writer.clearFunction(table),

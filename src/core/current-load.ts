@@ -52,7 +52,7 @@ export function detachedLoad(key: string): CurrentLoad {
  */
 export function currentLoad(): CurrentLoad | undefined {
   const run = runOf(currentFrame())
-  return run === undefined ? undefined : run.current
+  return run === undefined || run.isSilent ? undefined : run.current
 }
 
 /**
@@ -67,5 +67,5 @@ export function currentLoad(): CurrentLoad | undefined {
  * })
  */
 export function addDeps(...tags: string[]): void {
-  runOf(currentFrame())?.current.addDeps(...tags)
+  currentLoad()?.addDeps(...tags)
 }

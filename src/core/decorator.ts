@@ -5,9 +5,12 @@ import { idOf } from "./key.js"
 import type { AnyFunction, FunctionOptions } from "./options.js"
 
 /** Options of a decorated method. */
-// biome-ignore lint/suspicious/noExplicitAny: a decorator's options come before its method, so their parameters are only known where the user writes them
-export interface MethodOptions<Args extends readonly unknown[] = any[], Value = any, This = any>
-  extends FunctionOptions<Args, Value> {
+// a decorator's options come before its method, so their parameters are only known where the user writes them
+export interface MethodOptions<
+  Args extends readonly unknown[] = any[],
+  Value = any,
+  This = any,
+> extends FunctionOptions<Args, Value> {
   /**
    * What tells one instance from another in keys. Default in memory: the instance itself, so that two never share an
    * entry. Needed with a shared log, where the instance of another process can't be recognized.
@@ -36,13 +39,8 @@ export function cacheMethod(workshop: Workshop, method: AnyFunction, name: strin
   if (keyThis !== undefined && typeof keyThis !== "function") {
     throw new InvalidOptionError("keyThis", keyThis, "it must be a function of the instance")
   }
-  const named = Object.defineProperty((...args: unknown[]) => method(...args), "name", { value: name })
-  const { recipe, obstacle } = define(
-    workshop,
-    named,
-    rest as FunctionOptions<readonly unknown[], unknown>,
-    (self, args) => method.apply(self, args as unknown[]),
-  )
+  const named = Object.defineProperty(() => {}, "name", { value: name })
+  const { recipe, obstacle } = define(workshop, named, rest, (self, args) => method.apply(self, args as unknown[]))
   const { key } = rest
   const isShared = !workshop.engine.client.isLocal
   return function (this: unknown, ...args: unknown[]) {

@@ -4,7 +4,7 @@ import { ALWAYS, type Aged, ageOf, deadlineOf, expiredAging, expiryOf } from "./
 import { type Clock, Turn } from "./clock.js"
 import { rootContext } from "./context.js"
 import { Entry, type Rare } from "./entry.js"
-import { HookError, InvalidTagError, type ZooCacheError } from "./errors.js"
+import { HookError, type InvalidTagError, type ZooCacheError } from "./errors.js"
 import { type CacheEvent, channels } from "./events.js"
 import { type Dependencies, expiredSince, freshnessOf, nodesOf } from "./freshness.js"
 import { InProcessLog } from "./in-process-log.js"
@@ -108,6 +108,8 @@ export class Engine implements ChangeSink {
           })
     this.client = new LogClient({
       log: settings.log ?? new InProcessLog({ clock: this.clock, nonce: randomName(random) }),
+      // Whoever made a log closes it: other caches may be using it.
+      ownsLog: settings.log === undefined,
       trie: this.trie,
       sink: this,
       clock: this.clock,
@@ -137,7 +139,7 @@ export class Engine implements ChangeSink {
   dropTable(table: Table): void {
     table.isReplaced = true
     this.tables.delete(table.name)
-    for (const entry of [...table.entries.values()]) this.remove(entry)
+    for (const entry of table.entries.values()) this.remove(entry)
     this.trie.release(table.keyNode)
   }
 
@@ -207,7 +209,7 @@ export class Engine implements ChangeSink {
   }
 
   removeStale(entry: Entry): void {
-    const bornMs = entry.slot < 0 ? 0 : (this.tier?.bornMs(entry) ?? 0)
+    const bornMs = entry.slot < 0 ? 0 : (this.tier?.bornMs(entry, this.turn.now) ?? 0)
     entry.table.counters.stale += 1
     this.remove(entry)
     this.removals[this.#removed % REMEMBERED_REMOVALS] = { entry, bornMs, order: this.#removed }
@@ -317,7 +319,9 @@ export class Engine implements ChangeSink {
     if (target.table === undefined) return
     if (change.kind === "key") this.overrule(target.table, target.id, Number.POSITIVE_INFINITY)
     // What is on its way to the log as the newest word on its key has just been outdone.
-    else for (const entry of [...target.table.entries.values()]) if (entry.keyVersion === Number.POSITIVE_INFINITY) this.removeStale(entry)
+    else
+      for (const entry of target.table.entries.values())
+        if (entry.keyVersion === Number.POSITIVE_INFINITY) this.removeStale(entry)
   }
 
   settled(change: LogChange): void {
@@ -360,7 +364,8 @@ export class Engine implements ChangeSink {
   /** A newer word on a key: what is stored goes, and no running load may be stored. */
   overrule(table: Table, id: EntryId, version: Version): void {
     const entry = table.entries.get(id)
-    const isOlder = entry !== undefined && (version === Number.POSITIVE_INFINITY || (entry.keyVersion ?? entry.stamp.asOf) < version)
+    const isOlder =
+      entry !== undefined && (version === Number.POSITIVE_INFINITY || (entry.keyVersion ?? entry.stamp.asOf) < version)
     if (isOlder) this.removeStale(entry)
     table.supersede(id)
   }
@@ -442,7 +447,12 @@ function randomName(random: () => number): string {
   return name
 }
 
-function noteChange(mark: { atWallMs: number; by: string; expiredAtMs: number }, wallMs: number, by: string, nowMs: number): void {
+function noteChange(
+  mark: { atWallMs: number; by: string; expiredAtMs: number },
+  wallMs: number,
+  by: string,
+  nowMs: number,
+): void {
   mark.atWallMs = wallMs
   mark.by = by
   mark.expiredAtMs = nowMs

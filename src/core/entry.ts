@@ -39,7 +39,15 @@ export class Entry implements Aged, Subject {
   aging: Aging | null
   rare: Rare | null
 
-  constructor(table: Table, id: EntryId, value: unknown, dependencies: Dependencies, stamp: Stamp, aged: Aged, rare: Rare | null) {
+  constructor(
+    table: Table,
+    id: EntryId,
+    value: unknown,
+    dependencies: Dependencies,
+    stamp: Stamp,
+    aged: Aged,
+    rare: Rare | null,
+  ) {
     this.table = table
     this.id = id
     this.value = value

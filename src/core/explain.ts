@@ -51,22 +51,30 @@ export function explain(engine: Engine, table: Table, id: EntryId): Explanation 
     const removal = lastRemoval(engine, table, id)
     const cause = removal === undefined ? undefined : causeOf(engine, removal.entry, removal.bornMs, nowMs)
     if (removal !== undefined) {
-      const text =
-        cause === undefined
-          ? "stale: its own key was set or deleted since"
-          : sentenceOf(cause)
-      return { key, state: "stale", text, dependencies: namesOf(engine, removal.entry), cause, expiresInMs: undefined, isLoading }
+      const text = cause === undefined ? "stale: its own key was set or deleted since" : sentenceOf(cause)
+      return {
+        key,
+        state: "stale",
+        text,
+        dependencies: namesOf(engine, removal.entry),
+        cause,
+        expiresInMs: undefined,
+        isLoading,
+      }
     }
-    const text = isLoading ? "absent: it is being loaded" : "absent: it was never stored, or has expired or been evicted since"
+    const text = isLoading
+      ? "absent: it is being loaded"
+      : "absent: it was never stored, or has expired or been evicted since"
     return { key, state: "absent", text, dependencies: [], cause: undefined, expiresInMs: undefined, isLoading }
   }
   const dependencies = namesOf(engine, entry)
-  const bornMs = engine.tier?.bornMs(entry) ?? nowMs
+  const bornMs = engine.tier?.bornMs(entry, nowMs) ?? nowMs
   const expiresInMs = expiryOf(entry) - nowMs
   const base = { key, dependencies, expiresInMs, isLoading }
   if (freshnessOf(entry, engine.trie) === "stale") {
     const cause = causeOf(engine, entry, bornMs, nowMs)
-    const text = cause === undefined ? "stale: the log lost or forgot what it would have to be compared with" : sentenceOf(cause)
+    const text =
+      cause === undefined ? "stale: the log lost or forgot what it would have to be compared with" : sentenceOf(cause)
     return { ...base, state: "stale", text, cause }
   }
   const cause = causeOf(engine, entry, bornMs, nowMs)
@@ -84,7 +92,12 @@ export function explain(engine: Engine, table: Table, id: EntryId): Explanation 
     dependencies.length === 0
       ? "depends on nothing"
       : `depends on ${list(dependencies)}, ${dependencies.length === 1 ? "which has not been" : "none of them"} invalidated since it was loaded ${formatDuration(Math.max(0, nowMs - bornMs))} ago`
-  return { ...base, state: "fresh", text: `${held}: ${on}; ${upTo}`.replace("fresh: it holds an error:", "fresh: it holds an error,"), cause: undefined }
+  return {
+    ...base,
+    state: "fresh",
+    text: `${held}: ${on}; ${upTo}`.replace("fresh: it holds an error:", "fresh: it holds an error,"),
+    cause: undefined,
+  }
 }
 
 function lastRemoval(engine: Engine, table: Table, id: EntryId) {
@@ -137,7 +150,8 @@ function sentenceOf(cause: Cause): string {
 function withoutState(cause: Cause): string {
   const { dependency, through, kind, agoMs, by, afterLoadMs, version } = cause
   const on = dependency === "" ? "depends on everything" : `depends on \`${dependency}\``
-  const what = through === dependency ? kind : through === "" ? `${kind} with everything` : `${kind} through \`${through}\``
+  const what =
+    through === dependency ? kind : through === "" ? `${kind} with everything` : `${kind} through \`${through}\``
   const after = afterLoadMs >= 0 ? `${formatDuration(afterLoadMs)} after the load began` : "before the load began"
   const pending = version === 0 ? ", not yet acknowledged by the log" : ""
   return `${on}, ${what} ${formatDuration(agoMs)} ago by ${by}, ${after}${pending}`
@@ -162,4 +176,3 @@ function list(names: readonly string[]): string {
   if (names.length > 3) return `${shown.join(", ")} and ${names.length - 3} more`
   return shown.length === 2 ? shown.join(" and ") : shown.join(", ")
 }
-

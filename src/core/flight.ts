@@ -98,7 +98,8 @@ export function howToJoin(flight: Flight, trie: TagTrie, arrival: Arrival): Join
   const { load } = flight
   if (load === undefined) return "share"
   if (arrival.isFresh || load.isSuperseded) return "replace"
-  if (arrival.unsureBoundMs !== undefined && arrival.nowMs - load.run.oldestMs >= arrival.unsureBoundMs) return "replace"
+  if (arrival.unsureBoundMs !== undefined && arrival.nowMs - load.run.oldestMs >= arrival.unsureBoundMs)
+    return "replace"
   const isUnchanged = load.seen === trie.stamp && load.stamp.asOf === trie.cursor
   if (isUnchanged) return arrival.unsureBoundMs === undefined ? "share" : "wait"
   if (load.stamp.epoch !== trie.epoch || load.stamp.asOf < trie.floor) return "replace"

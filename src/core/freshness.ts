@@ -79,7 +79,10 @@ function freshnessOfPath(dependency: TagNode, asOf: Version): Freshness {
 function isOverruled(keyNode: TagNode, keyVersion: Version): boolean {
   for (let node = keyNode; node.parent !== null; node = node.parent) {
     const mark = node.mark
-    if (mark !== null && ((mark.pending > 0 && keyVersion !== Number.POSITIVE_INFINITY) || mark.invalidated > keyVersion)) {
+    if (
+      mark !== null &&
+      ((mark.pending > 0 && keyVersion !== Number.POSITIVE_INFINITY) || mark.invalidated > keyVersion)
+    ) {
       return true
     }
   }
@@ -92,7 +95,8 @@ export function expiredSince(dependencies: Dependencies, asOf: Version, root: Ta
   const look = (dependency: TagNode) => {
     for (let node: TagNode | null = dependency; node !== null; node = node.parent) {
       const mark = node.mark
-      if (mark !== null && (mark.pendingExpiry > 0 || mark.expired > asOf)) sinceMs = Math.min(sinceMs, mark.expiredAtMs)
+      if (mark !== null && (mark.pendingExpiry > 0 || mark.expired > asOf))
+        sinceMs = Math.min(sinceMs, mark.expiredAtMs)
     }
   }
   look(root)

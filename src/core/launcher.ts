@@ -47,7 +47,7 @@ interface Departure {
   readonly orders: readonly Order[]
   timer: Timer | undefined
   holdsSlot: boolean
-  isTracked: boolean
+  readonly isFramed: boolean
 }
 
 const LONGEST_BACK_OFF = 6
@@ -88,27 +88,32 @@ export class Launcher {
   runSync(order: Order, parent: Run | undefined): unknown {
     const engine = this.#engine
     const { recipe, id } = order
-    const { table, behaviour } = recipe
+    const { table } = recipe
     const flight = new Flight(table, id, order.isPrivate)
     if (parent !== undefined) flight.parents.push(parent)
-    const run = new Run(engine, recipe.scope, behaviour.inherit, engine.turn.current())
+    const run = new Run(engine, recipe, engine.turn.current())
     const load = engine.beginLoad(table, id, run)
     flight.load = load
     table.counters.loads += 1
     let loaded: Outcome
-    if (behaviour.tracking) enterFrame()
+    const isFramed = this.#needsFrame(recipe)
+    if (isFramed) enterFrame()
     try {
       load.ownDependencies = staticDependencies(order, engine.trie)
       const value = this.#invoke(order, run, () => recipe.load(order.self, order.args, run))
       if (isThenable(value)) {
-        throw new InvalidOptionError("loader", value, "`cacheableSync` takes functions that return their value; use `cacheable` for promises")
+        throw new InvalidOptionError(
+          "loader",
+          value,
+          "`cacheableSync` takes functions that return their value; use `cacheable` for promises",
+        )
       }
       loaded = { isError: false, value }
     } catch (error) {
       loaded = { isError: true, value: error }
     } finally {
       run.isSettled = true
-      if (behaviour.tracking) leaveFrame()
+      if (isFramed) leaveFrame()
     }
     const { outcome } = this.#conclude(flight, order, load, loaded)
     if (parent !== undefined) inheritLoad(parent, load)
@@ -181,8 +186,9 @@ export class Launcher {
     const [order] = orders as [Order]
     const { recipe } = order
     const { behaviour } = recipe
-    const run = new Run(engine, recipe.scope, behaviour.inherit, engine.turn.current())
-    const departure: Departure = { run, flights, orders, timer: undefined, holdsSlot, isTracked: behaviour.tracking }
+    const run = new Run(engine, recipe, engine.turn.current())
+    const isFramed = this.#needsFrame(recipe)
+    const departure: Departure = { run, flights, orders, timer: undefined, holdsSlot, isFramed }
     this.#departures.set(run, departure)
     for (const flight of flights) {
       flight.load = engine.beginLoad(flight.table, flight.id, run)
@@ -197,7 +203,7 @@ export class Launcher {
         true,
       )
     }
-    if (departure.isTracked) enterFrame()
+    if (isFramed) enterFrame()
     let result: unknown
     try {
       flights.forEach((flight, index) => {
@@ -215,11 +221,16 @@ export class Launcher {
     )
   }
 
+  /** Without a frame nobody knows whose slot a nested load may use, and a bound on loads could deadlock. */
+  #needsFrame(recipe: Recipe): boolean {
+    return recipe.behaviour.tracking || this.#engine.slots.limit !== Number.POSITIVE_INFINITY
+  }
+
   #invoke(order: Order, run: Run, invoke: () => unknown): unknown {
     const engine = this.#engine
     const { behaviour } = order.recipe
     const frame: Frame = { engine, run, transaction: undefined, parent: order.frame }
-    const inFrame = behaviour.tracking ? () => runInFrame(frame, invoke) : invoke
+    const inFrame = this.#needsFrame(order.recipe) ? () => runInFrame(frame, invoke) : invoke
     return order.isBackground || behaviour.context === "root" ? engine.inRoot(inFrame) : inFrame()
   }
 
@@ -381,7 +392,8 @@ export class Launcher {
     let weight: number
     let hook = "cacheIf"
     try {
-      if (hooks.cacheIf !== undefined && isAbsent !== true && !hooks.cacheIf.call(order.self, value, ...order.args)) return
+      if (hooks.cacheIf !== undefined && isAbsent !== true && !hooks.cacheIf.call(order.self, value, ...order.args))
+        return
       hook = "ttl"
       if (hooks.ttl !== undefined && isAbsent !== true && load.run.ttlMs === undefined) {
         ttlMs = parseDuration(hooks.ttl.call(order.self, value, ...order.args), "ttl")
@@ -439,7 +451,10 @@ export class Launcher {
     if (durationMs <= 0) return
     const failures = order.failures + 1
     const nowMs = engine.turn.current()
-    const expiresAtMs = Math.min(nowMs + durationMs * 2 ** Math.min(failures - 1, LONGEST_BACK_OFF), load.run.latestExpiryMs)
+    const expiresAtMs = Math.min(
+      nowMs + durationMs * 2 ** Math.min(failures - 1, LONGEST_BACK_OFF),
+      load.run.latestExpiryMs,
+    )
     if (expiresAtMs <= nowMs) return
     const aging = lookedAtAlways({ deadlineMs: expiresAtMs, aging: null }).aging as Aging
     table.supersedeOlder(load)
@@ -487,13 +502,14 @@ export class Launcher {
     if (flight.table.flights.get(flight.id) === flight) flight.table.flights.delete(flight.id)
     this.#publishLoad(load, outcome)
     this.#answer(flight, { isError: true, value: error })
-    if (flight.late !== undefined) this.#answerLate(flight.late, isUsableByLate ? { isError: true, value: error } : undefined)
+    if (flight.late !== undefined)
+      this.#answerLate(flight.late, isUsableByLate ? { isError: true, value: error } : undefined)
   }
 
   /** The code inside has said its last word. */
   #settleRun(departure: Departure): void {
     departure.run.isSettled = true
-    if (departure.isTracked) leaveFrame()
+    if (departure.isFramed) leaveFrame()
   }
 
   /** Gives back the slot and the timer. */

@@ -37,6 +37,7 @@ export interface ChangeSink {
 
 export interface LogClientOptions {
   readonly log: InvalidationLog
+  readonly ownsLog: boolean
   readonly trie: TagTrie
   readonly sink: ChangeSink
   readonly clock: Clock
@@ -197,7 +198,10 @@ export class LogClient {
     if (!isSameEpoch(target.epoch, this.#trie.epoch)) {
       // A token of an earlier life: what it names is stale with everything of that life, now that this one is known.
       if (target.epoch.ordinal < this.#trie.epoch.ordinal) return
-      throw new InvalidTokenError(token, "this log knows no such epoch; was the token made with another prefix or server?")
+      throw new InvalidTokenError(
+        token,
+        "this log knows no such epoch; was the token made with another prefix or server?",
+      )
     }
     throw new InvalidTokenError(token, "this log has not reached its version; was the token made by this log?")
   }
@@ -222,14 +226,20 @@ export class LogClient {
     }
     this.#backlog.clear()
     this.#sent.clear()
-    await this.#log.close()
+    if (this.#options.ownsLog) await this.#log.close()
   }
 
   // --- appending -------------------------------------------------------------------------------------------------
 
   #appendRemotely(log: RemoteLog, changes: readonly LogChange[], options: AppendOptions): Promise<Token | undefined> {
     if (options.signal?.aborted) return Promise.reject(options.signal.reason)
-    const append: PendingAppend = { changes, answer: undefined, timer: undefined, isAcknowledged: false, onEnd: options.onEnd }
+    const append: PendingAppend = {
+      changes,
+      answer: undefined,
+      timer: undefined,
+      isAcknowledged: false,
+      onEnd: options.onEnd,
+    }
     for (const change of changes) this.#sink.pending(change)
     this.#sink.caughtUp()
     const answered = new Promise<Token>((resolve, reject) => {
@@ -562,7 +572,7 @@ export function collapseChanges(changes: readonly LogChange[], most: number): Lo
     let deepest = 0
     for (const change of unique.values()) deepest = Math.max(deepest, depthOf(change))
     if (deepest === 0) break
-    for (const [id, change] of [...unique]) {
+    for (const [id, change] of unique) {
       if (depthOf(change) !== deepest) continue
       unique.delete(id)
       const parent = parentOf(change)

@@ -5,7 +5,7 @@ import type { Isolation } from "./isolation.js"
 import type { InvalidationLog } from "./log.js"
 
 /** Any function. `any` is inside a constraint only: what callers see is inferred from their loader. */
-// biome-ignore lint/suspicious/noExplicitAny: parameters are contravariant, so no narrower constraint fits every function
+// parameters are contravariant, so no narrower constraint fits every function
 export type AnyFunction = (...args: any[]) => any
 
 /** How a result ages. Time is a safety net: none of these weakens an invalidation. Durations: ms, or `"1h"`, `"90s"` … */
@@ -75,7 +75,7 @@ export interface Fault {
 export interface CacheOptions extends BehaviourOptions {
   /** Names the namespace: caches of one prefix share invalidations where they share a log. Default `""`. */
   prefix?: string
-  /** Where invalidations are ordered. Default: in this process. */
+  /** Where invalidations are ordered. Default: in this process. Whoever made a log closes it. */
   log?: InvalidationLog
   /** The memory tier; `false` stores nothing and leaves single flight. */
   memory?: MemoryOptions | false
@@ -143,7 +143,11 @@ export interface CacheSettings {
   readonly prefix: string
   readonly log: InvalidationLog | undefined
   readonly memory:
-    | { readonly maxEntries: number; readonly maxBytes: number; readonly sizeOf: ((value: unknown) => number) | undefined }
+    | {
+        readonly maxEntries: number
+        readonly maxBytes: number
+        readonly sizeOf: ((value: unknown) => number) | undefined
+      }
     | false
   readonly stalenessBoundMs: number
   readonly ackTimeoutMs: number
@@ -242,7 +246,7 @@ export function normalizeCacheOptions(options: CacheOptions): CacheSettings {
     enabled: boolean(options.enabled ?? true, "enabled"),
     redefine: boolean(options.redefine ?? !isProduction(), "redefine"),
     onFault: optionalFunction(options.onFault, "onFault"),
-    clock: options.clock ?? systemClock,
+    clock: checkClock(options.clock),
     random: optionalFunction(options.random, "random") ?? Math.random,
     behaviour: Object.freeze({
       ...normalizeBehaviour(options, DEFAULT_BEHAVIOUR),
@@ -274,13 +278,13 @@ export function normalizeFunctionBehaviour<Args extends readonly unknown[], Valu
   const base =
     whenUnsure === undefined ? defaults : { ...defaults, whenUnsure: oneOf(whenUnsure, WHEN_UNSURE, "whenUnsure") }
   return normalizeBehaviour(
-    typeof ttl === "function" || ttl === undefined ? (rest as BehaviourOptions) : { ...(rest as BehaviourOptions), ttl },
+    typeof ttl === "function" || ttl === undefined ? rest : { ...(rest as BehaviourOptions), ttl },
     base,
   )
 }
 
 export function checkName(name: unknown): asserts name is string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
   if (typeof name !== "string" || name === "" || name.length > 200 || /[\u0000-\u001f\u007f]/.test(name)) {
     throw new InvalidOptionError("name", name, "it must be a string of 1 to 200 characters without control characters")
   }
@@ -321,7 +325,7 @@ function normalizeBehaviour(options: BehaviourOptions, defaults: Behaviour): Beh
 /** An unknown option is most often a misspelt one, and one that nothing reads would be a silent no-op. */
 export function checkNames(options: unknown, known: ReadonlySet<string>, of: string, path = ""): void {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw new InvalidOptionError(`${path === "" ? "options" : of}`, options, `the options of ${of} must be an object`)
+    throw new InvalidOptionError(path === "" ? "options" : of, options, `the options of ${of} must be an object`)
   }
   for (const name of Object.keys(options)) {
     if (known.has(name)) continue
@@ -344,6 +348,18 @@ function checkLog(log: unknown): InvalidationLog | undefined {
     typeof (log as Record<string, unknown>)["local"] === "boolean"
   if (!isLog) throw new InvalidOptionError("log", log, "it must have `local`, `append`, `pull`, `listen` and `close`")
   return log as InvalidationLog
+}
+
+function checkClock(clock: unknown): Clock {
+  if (clock === undefined) return systemClock
+  const names = ["now", "wall", "onTurnEnd", "setTimer"]
+  const isClock =
+    typeof clock === "object" &&
+    clock !== null &&
+    names.every((name) => typeof (clock as Record<string, unknown>)[name] === "function")
+  if (!isClock)
+    throw new InvalidOptionError("clock", clock, `it must have ${names.map((name) => `\`${name}\``).join(", ")}`)
+  return clock as Clock
 }
 
 function positiveInteger(value: unknown, option: string): number {

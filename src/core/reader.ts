@@ -130,7 +130,12 @@ export class Reader {
   }
 
   /** For functions that answer at once: the stored value, or undefined where it must be loaded. Throws a stored error. */
-  peekOrThrow(table: Table, id: EntryId, frame: Frame | undefined, whenUnsure: WhenUnsure): { value: unknown } | undefined {
+  peekOrThrow(
+    table: Table,
+    id: EntryId,
+    frame: Frame | undefined,
+    whenUnsure: WhenUnsure,
+  ): { value: unknown } | undefined {
     const found = this.peek(table, id, frame, false, whenUnsure)
     if (found !== undefined) return found
     const entry = table.entries.get(id)
@@ -165,7 +170,8 @@ export class Reader {
     entry.table.counters.hits += 1
     engine.tier?.touch(entry)
     const { aging } = entry
-    if (aging !== null && aging.idleTtlMs !== Number.POSITIVE_INFINITY) aging.idleUntilMs = engine.turn.now + aging.idleTtlMs
+    if (aging !== null && aging.idleTtlMs !== Number.POSITIVE_INFINITY)
+      aging.idleUntilMs = engine.turn.now + aging.idleTtlMs
     if (run !== undefined) {
       run.inherit(entry.dependencies, expiryOf(entry), engine.turn.now)
       if (engine.trie.trusted === null) run.taint()
@@ -221,7 +227,13 @@ export class Reader {
     return { recipe, id, self, args, frame, isPrivate, isBackground: false, failures }
   }
 
-  #join(call: Call, run: Run | undefined, nowMs: number, isUnsure: boolean, fallback: Entry | undefined): Promise<unknown> {
+  #join(
+    call: Call,
+    run: Run | undefined,
+    nowMs: number,
+    isUnsure: boolean,
+    fallback: Entry | undefined,
+  ): Promise<unknown> {
     const engine = this.#engine
     const { recipe, id, frame } = call
     const { table } = recipe
@@ -288,17 +300,18 @@ export class Reader {
   }
 
   /** Takes the expired value when the load fails, or has not landed within the soft timeout. */
-  #orFallback(
-    promise: Promise<unknown>,
-    call: Call,
-    run: Run | undefined,
-    fallback: Entry,
-  ): Promise<unknown> {
+  #orFallback(promise: Promise<unknown>, call: Call, run: Run | undefined, fallback: Entry): Promise<unknown> {
     const engine = this.#engine
     const { table, behaviour } = call.recipe
     const { softTimeoutMs } = behaviour
     const canServe = () => {
-      const look = this.look(table, call.id, engine.turn.current(), transactionOf(call.frame, engine), behaviour.whenUnsure)
+      const look = this.look(
+        table,
+        call.id,
+        engine.turn.current(),
+        transactionOf(call.frame, engine),
+        behaviour.whenUnsure,
+      )
       return look?.entry === fallback
     }
     const serve = () => {
@@ -357,7 +370,10 @@ export class Reader {
 
   #unsure(table: Table, id: EntryId): UnsureError {
     const agoMs = this.#engine.client.confirmedAgoMs()
-    const detail = agoMs === Number.POSITIVE_INFINITY ? "the log has not been read yet" : `the log was last heard ${Math.round(agoMs)} ms ago`
+    const detail =
+      agoMs === Number.POSITIVE_INFINITY
+        ? "the log has not been read yet"
+        : `the log was last heard ${Math.round(agoMs)} ms ago`
     return new UnsureError(table.keyOf(id), detail)
   }
 }

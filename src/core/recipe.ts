@@ -12,7 +12,8 @@ export interface Hooks {
   readonly depsOf: ((value: unknown, ...args: readonly unknown[]) => readonly string[]) | undefined
   readonly ttl: ((value: unknown, ...args: readonly unknown[]) => Duration) | undefined
   readonly cacheIf: ((value: unknown, ...args: readonly unknown[]) => boolean) | undefined
-  readonly cacheErrors: Duration | false | ((error: unknown, ...args: readonly unknown[]) => Duration | false) | undefined
+  readonly cacheErrors:
+    Duration | false | ((error: unknown, ...args: readonly unknown[]) => Duration | false) | undefined
   readonly sizeOf: ((value: unknown) => number) | undefined
 }
 

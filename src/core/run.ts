@@ -4,6 +4,7 @@ import type { Flight, LateGroup } from "./flight.js"
 import { type Dependencies, nodesOf } from "./freshness.js"
 import type { EntryId } from "./key.js"
 import type { Load } from "./load.js"
+import type { Recipe } from "./recipe.js"
 import type { Scope } from "./scope.js"
 import type { Table } from "./table.js"
 import type { TagNode } from "./tag-node.js"
@@ -31,14 +32,17 @@ export class Run {
   /** What it waits for, to see cycles before they hang. */
   readonly waitsFor = new Set<Flight | LateGroup>()
   readonly inherits: boolean
+  /** Its function is not tracked: it has a frame for the sake of slots and cycles, but the code inside can't speak. */
+  readonly isSilent: boolean
   readonly #scope: Scope
   #controller: AbortController | undefined
   #current: CurrentLoad | undefined
 
-  constructor(engine: Engine, scope: Scope, inherits: boolean, nowMs: number) {
+  constructor(engine: Engine, { scope, behaviour }: Recipe, nowMs: number) {
     this.engine = engine
     this.#scope = scope
-    this.inherits = inherits
+    this.isSilent = !behaviour.tracking
+    this.inherits = behaviour.inherit && behaviour.tracking
     this.oldestMs = nowMs
   }
 

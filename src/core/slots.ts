@@ -2,6 +2,7 @@
 export class LoadSlots {
   readonly limit: number
   #used = 0
+  #isDraining = false
   readonly #waiting = new Set<() => void>()
 
   constructor(limit: number) {
@@ -30,12 +31,19 @@ export class LoadSlots {
   }
 
   release(): void {
-    const next = this.#waiting.values().next()
-    if (next.done) {
-      this.#used -= 1
-      return
+    this.#used -= 1
+    // A load that fails at once releases its slot while it begins: a loop, or a long queue of those would fill the stack.
+    if (this.#isDraining) return
+    this.#isDraining = true
+    try {
+      for (const next of this.#waiting) {
+        if (this.#used >= this.limit) break
+        this.#waiting.delete(next)
+        this.#used += 1
+        next()
+      }
+    } finally {
+      this.#isDraining = false
     }
-    this.#waiting.delete(next.value)
-    next.value()
   }
 }

@@ -51,7 +51,8 @@ export class Transaction implements TransactionHandle {
     }
     // What was set before may depend on them; what is set from here on is newer.
     for (const [key, written] of this.#keys) {
-      if (written !== undefined && written.dependencies.some((node) => isBelow(node, nodes))) this.#keys.set(key, undefined)
+      if (written !== undefined && written.dependencies.some((node) => isBelow(node, nodes)))
+        this.#keys.set(key, undefined)
     }
   }
 

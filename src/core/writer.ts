@@ -3,7 +3,13 @@ import { currentFrame, enterFrame, type Frame, leaveFrame, runInFrame, runOf, tr
 import { type Duration, parseDuration } from "./duration.js"
 import type { Engine } from "./engine.js"
 import type { Entry } from "./entry.js"
-import { CacheClosedError, HookError, InvalidationNotAcknowledgedError, InvalidOptionError, ZooCacheError } from "./errors.js"
+import {
+  CacheClosedError,
+  HookError,
+  InvalidationNotAcknowledgedError,
+  InvalidOptionError,
+  ZooCacheError,
+} from "./errors.js"
 import { type Dependencies, freshnessOf } from "./freshness.js"
 import { assertReusable, cloneValue, freezeDeep } from "./isolation.js"
 import type { EntryId } from "./key.js"
@@ -13,6 +19,7 @@ import { isStringArray } from "./options.js"
 import { type Position, readPosition } from "./position.js"
 import type { Scope } from "./scope.js"
 import type { Table } from "./table.js"
+import { parseTag } from "./tag.js"
 import type { TagNode } from "./tag-node.js"
 import type { Stamp } from "./tag-trie.js"
 import { Transaction, type TransactionHandle } from "./transaction.js"
@@ -51,13 +58,22 @@ export class Writer {
     this.#engine = engine
   }
 
-  invalidate(scope: Scope, kind: "tag" | "expiry", tags: readonly string[], options?: AppendOptions): Promise<Token | undefined> {
+  invalidate(
+    scope: Scope,
+    kind: "tag" | "expiry",
+    tags: readonly string[],
+    options?: AppendOptions,
+  ): Promise<Token | undefined> {
     const engine = this.#engine
     this.#assertOpen(kind === "tag" ? "invalidate" : "expire")
     const paths = tags.map((tag) => scope.path(tag))
     const transaction = this.#transaction()
     if (transaction !== undefined) {
-      transaction.addTags(kind, paths, paths.map((_path, index) => scope.acquire(tags[index] as string)))
+      transaction.addTags(
+        kind,
+        paths,
+        paths.map((_path, index) => scope.acquire(tags[index] as string)),
+      )
       return Promise.resolve(undefined)
     }
     if (paths.length === 0) return Promise.resolve(this.#tokenOfNow())
@@ -201,6 +217,16 @@ export class Writer {
   /** Appends what was collected elsewhere, by `cache.collect()`. */
   appendTags(paths: readonly string[]): Promise<Token | undefined> {
     this.#assertOpen("commit")
+    const transaction = this.#transaction()
+    if (transaction !== undefined) {
+      const { trie } = this.#engine
+      transaction.addTags(
+        "tag",
+        paths,
+        paths.map((path) => trie.acquire(parseTag(path))),
+      )
+      return Promise.resolve(undefined)
+    }
     if (paths.length === 0) return Promise.resolve(this.#tokenOfNow())
     return this.#engine.client.append(paths.map((path) => ({ kind: "tag", path })))
   }
@@ -222,7 +248,8 @@ export class Writer {
     const engine = this.#engine
     if (typeof value === "object" && value !== null) assertReusable(value, table.keyOf(id))
     const { deps, ttl, asOf } = options
-    if (deps !== undefined && !isStringArray(deps)) throw new InvalidOptionError("deps", deps, "it must be an array of tags")
+    if (deps !== undefined && !isStringArray(deps))
+      throw new InvalidOptionError("deps", deps, "it must be an array of tags")
     const { behaviour } = engine.settings
     const ttlMs = ttl === undefined ? behaviour.ttlMs : parseDuration(ttl, "ttl")
     const isolated = isolate(value, behaviour.isolation, table)
@@ -230,7 +257,8 @@ export class Writer {
     try {
       const own = scope.acquireOwn()
       if (own !== undefined) nodes.push(own)
-      for (const tag of deps === undefined || deps.length < 2 ? (deps ?? []) : new Set(deps)) nodes.push(scope.acquire(tag))
+      for (const tag of deps === undefined || deps.length < 2 ? (deps ?? []) : new Set(deps))
+        nodes.push(scope.acquire(tag))
       return { table, id, value: isolated, nodes, stamp: this.#stampOf(asOf), ttlMs }
     } catch (error) {
       this.#release(nodes)
@@ -325,4 +353,3 @@ function asCommitted(error: unknown, changes: readonly LogChange[], result: unkn
     result,
   })
 }
-

@@ -41,7 +41,7 @@ export class MemoryTier<E extends Resident> {
   readonly #places: (E | undefined)[] = []
   readonly #free: number[] = []
   /** When each entry's load began, in the time of `Turn.now`; an array of its own costs 4 bytes instead of 8 or more. */
-  #bornMs = new Int32Array(64)
+  #bornMs = new Uint32Array(64)
   #timer: Timer | undefined
   #sweepAt = 0
   #sweepEnd = 0
@@ -104,8 +104,9 @@ export class MemoryTier<E extends Resident> {
     this.#vacate(entry)
   }
 
-  bornMs(entry: E): number {
-    return this.#bornMs[entry.slot] as number
+  /** As given to {@link MemoryTier.add}; exact for entries of up to 49 days. */
+  bornMs(entry: E, nowMs: number): number {
+    return nowMs - ((nowMs - (this.#bornMs[entry.slot] as number)) >>> 0)
   }
 
   /** Something was invalidated: entries may have become useless. */
@@ -154,7 +155,7 @@ export class MemoryTier<E extends Resident> {
     entry.slot = slot
     this.#places[slot] = entry
     if (slot >= this.#bornMs.length) {
-      const grown = new Int32Array(this.#bornMs.length * 2)
+      const grown = new Uint32Array(this.#bornMs.length * 2)
       grown.set(this.#bornMs)
       this.#bornMs = grown
     }

@@ -237,10 +237,7 @@ export class FaultyLog {
     })
   }
 
-  #deliver(
-    news: LogNews,
-    listener: { readonly connection: string; readonly onNews: (news?: LogNews) => void },
-  ): void {
+  #deliver(news: LogNews, listener: { readonly connection: string; readonly onNews: (news?: LogNews) => void }): void {
     const give = (what?: LogNews) => {
       // It arrives by itself, not inside of the append, and no more once nobody listens.
       queueMicrotask(() => {
