@@ -37,6 +37,7 @@ export interface InvalidateOptions {
 }
 
 export interface SyncOptions {
+  /** After which it rejects with `SyncTimeoutError`. Default: `ackTimeout` of the cache. */
   timeout?: Duration
   signal?: AbortSignal
 }

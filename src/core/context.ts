@@ -39,10 +39,9 @@ export function runInFrame<T>(frame: Frame | undefined, run: () => T): T {
   return storage.run(frame, run)
 }
 
-/** A function that runs others in the async context of the moment it was made: that of nobody's request. */
-export function rootContext(): <T>(run: () => T) => T {
-  const inRoot = AsyncLocalStorage.snapshot() as <T>(run: () => T) => T
-  return (run) => inRoot(run)
+/** A function that runs others in the async context of this moment, whoever calls it and whenever. */
+export function captureContext(): <T>(run: () => T) => T {
+  return AsyncLocalStorage.snapshot() as <T>(run: () => T) => T
 }
 
 /**

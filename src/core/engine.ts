@@ -2,7 +2,7 @@ import { hashId } from "../memory/hash.js"
 import { MemoryTier } from "../memory/memory-tier.js"
 import { ALWAYS, type Aged, ageOf, deadlineOf, expiredAging, expiryOf } from "./age.js"
 import { type Clock, Turn } from "./clock.js"
-import { rootContext } from "./context.js"
+import { captureContext } from "./context.js"
 import { Entry, type Rare } from "./entry.js"
 import { HookError, type InvalidTagError, type ZooCacheError } from "./errors.js"
 import { type CacheEvent, channels } from "./events.js"
@@ -66,7 +66,7 @@ export class Engine implements ChangeSink {
   readonly running = new RunningLoads()
   readonly slots: LoadSlots
   /** Runs code outside of every request's async context. */
-  readonly inRoot = rootContext()
+  readonly inRoot = captureContext()
   /** Tells this process's invalidations from others'. */
   readonly origin: string
   /** Counts begins of flights and arrivals of callers: who came before whom. */

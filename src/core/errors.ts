@@ -77,6 +77,9 @@ export class DuplicateNameError extends ZooCacheError {
 
 /** A value that can be read only once, such as a stream or an iterator. */
 export class UncacheableValueError extends ZooCacheError {
+  /** What the value is, such as `A ReadableStream`. */
+  readonly kind: string
+
   constructor(kind: string, subject?: string) {
     super(
       "ERR_ZOOCACHE_UNCACHEABLE_VALUE",
@@ -84,6 +87,7 @@ export class UncacheableValueError extends ZooCacheError {
         "`await response.json()` or `await Array.fromAsync(iterator)`.",
       { subject },
     )
+    this.kind = kind
   }
 }
 

@@ -68,10 +68,12 @@ export class LateGroup {
   readonly parents: Run[] = []
   /** The flight that they wait for is the next one, and counts them among its waiters. */
   hasMoved = false
-  /** Starts the next flight, as the first of them would have. */
-  readonly startNext: () => Flight
+  /** One of them holds a slot: the next flight may not wait for another. */
+  isNested = false
+  /** Starts the next flight, as the first of them would have, and moves the group to it. */
+  readonly startNext: (group: LateGroup) => Flight
 
-  constructor(flight: Flight, startNext: () => Flight) {
+  constructor(flight: Flight, startNext: (group: LateGroup) => Flight) {
     this.flight = flight
     this.startNext = startNext
   }

@@ -1,6 +1,6 @@
 import { ALWAYS, type Aged, type Aging, agingOf, deadlineOf, expiredAging, expiryOf, GRACE_RETRY_MS } from "./age.js"
 import type { Timer } from "./clock.js"
-import { enterFrame, type Frame, leaveFrame, runInFrame } from "./context.js"
+import { captureContext, enterFrame, type Frame, leaveFrame, runInFrame } from "./context.js"
 import { parseDuration } from "./duration.js"
 import type { Engine } from "./engine.js"
 import type { Entry } from "./entry.js"
@@ -61,7 +61,7 @@ export class Launcher {
   }
 
   /** Starts a load, or queues it for a slot. Unless it is private, it becomes the flight that callers may join. */
-  start(order: Order): Flight {
+  start(order: Order, group?: LateGroup): Flight {
     const { table } = order.recipe
     const flight = new Flight(table, order.id, order.isPrivate)
     if (!order.isPrivate) {
@@ -69,16 +69,19 @@ export class Launcher {
       table.flights.set(order.id, flight)
       if (replaced?.late !== undefined) {
         // They came before this load begins, so its result is theirs whatever becomes of the one they waited for.
-        const group = replaced.late
+        group = replaced.late
         replaced.late = undefined
-        this.#moveTo(flight, group)
       }
       if (order.recipe.gather !== undefined) {
+        if (group !== undefined) this.#moveTo(flight, group)
         order.recipe.gather(flight, order)
         return flight
       }
     }
-    this.enqueue([flight], [order], needsSlot(order, this.#engine), () =>
+    // Before it begins: its loader may at once call what waits for it, which must be seen as a cycle.
+    if (group !== undefined) this.#moveTo(flight, group)
+    const isNested = group?.isNested === true || !needsSlot(order, this.#engine)
+    this.enqueue([flight], [order], !isNested, () =>
       order.recipe.load(order.self, order.args, (flight.load as Load).run),
     )
     return flight
@@ -138,11 +141,13 @@ export class Launcher {
       begin(false)
       return
     }
-    const beginOnSlot = () => begin(true)
+    // It will begin when another load ends, or for another caller, but in the context of its own.
+    const inContext = captureContext()
+    const beginOnSlot = () => inContext(() => begin(true))
     for (const flight of flights) {
       // A load that holds a slot would wait for one that waits for a slot: it begins on the slot of who waits for it.
       flight.beginNow = () => {
-        if (slots.cancel(beginOnSlot)) begin(false)
+        if (slots.cancel(beginOnSlot)) inContext(() => begin(false))
       }
       flight.leaveQueue = () => {
         if (flights.every((other) => isAbandoned(other))) slots.cancel(beginOnSlot)
@@ -283,8 +288,12 @@ export class Launcher {
     const { table, id } = group.flight
     const current = table.flights.get(id)
     const canUse = current !== undefined && (current.load === undefined || current.beganAt > group.lastArrival)
-    const next = canUse ? current : group.startNext()
-    this.#moveTo(next, group)
+    if (!canUse) {
+      group.startNext(group)
+      return
+    }
+    this.#moveTo(current, group)
+    if (group.isNested) current.beginNow?.()
   }
 
   #moveTo(next: Flight, group: LateGroup): void {
@@ -303,13 +312,20 @@ export class Launcher {
     const { recipe } = order
     const { run } = load
     let outcome = loaded
+    let isWhole = true
     let isKeepable = run.isStorable && !run.isTainted && !flight.isPrivate
     if (!loaded.isError) {
       try {
         if (typeof loaded.value === "object" && loaded.value !== null) assertReusable(loaded.value)
-      } catch {
-        outcome = { isError: true, value: uncacheable(loaded.value, flight.table.keyOf(flight.id)) }
+      } catch (error) {
         isKeepable = false
+        const key = flight.table.keyOf(flight.id)
+        if (error instanceof UncacheableValueError) {
+          outcome = { isError: true, value: new UncacheableValueError(error.kind, key) }
+        } else {
+          isWhole = false
+          this.#engine.fault(new HookError("isolation", key, error), key)
+        }
       }
     }
     const hasNoValue = outcome.isError || outcome.isAbsent === true
@@ -327,7 +343,8 @@ export class Launcher {
       if (isKeepable) this.#keepError(flight, order, load, outcome.value)
       return { outcome, freshness }
     }
-    const isolated = this.#isolate(flight, recipe, outcome.value)
+    const { value } = outcome
+    const isolated = isWhole ? this.#isolate(flight, recipe, value) : { value, isWhole }
     if (isKeepable && isolated.isWhole) this.#keep(order, load, { ...outcome, value: isolated.value }, freshness)
     return { outcome: { isError: false, value: isolated.value }, freshness }
   }
@@ -536,16 +553,6 @@ export class Launcher {
       outcome,
     })
   }
-}
-
-/** The error for a value that can be read only once; the key is put into words only when there is one. */
-function uncacheable(value: unknown, key: string): unknown {
-  try {
-    assertReusable(value, key)
-  } catch (error) {
-    return error
-  }
-  return new UncacheableValueError("A value", key)
 }
 
 function isThenable(value: unknown): boolean {

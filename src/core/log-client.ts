@@ -193,7 +193,7 @@ export class LogClient {
       this.#trie.cursor >= target.version
     if (isReached()) return
     if (this.#log.local) this.#applyPull(this.#log.pull(this.#position()))
-    else await this.#abortable(this.#pullAfterNow(), token, options)
+    else await this.#abortable((hasEnded) => this.#pullAfterNow(hasEnded), token, options)
     if (target === undefined || isReached()) return
     if (!isSameEpoch(target.epoch, this.#trie.epoch)) {
       // A token of an earlier life: what it names is stale with everything of that life, now that this one is known.
@@ -445,12 +445,19 @@ export class LogClient {
     return this.#pulling
   }
 
-  /** A pull that was sent after this call: one that runs may have been answered before what the caller asks about. */
-  async #pullAfterNow(): Promise<void> {
+  /**
+   * A pull that was sent after this call: one that runs may have been answered before what the caller asks about. A
+   * failed one is repeated.
+   */
+  async #pullAfterNow(hasEnded: () => boolean): Promise<void> {
     if (this.#pulling !== undefined) await this.#pulling
-    const failures = this.#pullFailures
-    await this.#pull()
-    if (this.#pullFailures > failures) throw new LogError("pull", "see the fault that was reported")
+    while (!hasEnded()) {
+      const failures = this.#pullFailures
+      await this.#pull()
+      if (this.#isClosed) throw new CacheClosedError("sync")
+      if (this.#pullFailures <= failures) return
+      await new Promise<void>((resolve) => this.#clock.setTimer(resolve, this.#pullDelayMs(), true))
+    }
   }
 
   async #pullOnce(): Promise<void> {
@@ -540,26 +547,27 @@ export class LogClient {
     if (!isComplete) void this.#pull()
   }
 
-  async #abortable(work: Promise<void>, token: Token | undefined, options: SyncOptions): Promise<void> {
-    const { timeoutMs, signal } = options
-    if (timeoutMs === undefined && signal === undefined) return work
+  /** Ends a wait when its time is over or its caller has left. */
+  async #abortable(
+    work: (hasEnded: () => boolean) => Promise<void>,
+    token: Token | undefined,
+    options: SyncOptions,
+  ): Promise<void> {
+    const { timeoutMs = this.#options.ackTimeoutMs, signal } = options
+    let hasEnded = false
     let timer: Timer | undefined
     let onAbort: (() => void) | undefined
+    const ended = new Promise<never>((_resolve, reject) => {
+      timer = this.#clock.setTimer(() => reject(new SyncTimeoutError(token, timeoutMs)), timeoutMs, true)
+      onAbort = () => reject(signal?.reason as Error)
+      signal?.addEventListener("abort", onAbort, { once: true })
+    })
     try {
-      await Promise.race([
-        work,
-        new Promise<never>((_resolve, reject) => {
-          if (timeoutMs !== undefined) {
-            timer = this.#clock.setTimer(() => reject(new SyncTimeoutError(token, timeoutMs)), timeoutMs, true)
-          }
-          onAbort = () => reject(signal?.reason as Error)
-          signal?.addEventListener("abort", onAbort, { once: true })
-        }),
-      ])
+      await Promise.race([work(() => hasEnded), ended])
     } finally {
+      hasEnded = true
       timer?.cancel()
       if (onAbort !== undefined) signal?.removeEventListener("abort", onAbort)
-      work.catch(() => {})
     }
   }
 }

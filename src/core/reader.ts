@@ -1,6 +1,6 @@
 import { ageOf, deadlineOf, expiryOf } from "./age.js"
 import type { Timer } from "./clock.js"
-import { type Frame, runOf, transactionOf } from "./context.js"
+import { captureContext, type Frame, runOf, transactionOf } from "./context.js"
 import type { Engine } from "./engine.js"
 import { type Entry, promiseOf } from "./entry.js"
 import { LoadCycleError, RefreshError, UnsureError } from "./errors.js"
@@ -260,10 +260,17 @@ export class Reader {
     table.counters.joins += 1
     if (channels.join.hasSubscribers) channels.join.publish(engine.event(table, id))
     if (how === "share") return this.#await(flight, call, run, fallback)
-    flight.late ??= new LateGroup(flight, () => this.#launcher.start(this.#order(call, false)))
+    flight.late ??= this.#newGroup(flight, call)
+    if (!needsSlot(this.#order(call, false), engine)) flight.late.isNested = true
     engine.sequence += 1
     flight.late.lastArrival = engine.sequence
     return this.#await(flight.late, call, run, fallback)
+  }
+
+  #newGroup(flight: Flight, call: Call): LateGroup {
+    // The next load will begin when this one has landed, but on behalf of this caller.
+    const inContext = captureContext()
+    return new LateGroup(flight, (group) => inContext(() => this.#launcher.start(this.#order(call, false), group)))
   }
 
   /** The promise of one caller: the flight's own wherever nothing is special about the caller. */

@@ -50,10 +50,7 @@ export class Transaction implements TransactionHandle {
       else this.#nodes.add(node)
     }
     // What was set before may depend on them; what is set from here on is newer.
-    for (const [key, written] of this.#keys) {
-      if (written !== undefined && written.dependencies.some((node) => isBelow(node, nodes)))
-        this.#keys.set(key, undefined)
-    }
+    if (kind === "tag") this.#dropWritten(new Set(nodes))
   }
 
   addKey(table: Table, id: EntryId, written?: Written): void {
@@ -64,31 +61,35 @@ export class Transaction implements TransactionHandle {
 
   addFunction(table: Table): void {
     this.changes.push({ kind: "function", path: table.name })
-    for (const name of this.#keys.keys()) if (name.startsWith(`${table.name}\n`)) this.#keys.set(name, undefined)
+    this.#dropWrittenOf(table)
     this.#functions.add(table)
   }
 
   /** Whether something collected here, or in a transaction around, invalidates an entry. */
   covers(entry: Entry): boolean {
     if (this.#functions.has(entry.table) || this.#keys.has(nameOf(entry.table, entry.id))) return true
-    if (this.#nodes.size > 0) {
-      if (this.#nodes.has(this.#engine.trie.root)) return true
-      if (nodesOf(entry.dependencies).some((node) => isBelow(node, this.#nodes))) return true
-    }
+    if (this.#isBelow(nodesOf(entry.dependencies), this.#nodes)) return true
     return this.parent?.covers(entry) ?? false
   }
 
-  /** What was set here under a key. */
+  /** What was set under a key, here or in a transaction around, and not invalidated since. */
   written(table: Table, id: EntryId): { value: unknown } | undefined {
-    const name = nameOf(table, id)
+    const written = this.#written(table, nameOf(table, id))
+    return written === undefined ? undefined : { value: written.value }
+  }
+
+  #written(table: Table, name: string): Written | undefined {
     if (this.#keys.has(name) || this.#functions.has(table)) return this.#keys.get(name)
-    return this.parent?.written(table, id)
+    const around = this.parent === undefined ? undefined : this.parent.#written(table, name)
+    return around === undefined || this.#isBelow(around.dependencies, this.#nodes) ? undefined : around
   }
 
   /** Gives what was collected to the transaction around, which will append it with its own. */
   joinParent(parent: Transaction): void {
     this.isSettled = true
     parent.changes.push(...this.changes)
+    parent.#dropWritten(this.#nodes)
+    for (const table of this.#functions) parent.#dropWrittenOf(table)
     for (const node of this.#nodes) {
       if (parent.#nodes.has(node)) this.#engine.trie.release(node)
       else parent.#nodes.add(node)
@@ -119,12 +120,26 @@ export class Transaction implements TransactionHandle {
     }
     return stored
   }
-}
 
-function isBelow(node: TagNode, tops: ReadonlySet<TagNode> | readonly TagNode[]): boolean {
-  const set = tops instanceof Set ? (tops as ReadonlySet<TagNode>) : new Set(tops)
-  for (let at: TagNode | null = node; at !== null; at = at.parent) if (set.has(at)) return true
-  return false
+  #dropWritten(tops: ReadonlySet<TagNode>): void {
+    for (const [name, written] of this.#keys) {
+      if (written !== undefined && this.#isBelow(written.dependencies, tops)) this.#keys.set(name, undefined)
+    }
+  }
+
+  #dropWrittenOf(table: Table): void {
+    for (const name of this.#keys.keys()) if (name.startsWith(`${table.name}\n`)) this.#keys.set(name, undefined)
+  }
+
+  /** Whether one of the nodes is one of `tops` or below. Everything is below the root, also what depends on nothing. */
+  #isBelow(nodes: readonly TagNode[], tops: ReadonlySet<TagNode>): boolean {
+    if (tops.size === 0) return false
+    if (tops.has(this.#engine.trie.root)) return true
+    return nodes.some((node) => {
+      for (let at: TagNode | null = node; at !== null; at = at.parent) if (tops.has(at)) return true
+      return false
+    })
+  }
 }
 
 function nameOf(table: Table, id: EntryId): string {

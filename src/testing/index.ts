@@ -1,2 +1,3 @@
+export { FaultyLog, type FaultyLogOptions, type Fate, type HeldOperation, type LogOperation } from "./faulty-log.js"
 export { checkInvariants } from "./invariants.js"
 export { ManualClock, settled } from "./manual-clock.js"
