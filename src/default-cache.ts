@@ -5,13 +5,8 @@ import type { CachedSync } from "./core/cached-sync.js"
 import type { CurrentLoad } from "./core/current-load.js"
 import { type CacheableDecorator, decoratorOf, type MethodOptions } from "./core/decorator.js"
 import { ConfigurationError } from "./core/errors.js"
-import {
-  type AnyFunction,
-  type CacheOptions,
-  type FunctionOptions,
-  normalizeCacheOptions,
-  normalizeFunctionBehaviour,
-} from "./core/options.js"
+import type { AnyFunction, CacheOptions, FunctionOptions } from "./core/options.js"
+import { normalizeCacheOptions, normalizeFunctionBehaviour } from "./core/settings.js"
 
 /** The one cache behind the functions of this page; made when the first of them needs it. */
 let current: Cache | undefined

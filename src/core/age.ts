@@ -1,4 +1,4 @@
-import type { Behaviour } from "./options.js"
+import type { Behaviour } from "./settings.js"
 
 /** A time that does not come. The largest number that every engine stores without a box. */
 export const NEVER = 0x7fffffff

@@ -10,14 +10,8 @@ import { CacheClosedError, InvalidKeyError, InvalidOptionError } from "./errors.
 import { type Explanation, explain } from "./explain.js"
 import { type EntryId, parseFunctionKey } from "./key.js"
 import { Launcher } from "./launcher.js"
-import {
-  type AnyFunction,
-  type CacheOptions,
-  checkNames,
-  type FunctionOptions,
-  normalizeCacheOptions,
-  normalizeFunctionBehaviour,
-} from "./options.js"
+import type { AnyFunction, CacheOptions, FunctionOptions } from "./options.js"
+import { checkNames, normalizeCacheOptions, normalizeFunctionBehaviour } from "./settings.js"
 import { type Position, takePosition } from "./position.js"
 import { Reader } from "./reader.js"
 import { Scope } from "./scope.js"
@@ -317,7 +311,8 @@ export class Cache {
   /** Whether the entry of a key is fresh, and if not, why, in data and in one sentence. */
   explain(key: string): Explanation {
     const { table, id } = this.#resolve(key)
-    return explain(this.#parts.engine, table, id)
+    // In the words of whoever asks: a scope's keys have another form inside.
+    return { ...explain(this.#parts.engine, table, id), key }
   }
 
   /** The version of the newest invalidation of a tag or of anything above it; 0 if there was none. */

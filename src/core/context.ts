@@ -41,7 +41,7 @@ export function runInFrame<T>(frame: Frame | undefined, run: () => T): T {
 
 /** A function that runs others in the async context of this moment, whoever calls it and whenever. */
 export function captureContext(): <T>(run: () => T) => T {
-  return AsyncLocalStorage.snapshot() as <T>(run: () => T) => T
+  return AsyncLocalStorage.snapshot()
 }
 
 /**
@@ -56,6 +56,9 @@ export function runOf(frame: Frame | undefined, engine?: Engine): Run | undefine
   }
   return undefined
 }
+
+/** Runs code in the async context of whoever loaded this module: that of nobody's request. */
+export const inRootContext = captureContext()
 
 /** The innermost transaction of a cache that has not settled. */
 export function transactionOf(frame: Frame | undefined, engine: Engine): Transaction | undefined {

@@ -2,7 +2,6 @@ import { hashId } from "../memory/hash.js"
 import { MemoryTier } from "../memory/memory-tier.js"
 import { ALWAYS, type Aged, ageOf, deadlineOf, expiredAging, expiryOf } from "./age.js"
 import { type Clock, Turn } from "./clock.js"
-import { captureContext } from "./context.js"
 import { Entry, type Rare } from "./entry.js"
 import { HookError, type InvalidTagError, type ZooCacheError } from "./errors.js"
 import { type CacheEvent, channels } from "./events.js"
@@ -12,7 +11,7 @@ import { type EntryId, parseFunctionKey } from "./key.js"
 import { Load, RunningLoads } from "./load.js"
 import type { LogChange } from "./log.js"
 import { type ChangeSink, LogClient } from "./log-client.js"
-import type { CacheSettings } from "./options.js"
+import type { CacheSettings } from "./settings.js"
 import type { Run } from "./run.js"
 import { estimateSize } from "./size.js"
 import { LoadSlots } from "./slots.js"
@@ -65,8 +64,6 @@ export class Engine implements ChangeSink {
   readonly manual: Table
   readonly running = new RunningLoads()
   readonly slots: LoadSlots
-  /** Runs code outside of every request's async context. */
-  readonly inRoot = captureContext()
   /** Tells this process's invalidations from others'. */
   readonly origin: string
   /** Counts begins of flights and arrivals of callers: who came before whom. */
@@ -171,8 +168,10 @@ export class Engine implements ChangeSink {
     const freshness = freshnessOf(entry, this.trie)
     if (freshness === "stale") return false
     if (freshness === "expired") {
+      // Its stamp stays: it still tells what expired it, and nothing that has expired takes the short cut of a hit.
       entry.aging = expiredAging(entry, expiredSince(entry.dependencies, entry.stamp.asOf, this.trie.root))
       entry.deadlineMs = entry.deadlineMs === ALWAYS ? ALWAYS : deadlineOf(entry.aging)
+      return true
     }
     entry.stamp = this.trie.stamp
     // Fresh as of the cursor, its own key included.

@@ -1,44 +1,19 @@
-import { ALWAYS, type Aged, type Aging, agingOf, deadlineOf, expiredAging, expiryOf, GRACE_RETRY_MS } from "./age.js"
+import { GRACE_RETRY_MS } from "./age.js"
 import type { Timer } from "./clock.js"
-import { captureContext, enterFrame, type Frame, leaveFrame, runInFrame } from "./context.js"
-import { parseDuration } from "./duration.js"
+import { captureContext, enterFrame, type Frame, inRootContext, leaveFrame, runInFrame } from "./context.js"
 import type { Engine } from "./engine.js"
 import type { Entry } from "./entry.js"
-import { HookError, InvalidOptionError, LoadTimeoutError, UncacheableValueError, ZooCacheError } from "./errors.js"
+import { InvalidOptionError, LoadTimeoutError } from "./errors.js"
 import { channels, type LoadEvent } from "./events.js"
 import { Flight, type LateGroup } from "./flight.js"
-import { type Freshness, freshnessOf } from "./freshness.js"
-import { assertReusable, cloneValue, freezeDeep } from "./isolation.js"
-import type { EntryId } from "./key.js"
+import { Landing } from "./landing.js"
 import type { Load } from "./load.js"
-import { isStringArray } from "./options.js"
+import { isStringArray } from "./settings.js"
+import { needsSlot, type Order, type Outcome, outcomeOf } from "./order.js"
 import type { Recipe } from "./recipe.js"
 import { Run } from "./run.js"
 import type { TagNode } from "./tag-node.js"
 import type { TagTrie } from "./tag-trie.js"
-
-/** What it takes to start a load: of which key, how, and on whose behalf. */
-export interface Order {
-  readonly recipe: Recipe
-  readonly id: EntryId
-  readonly self: unknown
-  readonly args: readonly unknown[]
-  /** Where the caller runs; undefined for what runs in the background. */
-  readonly frame: Frame | undefined
-  readonly isPrivate: boolean
-  /** Outside of the caller's async context, whatever the recipe says. */
-  readonly isBackground: boolean
-  /** How many loads of this key failed in a row before; for the back-off of errors that are kept. */
-  readonly failures: number
-}
-
-/** How a load ended, as far as its callers are concerned. */
-export interface Outcome {
-  readonly isError: boolean
-  readonly value: unknown
-  /** A batch had nothing under this id: there is a result, but no value to ask hooks about. */
-  readonly isAbsent?: boolean
-}
 
 /** One run on its way, with the flights that it is to land. */
 interface Departure {
@@ -50,37 +25,41 @@ interface Departure {
   readonly isFramed: boolean
 }
 
-const LONGEST_BACK_OFF = 6
-
 /** Starts loads and lands them: runs the user's function, and when it settles decides what is kept and who gets it. */
 export class Launcher {
   readonly #engine: Engine
+  readonly #landing: Landing
 
   constructor(engine: Engine) {
     this.#engine = engine
+    this.#landing = new Landing(engine)
   }
 
   /** Starts a load, or queues it for a slot. Unless it is private, it becomes the flight that callers may join. */
   start(order: Order, group?: LateGroup): Flight {
     const { table } = order.recipe
     const flight = new Flight(table, order.id, order.isPrivate)
+    let isNested = !needsSlot(order, this.#engine)
+    const take = (late: LateGroup) => {
+      // Before it begins: its loader may at once call what waits for it, which must be seen as a cycle.
+      this.#moveTo(flight, late)
+      isNested ||= late.isNested
+    }
+    if (group !== undefined) take(group)
     if (!order.isPrivate) {
       const replaced = table.flights.get(order.id)
       table.flights.set(order.id, flight)
       if (replaced?.late !== undefined) {
         // They came before this load begins, so its result is theirs whatever becomes of the one they waited for.
-        group = replaced.late
+        take(replaced.late)
         replaced.late = undefined
       }
       if (order.recipe.gather !== undefined) {
-        if (group !== undefined) this.#moveTo(flight, group)
         order.recipe.gather(flight, order)
+        if (isNested) flight.beginNow?.()
         return flight
       }
     }
-    // Before it begins: its loader may at once call what waits for it, which must be seen as a cycle.
-    if (group !== undefined) this.#moveTo(flight, group)
-    const isNested = group?.isNested === true || !needsSlot(order, this.#engine)
     this.enqueue([flight], [order], !isNested, () =>
       order.recipe.load(order.self, order.args, (flight.load as Load).run),
     )
@@ -105,6 +84,7 @@ export class Launcher {
       load.ownDependencies = staticDependencies(order, engine.trie)
       const value = this.#invoke(order, run, () => recipe.load(order.self, order.args, run))
       if (isThenable(value)) {
+        Promise.resolve(value).catch(() => {})
         throw new InvalidOptionError(
           "loader",
           value,
@@ -118,7 +98,7 @@ export class Launcher {
       run.isSettled = true
       if (isFramed) leaveFrame()
     }
-    const { outcome } = this.#conclude(flight, order, load, loaded)
+    const { outcome } = this.#landing.conclude(flight, order, load, loaded)
     if (parent !== undefined) inheritLoad(parent, load)
     engine.endLoad(load)
     run.end()
@@ -217,11 +197,11 @@ export class Launcher {
       })
       result = this.#invoke(order, run, invoke)
     } catch (error) {
-      this.#land(departure, () => ({ isError: true, value: error }))
-      return
+      // Like any other rejection: it lands when its callers are known.
+      result = Promise.reject(error)
     }
     Promise.resolve(result).then(
-      (value) => this.#land(departure, (index) => outcomeOf(value, flights.length, index)),
+      (value) => this.#land(departure, (index) => outcomeOf(value, index)),
       (error: unknown) => this.#land(departure, () => ({ isError: true, value: error })),
     )
   }
@@ -236,7 +216,7 @@ export class Launcher {
     const { behaviour } = order.recipe
     const frame: Frame = { engine, run, transaction: undefined, parent: order.frame }
     const inFrame = this.#needsFrame(order.recipe) ? () => runInFrame(frame, invoke) : invoke
-    return order.isBackground || behaviour.context === "root" ? engine.inRoot(inFrame) : inFrame()
+    return order.isBackground || behaviour.context === "root" ? inRootContext(inFrame) : inFrame()
   }
 
   // --- landing ---------------------------------------------------------------------------------------------------
@@ -260,8 +240,8 @@ export class Launcher {
     const engine = this.#engine
     const load = flight.load as Load
     const { table, id } = flight
-    const { outcome, freshness } = this.#conclude(flight, order, load, loaded)
-    const isUsableByLate = freshness === "fresh" && this.#isYoungEnough(load)
+    const { outcome, freshness } = this.#landing.conclude(flight, order, load, loaded)
+    const isUsableByLate = freshness === "fresh" && this.#landing.isYoungEnough(load)
     for (const parent of flight.parents) inheritLoad(parent, load)
     if (isUsableByLate && flight.late !== undefined) {
       for (const parent of flight.late.parents) inheritLoad(parent, load)
@@ -307,187 +287,6 @@ export class Launcher {
     )
   }
 
-  /** Applies the rule to what a load brought: what it depends on, whether it may be kept, and in which form. */
-  #conclude(flight: Flight, order: Order, load: Load, loaded: Outcome): { outcome: Outcome; freshness: Freshness } {
-    const { recipe } = order
-    const { run } = load
-    let outcome = loaded
-    let isWhole = true
-    let isKeepable = run.isStorable && !run.isTainted && !flight.isPrivate
-    if (!loaded.isError) {
-      try {
-        if (typeof loaded.value === "object" && loaded.value !== null) assertReusable(loaded.value)
-      } catch (error) {
-        isKeepable = false
-        const key = flight.table.keyOf(flight.id)
-        if (error instanceof UncacheableValueError) {
-          outcome = { isError: true, value: new UncacheableValueError(error.kind, key) }
-        } else {
-          isWhole = false
-          this.#engine.fault(new HookError("isolation", key, error), key)
-        }
-      }
-    }
-    const hasNoValue = outcome.isError || outcome.isAbsent === true
-    const areDependenciesKnown = hasNoValue || this.#addResultDependencies(load, order, outcome.value)
-    if (!areDependenciesKnown) {
-      isKeepable = false
-      run.isTainted = true
-    }
-    const freshness = areDependenciesKnown ? this.#freshnessOf(load) : "stale"
-    if (flight.isPrivate) run.isTainted = true
-    if (freshness === "stale" && isKeepable) flight.table.counters.staleLoads += 1
-    if (freshness === "stale") isKeepable = false
-    if (outcome.isError) {
-      flight.table.counters.loadErrors += 1
-      if (isKeepable) this.#keepError(flight, order, load, outcome.value)
-      return { outcome, freshness }
-    }
-    const { value } = outcome
-    const isolated = isWhole ? this.#isolate(flight, recipe, value) : { value, isWhole }
-    if (isKeepable && isolated.isWhole) this.#keep(order, load, { ...outcome, value: isolated.value }, freshness)
-    return { outcome: { isError: false, value: isolated.value }, freshness }
-  }
-
-  /** False where `depsOf` failed, so that nobody knows what the value depends on. */
-  #addResultDependencies(load: Load, order: Order, value: unknown): boolean {
-    const { depsOf } = order.recipe.hooks
-    if (depsOf === undefined) return true
-    const acquired: TagNode[] = []
-    try {
-      const tags = depsOf.call(order.self, value, ...order.args)
-      if (!isStringArray(tags)) throw new InvalidOptionError("depsOf", tags, "it must return an array of tags")
-      for (const tag of tags) acquired.push(order.recipe.scope.acquire(tag))
-      load.ownDependencies = [...load.ownDependencies, ...acquired]
-      return true
-    } catch (error) {
-      for (const node of acquired) this.#engine.trie.release(node)
-      this.#hookFailed("depsOf", load, error)
-      return false
-    }
-  }
-
-  #freshnessOf(load: Load): Freshness {
-    const { trie } = this.#engine
-    if (load.isSuperseded || load.stamp.asOf < trie.forgotten) return "stale"
-    return freshnessOf(load, trie)
-  }
-
-  /** Whether a load's result may go to callers that it did not begin after, where this process is unsure. */
-  #isYoungEnough(load: Load): boolean {
-    const engine = this.#engine
-    if (engine.trie.trusted !== null) return true
-    return engine.turn.current() - load.run.oldestMs < engine.settings.stalenessBoundMs
-  }
-
-  /** The value in the form in which callers get it; not whole where that failed, so that it may not be kept. */
-  #isolate(flight: Flight, recipe: Recipe, value: unknown): { value: unknown; isWhole: boolean } {
-    const { counters } = flight.table
-    try {
-      switch (recipe.behaviour.isolation) {
-        case "freeze":
-          if (typeof value === "object" && value !== null) counters.shared += freezeDeep(value)
-          return { value, isWhole: true }
-        case "clone":
-          return { value: cloneValue(value), isWhole: true }
-        case "share":
-          return { value, isWhole: true }
-      }
-    } catch (error) {
-      const key = flight.table.keyOf(flight.id)
-      this.#engine.fault(new HookError(`isolation: "${recipe.behaviour.isolation}"`, key, error), key)
-      return { value, isWhole: false }
-    }
-  }
-
-  #keep(order: Order, load: Load, { value, isAbsent }: Outcome, freshness: Freshness): void {
-    const engine = this.#engine
-    const { recipe, id } = order
-    const { table, hooks, behaviour } = recipe
-    if (engine.tier === undefined) return
-    let ttlMs = load.run.ttlMs ?? behaviour.ttlMs
-    let weight: number
-    let hook = "cacheIf"
-    try {
-      if (hooks.cacheIf !== undefined && isAbsent !== true && !hooks.cacheIf.call(order.self, value, ...order.args))
-        return
-      hook = "ttl"
-      if (hooks.ttl !== undefined && isAbsent !== true && load.run.ttlMs === undefined) {
-        ttlMs = parseDuration(hooks.ttl.call(order.self, value, ...order.args), "ttl")
-      }
-      hook = "sizeOf"
-      weight = engine.weigh(table, id, value, isAbsent === true ? undefined : hooks.sizeOf)
-    } catch (error) {
-      this.#hookFailed(hook, load, error)
-      return
-    }
-    const nowMs = engine.turn.current()
-    let aged = agingOf(ttlMs, behaviour, nowMs, engine.settings.random, load.run.latestExpiryMs)
-    if (aged === undefined) return
-    if (freshness === "expired") {
-      // A soft invalidation overlapped the load: its result begins its life expired, of use only to those with grace.
-      if (behaviour.graceMs === 0) return
-      const aging = expiredAging(aged, nowMs)
-      aged = { aging, deadlineMs: deadlineOf(aging) }
-    }
-    const isCloned = behaviour.isolation === "clone"
-    if (isCloned) aged = lookedAtAlways(aged)
-    table.supersedeOlder(load)
-    engine.store({
-      table,
-      id,
-      value,
-      dependencies: load.dependencies,
-      aged,
-      rare: isCloned ? { isCloned, isError: false, failures: 0, keyVersion: undefined } : null,
-      weight,
-      bornMs: load.startedAtMs,
-    })
-  }
-
-  #keepError(flight: Flight, order: Order, load: Load, error: unknown): void {
-    const engine = this.#engine
-    const { cacheErrors } = order.recipe.hooks
-    const { table, id } = flight
-    if (cacheErrors === undefined || cacheErrors === false || engine.tier === undefined) return
-    const previous = table.entries.get(id)
-    // A value that may still be served in grace is worth more than the error.
-    if (previous !== undefined && !previous.isError) return
-    let durationMs: number
-    let weight: number
-    try {
-      const duration =
-        typeof cacheErrors === "function" ? cacheErrors.call(order.self, error, ...order.args) : cacheErrors
-      if (duration === false) return
-      durationMs = parseDuration(duration, "cacheErrors")
-      weight = engine.weigh(table, id, undefined, undefined)
-    } catch (fault) {
-      this.#hookFailed("cacheErrors", load, fault)
-      return
-    }
-    if (durationMs <= 0) return
-    const failures = order.failures + 1
-    const nowMs = engine.turn.current()
-    const expiresAtMs = Math.min(
-      nowMs + durationMs * 2 ** Math.min(failures - 1, LONGEST_BACK_OFF),
-      load.run.latestExpiryMs,
-    )
-    if (expiresAtMs <= nowMs) return
-    const aging = lookedAtAlways({ deadlineMs: expiresAtMs, aging: null }).aging as Aging
-    table.supersedeOlder(load)
-    engine.store({
-      table,
-      id,
-      value: error,
-      dependencies: load.dependencies,
-      // Kept for as long again without being served, so that the next failure knows that it is not the first.
-      aged: { deadlineMs: ALWAYS, aging: { ...aging, graceMs: expiresAtMs - nowMs } },
-      rare: { isError: true, isCloned: false, failures, keyVersion: undefined },
-      weight,
-      bornMs: load.startedAtMs,
-    })
-  }
-
   // --- other ends ------------------------------------------------------------------------------------------------
 
   #timeOut(departure: Departure, timeoutMs: number): void {
@@ -512,7 +311,7 @@ export class Launcher {
   #giveUp(flight: Flight, error: unknown, outcome: LoadEvent["outcome"]): void {
     const engine = this.#engine
     const load = flight.load as Load
-    const isUsableByLate = this.#freshnessOf(load) === "fresh" && this.#isYoungEnough(load)
+    const isUsableByLate = this.#landing.freshnessOf(load) === "fresh" && this.#landing.isYoungEnough(load)
     for (const parent of flight.parents) inheritLoad(parent, load)
     engine.endLoad(load)
     flight.isLanded = true
@@ -537,11 +336,6 @@ export class Launcher {
     if (!departure.holdsSlot) return
     departure.holdsSlot = false
     this.#engine.slots.release()
-  }
-
-  #hookFailed(hook: string, load: Load, error: unknown): void {
-    const key = load.table.keyOf(load.id)
-    this.#engine.fault(error instanceof HookError ? error : new HookError(hook, key, error), key)
   }
 
   #publishLoad(load: Load, outcome: LoadEvent["outcome"]): void {
@@ -577,22 +371,12 @@ export function postponeRetry(entry: Entry, nowMs: number): void {
 
 /** A run inherits from a load that it waited for, whether that succeeded or failed. */
 function inheritLoad(parent: Run, load: Load): void {
-  const stored = load.table.entries.get(load.id)
-  const expiryMs = stored === undefined ? Number.POSITIVE_INFINITY : expiryOf(stored)
   if (load.run.isTainted) parent.taint()
-  parent.inherit(load.dependencies, Math.min(expiryMs, load.run.latestExpiryMs), load.run.oldestMs)
+  parent.inherit(load.dependencies, Math.min(load.expiryMs, load.run.latestExpiryMs), load.run.oldestMs)
 }
 
 function isAbandoned(flight: Flight): boolean {
   return flight.waiters === 0 && (flight.late === undefined || flight.late.waiters === 0)
-}
-
-/** A nested load runs on the slot of the load around it. */
-export function needsSlot(order: Order, engine: Engine): boolean {
-  for (let at = order.frame; at !== undefined; at = at.parent) {
-    if (at.run !== undefined && at.engine === engine && !at.run.isSettled) return false
-  }
-  return true
 }
 
 function staticDependencies(order: Order, trie: TagTrie): TagNode[] {
@@ -614,25 +398,5 @@ function staticDependencies(order: Order, trie: TagTrie): TagNode[] {
   } catch (error) {
     for (const node of nodes) trie.release(node)
     throw error
-  }
-}
-
-function lookedAtAlways(aged: Aged): Aged {
-  return { aging: expiredAging(aged, Number.POSITIVE_INFINITY), deadlineMs: ALWAYS }
-}
-
-/** A batch answers with one outcome per flight, a single load with its value. */
-function outcomeOf(value: unknown, flights: number, index: number): Outcome {
-  if (value instanceof BatchOutcomes) return value.outcomes[index] as Outcome
-  if (flights !== 1) return { isError: true, value: new ZooCacheError("ERR_ZOOCACHE_BATCH", "a batch answered as one") }
-  return { isError: false, value }
-}
-
-/** What a batch loader's answer comes to, in the order of its flights. */
-export class BatchOutcomes {
-  readonly outcomes: readonly Outcome[]
-
-  constructor(outcomes: readonly Outcome[]) {
-    this.outcomes = outcomes
   }
 }

@@ -71,7 +71,7 @@ const RARE_RETRY_MS = 30_000
 interface PendingAppend {
   readonly changes: readonly LogChange[]
   /** Settles the caller; undefined once it has been answered. */
-  answer: ((reply: AppendReply | ZooCacheError) => void) | undefined
+  answer: ((outcome: AppendReply | ZooCacheError | "left") => void) | undefined
   timer: Timer | undefined
   isAcknowledged: boolean
   readonly onEnd: ((version: Version | undefined) => void) | undefined
@@ -232,7 +232,6 @@ export class LogClient {
   // --- appending -------------------------------------------------------------------------------------------------
 
   #appendRemotely(log: RemoteLog, changes: readonly LogChange[], options: AppendOptions): Promise<Token | undefined> {
-    if (options.signal?.aborted) return Promise.reject(options.signal.reason)
     const append: PendingAppend = {
       changes,
       answer: undefined,
@@ -244,12 +243,13 @@ export class LogClient {
     this.#sink.caughtUp()
     const answered = new Promise<Token>((resolve, reject) => {
       const { signal } = options
-      const onAbort = () => append.answer?.(undefined as never)
+      const onAbort = () => append.answer?.("left")
       append.answer = (outcome) => {
         append.answer = undefined
-        append.timer?.cancel()
+        // Without a caller it still has to arrive, or to be repeated.
+        if (outcome !== "left") append.timer?.cancel()
         signal?.removeEventListener("abort", onAbort)
-        if (outcome === undefined) reject(signal?.reason)
+        if (outcome === "left") reject(signal?.reason)
         else if (outcome instanceof Error) reject(outcome)
         else resolve(formatToken(outcome.epoch, outcome.version))
       }
@@ -257,6 +257,8 @@ export class LogClient {
     })
     append.timer = this.#clock.setTimer(() => this.#timeOut(append), this.#options.ackTimeoutMs, true)
     this.#send(log, append)
+    // Who no longer wants to wait has still said that something changed.
+    if (options.signal?.aborted) append.answer?.("left")
     if (options.wait === false) {
       answered.catch((error: unknown) => {
         if (!this.#isClosed) this.#sink.fault(error as ZooCacheError)
@@ -297,6 +299,7 @@ export class LogClient {
     const isAdopted = this.#adopt(reply)
     this.#backlog.delete(append)
     append.isAcknowledged = true
+    append.timer?.cancel()
     append.onEnd?.(reply.version)
     for (const change of append.changes) {
       this.#sink.applied(change, reply.version, this.#options.origin)

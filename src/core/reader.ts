@@ -8,7 +8,8 @@ import { channels } from "./events.js"
 import { type Flight, findCycle, howToJoin, LateGroup } from "./flight.js"
 import { cloneValue, type Isolation } from "./isolation.js"
 import type { EntryId } from "./key.js"
-import { type Launcher, needsSlot, type Order, postponeRetry } from "./launcher.js"
+import { type Launcher, postponeRetry } from "./launcher.js"
+import { needsSlot, type Order } from "./order.js"
 import type { WhenUnsure } from "./options.js"
 import type { Recipe } from "./recipe.js"
 import type { Run } from "./run.js"
@@ -282,11 +283,7 @@ export class Reader {
       waited.isHandedOut = true
       return waited.outcome.promise
     }
-    if (run !== undefined) {
-      waited.parents.push(run)
-      // It may have landed at once, if its loader threw before it could be waited for.
-      if (waited.flight.isLanded) run.taint()
-    }
+    if (run !== undefined) waited.parents.push(run)
     waiting?.waitsFor.add(waited)
     let promise = waited.outcome.promise
     if (isolation === "clone") promise = promise.then(cloneIfPossible)

@@ -1,0 +1,218 @@
+import { ALWAYS, type Aged, type Aging, agingOf, deadlineOf, expiredAging, expiryOf } from "./age.js"
+import { parseDuration } from "./duration.js"
+import type { Engine } from "./engine.js"
+import { HookError, InvalidOptionError, UncacheableValueError } from "./errors.js"
+import type { Flight } from "./flight.js"
+import { type Freshness, freshnessOf } from "./freshness.js"
+import { assertReusable, cloneValue, freezeDeep } from "./isolation.js"
+import type { Load } from "./load.js"
+import { isStringArray } from "./settings.js"
+import type { Order, Outcome } from "./order.js"
+import type { Recipe } from "./recipe.js"
+import type { TagNode } from "./tag-node.js"
+
+/** The back-off of errors that are kept doubles at most so many times. */
+const LONGEST_BACK_OFF = 6
+
+/** What a load comes to when it settles: what it depends on, whether its result may be kept, and in which form. */
+export class Landing {
+  readonly #engine: Engine
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+  }
+
+  /** Applies the rule to what a load brought: what it depends on, whether it may be kept, and in which form. */
+  conclude(flight: Flight, order: Order, load: Load, loaded: Outcome): { outcome: Outcome; freshness: Freshness } {
+    const { recipe } = order
+    const { run } = load
+    let outcome = loaded
+    let isWhole = true
+    let isKeepable = run.isStorable && !run.isTainted && !flight.isPrivate
+    if (!loaded.isError) {
+      try {
+        if (typeof loaded.value === "object" && loaded.value !== null) assertReusable(loaded.value)
+      } catch (error) {
+        isKeepable = false
+        const key = flight.table.keyOf(flight.id)
+        if (error instanceof UncacheableValueError) {
+          outcome = { isError: true, value: new UncacheableValueError(error.kind, key) }
+        } else {
+          isWhole = false
+          this.#engine.fault(new HookError("isolation", key, error), key)
+        }
+      }
+    }
+    const hasNoValue = outcome.isError || outcome.isAbsent === true
+    const areDependenciesKnown = hasNoValue || this.#addResultDependencies(load, order, outcome.value)
+    if (!areDependenciesKnown) {
+      isKeepable = false
+      run.isTainted = true
+    }
+    const freshness = areDependenciesKnown ? this.freshnessOf(load) : "stale"
+    if (flight.isPrivate) run.isTainted = true
+    if (freshness === "stale" && isKeepable) flight.table.counters.staleLoads += 1
+    if (freshness === "stale") isKeepable = false
+    if (outcome.isError) {
+      flight.table.counters.loadErrors += 1
+      if (isKeepable) this.#keepError(flight, order, load, outcome.value)
+      return { outcome, freshness }
+    }
+    const { value } = outcome
+    const isolated = isWhole ? this.#isolate(flight, recipe, value) : { value, isWhole }
+    if (isKeepable && isolated.isWhole) this.#keep(order, load, { ...outcome, value: isolated.value }, freshness)
+    return { outcome: { isError: false, value: isolated.value }, freshness }
+  }
+
+  /** False where `depsOf` failed, so that nobody knows what the value depends on. */
+  #addResultDependencies(load: Load, order: Order, value: unknown): boolean {
+    const { depsOf } = order.recipe.hooks
+    if (depsOf === undefined) return true
+    const acquired: TagNode[] = []
+    try {
+      const tags = depsOf.call(order.self, value, ...order.args)
+      if (!isStringArray(tags)) throw new InvalidOptionError("depsOf", tags, "it must return an array of tags")
+      for (const tag of tags) acquired.push(order.recipe.scope.acquire(tag))
+      load.ownDependencies = [...load.ownDependencies, ...acquired]
+      return true
+    } catch (error) {
+      for (const node of acquired) this.#engine.trie.release(node)
+      this.#hookFailed("depsOf", load, error)
+      return false
+    }
+  }
+
+  /** Whether a load could be kept if it settled now. */
+  freshnessOf(load: Load): Freshness {
+    const { trie } = this.#engine
+    if (load.isSuperseded || load.stamp.asOf < trie.forgotten) return "stale"
+    return freshnessOf(load, trie)
+  }
+
+  /** Whether a load's result may go to callers that it did not begin after, where this process is unsure. */
+  isYoungEnough(load: Load): boolean {
+    const engine = this.#engine
+    if (engine.trie.trusted !== null) return true
+    return engine.turn.current() - load.run.oldestMs < engine.settings.stalenessBoundMs
+  }
+
+  /** The value in the form in which callers get it; not whole where that failed, so that it may not be kept. */
+  #isolate(flight: Flight, recipe: Recipe, value: unknown): { value: unknown; isWhole: boolean } {
+    const { counters } = flight.table
+    try {
+      switch (recipe.behaviour.isolation) {
+        case "freeze":
+          if (typeof value === "object" && value !== null) counters.shared += freezeDeep(value)
+          return { value, isWhole: true }
+        case "clone":
+          return { value: cloneValue(value), isWhole: true }
+        case "share":
+          return { value, isWhole: true }
+      }
+    } catch (error) {
+      const key = flight.table.keyOf(flight.id)
+      this.#engine.fault(new HookError(`isolation: "${recipe.behaviour.isolation}"`, key, error), key)
+      return { value, isWhole: false }
+    }
+  }
+
+  #keep(order: Order, load: Load, { value, isAbsent }: Outcome, freshness: Freshness): void {
+    const engine = this.#engine
+    const { recipe, id } = order
+    const { table, hooks, behaviour } = recipe
+    if (engine.tier === undefined) return
+    let ttlMs = load.run.ttlMs ?? behaviour.ttlMs
+    let weight: number
+    let hook = "cacheIf"
+    try {
+      if (hooks.cacheIf !== undefined && isAbsent !== true && !hooks.cacheIf.call(order.self, value, ...order.args))
+        return
+      hook = "ttl"
+      if (hooks.ttl !== undefined && isAbsent !== true && load.run.ttlMs === undefined) {
+        ttlMs = parseDuration(hooks.ttl.call(order.self, value, ...order.args), "ttl")
+      }
+      hook = "sizeOf"
+      weight = engine.weigh(table, id, value, isAbsent === true ? undefined : hooks.sizeOf)
+    } catch (error) {
+      this.#hookFailed(hook, load, error)
+      return
+    }
+    const nowMs = engine.turn.current()
+    // Before all else: whatever becomes of the value here, what was made of it must not outlive it.
+    let aged = agingOf(ttlMs, behaviour, nowMs, engine.settings.random, load.run.latestExpiryMs)
+    load.expiryMs = aged === undefined ? nowMs : expiryOf(aged)
+    if (aged === undefined) return
+    if (freshness === "expired") {
+      // A soft invalidation overlapped the load: its result begins its life expired, of use only to those with grace.
+      if (behaviour.graceMs === 0) return
+      const aging = expiredAging(aged, nowMs)
+      aged = { aging, deadlineMs: deadlineOf(aging) }
+    }
+    const isCloned = behaviour.isolation === "clone"
+    if (isCloned) aged = lookedAtAlways(aged)
+    table.supersedeOlder(load)
+    engine.store({
+      table,
+      id,
+      value,
+      dependencies: load.dependencies,
+      aged,
+      rare: isCloned ? { isCloned, isError: false, failures: 0, keyVersion: undefined } : null,
+      weight,
+      bornMs: load.startedAtMs,
+    })
+  }
+
+  #keepError(flight: Flight, order: Order, load: Load, error: unknown): void {
+    const engine = this.#engine
+    const { cacheErrors } = order.recipe.hooks
+    const { table, id } = flight
+    if (cacheErrors === undefined || cacheErrors === false || engine.tier === undefined) return
+    const previous = table.entries.get(id)
+    // A value that may still be served in grace is worth more than the error.
+    if (previous !== undefined && !previous.isError) return
+    let durationMs: number
+    let weight: number
+    try {
+      const duration =
+        typeof cacheErrors === "function" ? cacheErrors.call(order.self, error, ...order.args) : cacheErrors
+      if (duration === false) return
+      durationMs = parseDuration(duration, "cacheErrors")
+      weight = engine.weigh(table, id, undefined, undefined)
+    } catch (fault) {
+      this.#hookFailed("cacheErrors", load, fault)
+      return
+    }
+    if (durationMs <= 0) return
+    const failures = order.failures + 1
+    const nowMs = engine.turn.current()
+    const expiresAtMs = Math.min(
+      nowMs + durationMs * 2 ** Math.min(failures - 1, LONGEST_BACK_OFF),
+      load.run.latestExpiryMs,
+    )
+    if (expiresAtMs <= nowMs) return
+    load.expiryMs = expiresAtMs
+    const aging = lookedAtAlways({ deadlineMs: expiresAtMs, aging: null }).aging as Aging
+    table.supersedeOlder(load)
+    engine.store({
+      table,
+      id,
+      value: error,
+      dependencies: load.dependencies,
+      // Kept for as long again without being served, so that the next failure knows that it is not the first.
+      aged: { deadlineMs: ALWAYS, aging: { ...aging, graceMs: expiresAtMs - nowMs } },
+      rare: { isError: true, isCloned: false, failures, keyVersion: undefined },
+      weight,
+      bornMs: load.startedAtMs,
+    })
+  }
+
+  #hookFailed(hook: string, load: Load, error: unknown): void {
+    const key = load.table.keyOf(load.id)
+    this.#engine.fault(error instanceof HookError ? error : new HookError(hook, key, error), key)
+  }
+}
+
+function lookedAtAlways(aged: Aged): Aged {
+  return { aging: expiredAging(aged, Number.POSITIVE_INFINITY), deadlineMs: ALWAYS }
+}
