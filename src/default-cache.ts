@@ -1,6 +1,6 @@
 import { type Cache, createCache, type LoadOptions } from "./core/cache.js"
 import { type Cached, nameAs } from "./core/cached-function.js"
-import type { CachedMany, ManyLoader, ManyOptions } from "./core/cached-many.js"
+import { type CachedMany, checkMaxBatch, type ManyLoader, type ManyOptions } from "./core/cached-many.js"
 import type { CachedSync } from "./core/cached-sync.js"
 import type { CurrentLoad } from "./core/current-load.js"
 import { type CacheableDecorator, decoratorOf, type MethodOptions } from "./core/decorator.js"
@@ -93,7 +93,8 @@ export function cacheableMany<Id, Value>(
   loader: ManyLoader<Id, Value>,
   options: ManyOptions<Id, Value> = {},
 ): CachedMany<Id, Value> {
-  const { maxBatch: _maxBatch, ...rest } = options
+  const { maxBatch, ...rest } = options
+  checkMaxBatch(maxBatch)
   check(rest)
   const bound = following((cache) => cache.cacheableMany(loader, options))
   const names = ["one", "keyOf", "peek", "refresh", "delete", "clear", "explain"]

@@ -18,6 +18,7 @@ export {
   CacheClosedError,
   ConfigurationError,
   DuplicateNameError,
+  ForeignCacheError,
   HookError,
   InvalidKeyError,
   InvalidOptionError,

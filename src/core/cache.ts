@@ -24,7 +24,10 @@ import { type SetOptions, Writer } from "./writer.js"
 
 /** How an invalidation is waited for. */
 export interface InvalidateOptions {
-  /** `false`: resolve at once, without a token; a missing acknowledgement is then a fault. Default true. */
+  /**
+   * `false`: don't wait for a shared log. Resolves at once, then without a token; a missing acknowledgement is a fault.
+   * Default true.
+   */
   wait?: boolean
   /** Ends the waiting; the invalidation stays. */
   signal?: AbortSignal
@@ -315,7 +318,10 @@ export class Cache {
     return { ...explain(this.#parts.engine, table, id), key }
   }
 
-  /** The version of the newest invalidation of a tag or of anything above it; 0 if there was none. */
+  /**
+   * The version of the newest invalidation of a tag or of anything above it; 0 if there was none. Never falls: of a tag
+   * that is not remembered it is that of the newest invalidation that was forgotten.
+   */
   tagVersion(tag: string): Version {
     return this.#parts.engine.trie.versionOf(parseTag(this.#scope.path(tag)))
   }
@@ -358,6 +364,7 @@ export class Cache {
    * afterwards; everything else rejects with CacheClosedError. Twice is fine.
    */
   async close(): Promise<void> {
+    this.#parts.reader.close()
     this.#parts.launcher.close()
     await this.#parts.engine.close()
   }

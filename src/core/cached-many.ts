@@ -6,6 +6,7 @@ import type { Flight } from "./flight.js"
 import type { Launcher } from "./launcher.js"
 import { BatchOutcomes, needsSlot, type Order, type Outcome } from "./order.js"
 import type { FunctionOptions } from "./options.js"
+import { positiveInteger } from "./settings.js"
 import type { Token } from "./version.js"
 
 /** Loads many at once: a Map (ids without a value are absent), or an array in the order of the ids. */
@@ -57,10 +58,8 @@ export function makeCachedMany<Id, Value>(
   options: ManyOptions<Id, Value>,
 ): CachedMany<Id, Value> {
   const { engine, reader, writer } = workshop
-  const { maxBatch = Number.POSITIVE_INFINITY, ...rest } = options
-  if (maxBatch !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(maxBatch) && maxBatch >= 1)) {
-    throw new InvalidOptionError("maxBatch", maxBatch, "it must be a whole number of at least 1")
-  }
+  const { maxBatch: _maxBatch, ...rest } = options
+  const maxBatch = checkMaxBatch(options.maxBatch)
   const definition = define(workshop, loader, rest as unknown as LooseOptions, async (_self, args) => {
     // On its own, inside a transaction: nobody may share what it sees.
     const { outcomes } = outcomesOf([args[0] as Id], await loader([args[0] as Id]))
@@ -143,6 +142,12 @@ export function makeCachedMany<Id, Value>(
     explain: (id: Id) => explain(engine, table, idOf(id)),
   })
   return nameAs(many, loader)
+}
+
+/** Checks the option and completes it; throws `InvalidOptionError`. */
+export function checkMaxBatch(maxBatch: unknown): number {
+  if (maxBatch === undefined) return Number.POSITIVE_INFINITY
+  return positiveInteger(maxBatch, "maxBatch")
 }
 
 /** One outcome per id of what a loader answered with. */

@@ -82,7 +82,7 @@ export class Engine implements ChangeSink {
     const { random } = settings
     this.#hashSeed = Math.floor(random() * 2 ** 31)
     this.origin = randomName(random)
-    this.turn = new Turn(this.clock, () => this.client?.checkTrust())
+    this.turn = new Turn(this.clock, () => this.isClosed || this.client?.checkTrust())
     this.trie = new TagTrie({
       epoch: { ordinal: 0, nonce: "none" },
       random,
@@ -366,6 +366,7 @@ export class Engine implements ChangeSink {
     const isOlder =
       entry !== undefined && (version === Number.POSITIVE_INFINITY || (entry.keyVersion ?? entry.stamp.asOf) < version)
     if (isOlder) this.removeStale(entry)
+    else if (entry?.rare != null) entry.rare.rivalVersion = Math.max(entry.rare.rivalVersion, version)
     table.supersede(id)
   }
 
@@ -391,6 +392,9 @@ export class Engine implements ChangeSink {
   async close(): Promise<void> {
     if (this.isClosed) return
     this.isClosed = true
+    this.trie.setTrusted(false)
+    // Functions outlive their cache; what it stored does not have to.
+    for (const table of this.tables.values()) for (const entry of table.entries.values()) this.remove(entry)
     this.tier?.close()
     await this.client.close()
   }

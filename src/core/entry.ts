@@ -16,6 +16,8 @@ export interface Rare {
   readonly failures: number
   /** See {@link Subject.keyVersion}. */
   keyVersion: Version | undefined
+  /** While its own word is on the way to the log: the newest that others had on its key. */
+  rivalVersion: Version
 }
 
 /**

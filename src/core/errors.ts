@@ -143,6 +143,18 @@ export class RefreshError extends ZooCacheError {
   }
 }
 
+/** A load used a function of another cache, so that nobody could tell when its result becomes stale. Reported. */
+export class ForeignCacheError extends ZooCacheError {
+  constructor(key: string, used: string) {
+    super(
+      "ERR_ZOOCACHE_FOREIGN_CACHE",
+      `${key} used ${used} of another cache, whose invalidations it can't follow, so its result is not stored. ` +
+        "Use one cache for both, or pass `inherit: false` if the result may outlive what it was made of.",
+      { subject: key },
+    )
+  }
+}
+
 /** A process that can't confirm that it is up to date was told to throw (`whenUnsure: "throw"`). */
 export class UnsureError extends ZooCacheError {
   constructor(key: string, detail: string) {

@@ -7,7 +7,7 @@ export interface InProcessLogOptions {
   /** A random part for the epoch: 1–32 characters of `A–Z a–z 0–9 _ -`. */
   readonly nonce: string
   /**
-   * How many paths keep their newest version. 0 is right for a log with a single reader, which knows everything that it
+   * How many tags keep their newest version, and how many keys. 0 is right for a log with a single reader, which knows everything that it
    * appended; caches that share one log need room for what the other has not read yet.
    */
   readonly maxTags?: number
@@ -19,8 +19,9 @@ export class InProcessLog implements LocalLog {
   readonly #clock: Clock
   readonly #epoch: Epoch
   readonly #maxTags: number
-  // In the order of their versions: a path that changes again is deleted and set anew.
-  readonly #newest = new Map<string, LoggedChange>()
+  // In the order of their versions: a path that changes again is deleted and set anew. Keys have a budget of their own.
+  readonly #tags = new Map<string, LoggedChange>()
+  readonly #keys = new Map<string, LoggedChange>()
   readonly #listeners = new Set<(news: LogNews) => void>()
   #head: Version = NO_VERSION
   #floor: Version = NO_VERSION
@@ -48,7 +49,9 @@ export class InProcessLog implements LocalLog {
     const isKnown = position.epoch !== undefined && isSameEpoch(position.epoch, this.#epoch)
     const after = isKnown ? position.cursor : NO_VERSION
     const changes: LoggedChange[] = []
-    for (const change of this.#newest.values()) if (change.version > after) changes.push(change)
+    for (const newest of [this.#tags, this.#keys]) {
+      for (const change of newest.values()) if (change.version > after) changes.push(change)
+    }
     return { epoch: this.#epoch, head: this.#head, floor: this.#floor, keyFloor: this.#keyFloor, changes }
   }
 
@@ -67,17 +70,22 @@ export class InProcessLog implements LocalLog {
       return
     }
     const id = `${change.kind} ${change.path}`
-    this.#newest.delete(id)
-    this.#newest.set(id, { kind: change.kind, path: change.path, version, origin })
-    if (this.#newest.size > this.#maxTags) {
-      const oldest = this.#newest.entries().next().value as [string, LoggedChange]
-      this.#newest.delete(oldest[0])
+    const newest = isOfTags(change) ? this.#tags : this.#keys
+    newest.delete(id)
+    newest.set(id, { kind: change.kind, path: change.path, version, origin })
+    if (newest.size > this.#maxTags) {
+      const oldest = newest.entries().next().value as [string, LoggedChange]
+      newest.delete(oldest[0])
       this.#forget(oldest[1], oldest[1].version)
     }
   }
 
   #forget(change: LogChange, version: Version): void {
-    if (change.kind === "tag" || change.kind === "expiry") this.#floor = version
+    if (isOfTags(change)) this.#floor = version
     else this.#keyFloor = version
   }
+}
+
+function isOfTags(change: LogChange): boolean {
+  return change.kind === "tag" || change.kind === "expiry"
 }

@@ -157,7 +157,7 @@ export class Landing {
       value,
       dependencies: load.dependencies,
       aged,
-      rare: isCloned ? { isCloned, isError: false, failures: 0, keyVersion: undefined } : null,
+      rare: isCloned ? { isCloned, isError: false, failures: 0, keyVersion: undefined, rivalVersion: 0 } : null,
       weight,
       bornMs: load.startedAtMs,
     })
@@ -201,7 +201,7 @@ export class Landing {
       dependencies: load.dependencies,
       // Kept for as long again without being served, so that the next failure knows that it is not the first.
       aged: { deadlineMs: ALWAYS, aging: { ...aging, graceMs: expiresAtMs - nowMs } },
-      rare: { isError: true, isCloned: false, failures, keyVersion: undefined },
+      rare: { isError: true, isCloned: false, failures, keyVersion: undefined, rivalVersion: 0 },
       weight,
       bornMs: load.startedAtMs,
     })

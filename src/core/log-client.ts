@@ -103,6 +103,10 @@ export class LogClient {
   #hasEpoch = false
   #isClosed = false
   #pullFailures = 0
+  /** It has been pulled in this epoch. */
+  #isRead = false
+  readonly #onClose = new Set<() => void>()
+  #retryDeadline: Timer | undefined
 
   constructor(options: LogClientOptions) {
     this.#options = options
@@ -193,7 +197,9 @@ export class LogClient {
       this.#trie.cursor >= target.version
     if (isReached()) return
     if (this.#log.local) this.#applyPull(this.#log.pull(this.#position()))
-    else await this.#abortable((hasEnded) => this.#pullAfterNow(hasEnded), token, options)
+    else {
+      await this.#untilClosed("sync", () => this.#abortable((hasEnded) => this.#pullAfterNow(hasEnded), token, options))
+    }
     if (target === undefined || isReached()) return
     if (!isSameEpoch(target.epoch, this.#trie.epoch)) {
       // A token of an earlier life: what it names is stale with everything of that life, now that this one is known.
@@ -206,13 +212,42 @@ export class LogClient {
     throw new InvalidTokenError(token, "this log has not reached its version; was the token made by this log?")
   }
 
-  /** Resolves when the log has been read once; until then a shared log's process is unsure. */
+  /** Resolves when the log has been read once; until then a shared log's process is unsure. Rejects on close. */
   async ready(): Promise<void> {
-    while (!this.#hasEpoch && !this.#isClosed) {
-      await this.#pull()
-      if (this.#hasEpoch || this.#isClosed) return
-      await new Promise<void>((resolve) => this.#clock.setTimer(resolve, this.#pullDelayMs(), true))
+    await this.#untilClosed("ready", async () => {
+      while (!this.#isRead && !this.#isClosed) {
+        await this.#pull()
+        if (!this.#isRead) await this.#pause(this.#pullDelayMs())
+      }
+    })
+  }
+
+  /** Work that ends, with an error, when the cache is closed. */
+  async #untilClosed(what: string, work: () => Promise<void>): Promise<void> {
+    if (this.#isClosed) throw new CacheClosedError(what)
+    let onClose: (() => void) | undefined
+    const closed = new Promise<never>((_resolve, reject) => {
+      onClose = () => reject(new CacheClosedError(what))
+      this.#onClose.add(onClose)
+    })
+    try {
+      await Promise.race([work(), closed])
+    } finally {
+      this.#onClose.delete(onClose as () => void)
     }
+  }
+
+  /** Waits, but not beyond the close. */
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        timer.cancel()
+        this.#onClose.delete(end)
+        resolve()
+      }
+      const timer = this.#clock.setTimer(end, delayMs, true)
+      this.#onClose.add(end)
+    })
   }
 
   async close(): Promise<void> {
@@ -220,7 +255,9 @@ export class LogClient {
     this.#isClosed = true
     this.#heartbeat?.cancel()
     this.#retry?.cancel()
+    this.#retryDeadline?.cancel()
     this.#unlisten()
+    for (const onClose of this.#onClose) onClose()
     for (const append of [...this.#sent, ...this.#backlog]) {
       this.#answer(append, this.#unacknowledged(append, "the cache was closed"))
     }
@@ -321,10 +358,12 @@ export class LogClient {
     this.#backlog.add(append)
     this.#scheduleRetry(false)
     this.#answer(append, this.#unacknowledged(append, `no answer within ${this.#options.ackTimeoutMs} ms`))
+    this.#collapse()
   }
 
   #postpone(append: PendingAppend, error: unknown): void {
-    if (this.#isClosed) return
+    // A late failure of what a repetition has brought through is no news.
+    if (this.#isClosed || append.isAcknowledged) return
     const isPermanent = (error as { permanent?: unknown } | null | undefined)?.permanent === true
     this.#sink.fault(error instanceof LogError ? error : new LogError("append", error))
     this.#backlog.add(append)
@@ -355,13 +394,13 @@ export class LogClient {
     const finish = (then: () => void) => {
       if (isOver || this.#isClosed) return
       isOver = true
-      deadline.cancel()
+      this.#retryDeadline?.cancel()
       this.#isRetrying = false
       then()
     }
     this.#isRetrying = true
     // A log that never answers may not end the repetitions; the next one then comes after a longer pause.
-    const deadline = this.#clock.setTimer(
+    this.#retryDeadline = this.#clock.setTimer(
       () => finish(() => this.#scheduleRetry(false)),
       Math.max(this.#options.ackTimeoutMs, FIRST_RETRY_MS),
       false,
@@ -457,9 +496,8 @@ export class LogClient {
     while (!hasEnded()) {
       const failures = this.#pullFailures
       await this.#pull()
-      if (this.#isClosed) throw new CacheClosedError("sync")
-      if (this.#pullFailures <= failures) return
-      await new Promise<void>((resolve) => this.#clock.setTimer(resolve, this.#pullDelayMs(), true))
+      if (this.#isClosed || this.#pullFailures <= failures) return
+      await this.#pause(this.#pullDelayMs())
     }
   }
 
@@ -467,7 +505,7 @@ export class LogClient {
     const sentNowMs = this.#clock.now()
     const sentWallMs = this.#clock.wall()
     try {
-      const reply = await this.#log.pull(this.#position())
+      const reply = await this.#answerOf(this.#log.pull(this.#position()))
       if (this.#isClosed) return
       checkPull(reply)
       if (this.#hasEpoch && reply.epoch.ordinal < this.#trie.epoch.ordinal) return
@@ -484,6 +522,25 @@ export class LogClient {
     }
   }
 
+  /** A log that never answers must not end all pulls: the next one may get through. A late answer is not looked at. */
+  #answerOf(reply: PullReply | Promise<PullReply>): Promise<PullReply> {
+    return new Promise((resolve, reject) => {
+      const end = () => {
+        timer.cancel()
+        this.#onClose.delete(end)
+        reject(new LogError("pull", `no answer within ${this.#options.ackTimeoutMs} ms`))
+      }
+      const timer = this.#clock.setTimer(end, this.#options.ackTimeoutMs, false)
+      this.#onClose.add(end)
+      Promise.resolve(reply)
+        .then(resolve, reject)
+        .finally(() => {
+          timer.cancel()
+          this.#onClose.delete(end)
+        })
+    })
+  }
+
   #applyPull(reply: PullReply): void {
     const trie = this.#trie
     if (reply.head < trie.cursor) return
@@ -495,6 +552,7 @@ export class LogClient {
       if (change.version > trie.cursor) this.#sink.applied(change, change.version, change.origin ?? "another process")
     }
     trie.cursor = reply.head
+    this.#isRead = true
     if (hasForgotten) trie.moved()
     this.#sink.caughtUp()
   }
@@ -504,6 +562,7 @@ export class LogClient {
     if (this.#hasEpoch && isSameEpoch(reply.epoch, this.#trie.epoch)) return false
     const isFirst = !this.#hasEpoch
     this.#hasEpoch = true
+    this.#isRead = false
     this.#trie.adopt(reply.epoch)
     if (this.#log.local) this.#trie.setTrusted(true)
     if (!isFirst) {

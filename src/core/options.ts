@@ -73,7 +73,7 @@ export interface Fault {
 }
 
 export interface CacheOptions extends BehaviourOptions {
-  /** Names the namespace: caches of one prefix share invalidations where they share a log. Default `""`. */
+  /** Names this cache in its events and in `status()`. Default `""`. A log has a namespace of its own. */
   prefix?: string
   /** Where invalidations are ordered. Default: in this process. Whoever made a log closes it. */
   log?: InvalidationLog

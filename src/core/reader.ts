@@ -38,10 +38,16 @@ export type Look = { readonly entry: Entry; readonly age: "current" | "due" | "g
 export class Reader {
   readonly #engine: Engine
   readonly #launcher: Launcher
+  readonly #softTimers = new Set<Timer>()
 
   constructor(engine: Engine, launcher: Launcher) {
     this.#engine = engine
     this.#launcher = launcher
+  }
+
+  /** Ends every timer; who waits gets what is loaded. */
+  close(): void {
+    for (const timer of this.#softTimers) timer.cancel()
   }
 
   /** Reads a key, loading it if need be. Never throws synchronously. */
@@ -52,6 +58,7 @@ export class Reader {
     if (engine.isBypassed) return this.#loadDirectly(call)
     if (signal?.aborted) return Promise.reject(signal.reason)
     const run = runOf(frame, engine)
+    if (frame !== undefined) noteForeign(frame, engine, table, id)
     const transaction = transactionOf(frame, engine)
     run?.inheritKey(table, id)
     const nowMs = engine.turn.current()
@@ -111,6 +118,7 @@ export class Reader {
     const engine = this.#engine
     if (engine.isBypassed) return undefined
     const run = runOf(frame, engine)
+    if (frame !== undefined) noteForeign(frame, engine, table, id)
     run?.inheritKey(table, id)
     const transaction = transactionOf(frame, engine)
     if (engine.trie.trusted === null && whenUnsure === "throw") throw this.#unsure(table, id)
@@ -333,13 +341,18 @@ export class Reader {
     return new Promise((resolve, reject) => {
       const timer: Timer = engine.clock.setTimer(
         () => {
+          this.#softTimers.delete(timer)
           // The load goes on for whoever comes next; it was not waited for in vain.
           if (canServe()) resolve(serve())
         },
         softTimeoutMs,
         true,
       )
-      orServe.then(resolve, reject).finally(() => timer.cancel())
+      this.#softTimers.add(timer)
+      orServe.then(resolve, reject).finally(() => {
+        timer.cancel()
+        this.#softTimers.delete(timer)
+      })
     })
   }
 
@@ -392,6 +405,12 @@ function runsAround(frame: Frame | undefined): Run[] {
     if (at.run !== undefined && !at.run.isSettled) runs.push(at.run)
   }
   return runs
+}
+
+/** Tells the run that is reading if it is another cache's. */
+function noteForeign(frame: Frame, engine: Engine, table: Table, id: EntryId): void {
+  const reading = runOf(frame)
+  if (reading !== undefined && reading.engine !== engine) reading.useForeign(table, id)
 }
 
 function promiseFor(entry: Entry): Promise<unknown> {

@@ -1,5 +1,6 @@
 import { type CurrentLoad, currentLoadOf } from "./current-load.js"
 import type { Engine } from "./engine.js"
+import { ForeignCacheError } from "./errors.js"
 import type { Flight, LateGroup } from "./flight.js"
 import { type Dependencies, nodesOf } from "./freshness.js"
 import type { EntryId } from "./key.js"
@@ -77,6 +78,16 @@ export class Run {
   addAcquired(node: TagNode): void {
     if (this.isSettled || node.parent === null || this.dependencies.has(node)) this.engine.trie.release(node)
     else this.dependencies.add(node)
+  }
+
+  /** It called a function of another cache, whose invalidations it can't follow. */
+  useForeign(table: Table, id: EntryId): void {
+    if (this.isSettled || !this.inherits || this.isTainted) return
+    this.isTainted = true
+    const [load] = this.loads
+    if (load === undefined) return
+    const key = load.table.keyOf(load.id)
+    this.engine.fault(new ForeignCacheError(key, table.keyOf(id)), key)
   }
 
   taint(): void {

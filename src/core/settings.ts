@@ -245,7 +245,7 @@ function checkClock(clock: unknown): Clock {
   return clock as Clock
 }
 
-function positiveInteger(value: unknown, option: string): number {
+export function positiveInteger(value: unknown, option: string): number {
   if (value === Number.POSITIVE_INFINITY || (Number.isSafeInteger(value) && (value as number) >= 1)) {
     return value as number
   }

@@ -171,7 +171,7 @@ export class Writer {
       return Promise.resolve(token)
     }
     const stored: Entry[] = []
-    const appended = client.append(changes, { onEnd: endOf(stored) })
+    const appended = client.append(changes, { onEnd: endOf(stored, this.#engine) })
     for (const item of prepared) {
       const entry = this.#store(item, Number.POSITIVE_INFINITY)
       if (entry !== undefined) stored.push(entry)
@@ -237,7 +237,7 @@ export class Writer {
     for (const change of transaction.changes) unique.set(`${change.kind} ${change.path}`, change)
     const { client } = this.#engine
     const stored: Entry[] = []
-    const appended = client.append([...unique.values()], { onEnd: endOf(stored) })
+    const appended = client.append([...unique.values()], { onEnd: endOf(stored, this.#engine) })
     stored.push(...transaction.storeWritten(client.isLocal ? null : Number.POSITIVE_INFINITY))
     return appended
   }
@@ -298,7 +298,9 @@ export class Writer {
     }
     const isCloned = behaviour.isolation === "clone"
     const isPlain = keyVersion === null && !isCloned
-    const rare = isPlain ? null : { isError: false, isCloned, failures: 0, keyVersion: keyVersion ?? undefined }
+    const rare = isPlain
+      ? null
+      : { isError: false, isCloned, failures: 0, keyVersion: keyVersion ?? undefined, rivalVersion: NO_VERSION }
     return engine.store({ table, id, value, dependencies, aged, rare, weight, bornMs: nowMs })
   }
 
@@ -330,9 +332,13 @@ export class Writer {
 }
 
 /** Until their own append is acknowledged, values that were set outrank every other word on their keys. */
-function endOf(stored: readonly Entry[]): (version: Version | undefined) => void {
+function endOf(stored: readonly Entry[], engine: Engine): (version: Version | undefined) => void {
   return (version) => {
-    for (const { rare } of stored) if (rare !== null) rare.keyVersion = version ?? NO_VERSION
+    for (const { rare, table, id } of stored) {
+      if (rare === null) continue
+      rare.keyVersion = version ?? NO_VERSION
+      if (rare.rivalVersion > rare.keyVersion) engine.overrule(table, id, rare.rivalVersion)
+    }
   }
 }
 

@@ -172,7 +172,7 @@ export class WindowTinyLfu {
     this.#setRecording()
   }
 
-  /** A hit. It is only noted here and takes effect before the next change, or when 128 of them have come together. */
+  /** A hit. It is only noted here and takes effect before the next change; of more than a thousand the newest count. */
   touch(slot: number): void {
     // Below half of the budgets nobody will be evicted soon: order and frequencies can wait until then.
     if (!this.#recording) return
