@@ -4,7 +4,7 @@
  *   --only hit,memory   these questions only; writes no page
  *   --quick             a smoke run; writes no page
  *   --original          also the Python library, installed into a temporary folder
- *   --traces DIR        access traces for the hit ratio; default: ../shared/traces, else a generated trace
+ *   --traces DIR        access traces for the hit ratio; default: ../shared/traces; `none`, or none there: generated ones
  *   --out FILE          where the page goes, also with `--only` and `--quick`
  *   --dist DIR          measures another build
  *   --no-build          measures the build that is there, even if the sources are newer
@@ -91,6 +91,7 @@ for (const bar of missed) console.log(`missed: ${bar.what}, ${bar.limit}: ${bar.
 if (options.quick) console.log("A smoke run: nothing here was measured well.")
 
 function tracesFolder(): string | undefined {
+  if (options.traces === "none") return undefined
   if (options.traces !== undefined) {
     if (!existsSync(options.traces)) throw new Error(`There is no folder ${options.traces}`)
     return resolve(options.traces)

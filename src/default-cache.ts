@@ -1,4 +1,4 @@
-import { type Cache, createCache, type LoadOptions } from "./core/cache.js"
+import { type Cache, createCache, type LoadOptions, methodOptionsOf } from "./core/cache.js"
 import { type Cached, nameAs } from "./core/cached-function.js"
 import { type CachedMany, checkMaxBatch, type ManyLoader, type ManyOptions } from "./core/cached-many.js"
 import type { CachedSync } from "./core/cached-sync.js"
@@ -6,7 +6,7 @@ import type { CurrentLoad } from "./core/current-load.js"
 import { type CacheableDecorator, decoratorOf, type MethodOptions } from "./core/decorator.js"
 import { ConfigurationError } from "./core/errors.js"
 import type { AnyFunction, CacheOptions, FunctionOptions } from "./core/options.js"
-import { normalizeCacheOptions, normalizeFunctionBehaviour } from "./core/settings.js"
+import { checkObject, normalizeCacheOptions, normalizeFunctionBehaviour } from "./core/settings.js"
 
 /** The one cache behind the functions of this page; made when the first of them needs it. */
 let current: Cache | undefined
@@ -62,15 +62,17 @@ export function cacheable<F extends AnyFunction>(
 export function cacheable<Args extends readonly unknown[] = any[], Value = any, This = any>(
   options: MethodOptions<Args, Value, This>,
 ): CacheableDecorator<Args, This>
-export function cacheable(first: unknown, options: unknown = {}): unknown {
+export function cacheable(first: unknown, options?: unknown): unknown {
   if (typeof first !== "function") {
-    const { keyThis: _keyThis, ...rest } = (first ?? options) as MethodOptions
+    const methodOptions = methodOptionsOf(first, options)
+    const { keyThis: _keyThis, ...rest } = methodOptions
     check(rest)
-    return decoratorOf((method) => following((cache) => decorated(cache, method, first as MethodOptions)).call)
+    return decoratorOf((method) => following((cache) => decorated(cache, method, methodOptions)).call)
   }
-  check(options as object)
+  const functionOptions = (options ?? {}) as object
+  check(functionOptions)
   const loader = first as AnyFunction
-  const bound = following((cache) => cache.cacheable(loader, options as object))
+  const bound = following((cache) => cache.cacheable(loader, functionOptions))
   return withMethods(bound, ["keyOf", "peek", "refresh", "delete", "clear", "explain", "with"], loader)
 }
 
@@ -93,6 +95,7 @@ export function cacheableMany<Id, Value>(
   loader: ManyLoader<Id, Value>,
   options: ManyOptions<Id, Value> = {},
 ): CachedMany<Id, Value> {
+  checkObject(options, "cacheable")
   const { maxBatch, ...rest } = options
   checkMaxBatch(maxBatch)
   check(rest)

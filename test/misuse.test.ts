@@ -45,7 +45,7 @@ describe("tags", () => {
   ])("%j is refused everywhere with the same text", async (bad, message) => {
     const { cache } = makeCache()
     const given = bad as string
-    const calls = [
+    const calls: (() => unknown)[] = [
       () => cache.invalidate(given),
       () => cache.invalidate([given]),
       () => cache.expire("fine", given),
@@ -105,7 +105,7 @@ describe("keys", () => {
   ])("%j is refused everywhere with the same text", async (bad, message) => {
     const { cache } = makeCache()
     const key = bad as string
-    const calls = [
+    const calls: (() => unknown)[] = [
       () => cache.get(key),
       () => cache.lookup(key),
       () => cache.has(key),

@@ -230,7 +230,9 @@ describe("concurrency", () => {
     const error = new Error("down")
     const loader = vi.fn(() => Promise.reject(error))
     const load = cache.cacheable(loader)
-    expect(await Promise.all(Array.from({ length: 20 }, () => rejectionOf(load())))).toEqual(Array(20).fill(error))
+    expect(await Promise.all(Array.from({ length: 20 }, () => rejectionOf(load())))).toEqual(
+      Array.from({ length: 20 }, () => error),
+    )
     expect(loader).toHaveBeenCalledTimes(1)
     await load().catch(() => {})
     expect(loader).toHaveBeenCalledTimes(2)
@@ -258,10 +260,10 @@ describe("concurrency", () => {
       },
       { deps: ["t"] },
     )
-    let isOver = false
+    const state = { isOver: false }
     const reader = async (): Promise<number> => {
       let reads = 0
-      while (!isOver) {
+      while (!state.isOver) {
         const before = committed
         expect(await load()).toBeGreaterThanOrEqual(before)
         reads += 1
@@ -275,7 +277,7 @@ describe("concurrency", () => {
       await cache.invalidate("t")
       if (round % 5 === 0) await settled()
     }
-    isOver = true
+    state.isOver = true
     for (const reads of await Promise.all(readers)) expect(reads).toBeGreaterThan(100)
     expect(await load()).toBe(2_000)
   })

@@ -490,6 +490,7 @@ test("a ttl of 0 or less does not store", async () => {
     await cache.set("key", 1, { ttl })
     expect(await cache.lookup("key")).toBeUndefined()
   }
+  expect(cache.stats()).toMatchObject({ stores: 0, entries: 0 })
 })
 
 test("one invalidation kills ten thousand dependents without touching them", async () => {

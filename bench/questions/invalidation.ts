@@ -66,7 +66,7 @@ export const invalidation: Question = {
   },
 
   async ask(bench) {
-    const large = bench.isQuick ? 50_000 : 1_000_000
+    const large = bench.isQuick ? 20_000 : 1_000_000
     const cases: Case[] = [
       { name: "zoocache", entries: 10, rounds: 2 * bench.rounds },
       { name: "zoocache", entries: 10_000, rounds: Math.ceil(bench.rounds / 2) },

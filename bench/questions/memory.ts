@@ -51,7 +51,7 @@ export const memory: Question = {
   contestants: Object.fromEntries(names.map((name) => [name, contestant(subjects[name])])),
 
   async ask(bench) {
-    const sizes = bench.isQuick ? [20_000] : [100_000, 150_000]
+    const sizes = bench.isQuick ? [10_000] : [100_000, 150_000]
     const measured = new Map<string, Measured[]>()
     for (const name of names) {
       const rounds: Measured[] = []

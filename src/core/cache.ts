@@ -7,11 +7,18 @@ import { type CacheableDecorator, cacheMethod, decoratorOf, type MethodOptions }
 import { type Duration, parseDuration } from "./duration.js"
 import { Engine } from "./engine.js"
 import { CacheClosedError, InvalidKeyError, InvalidOptionError } from "./errors.js"
+import { promiseOf } from "./entry.js"
 import { type Explanation, explain } from "./explain.js"
 import { type EntryId, parseFunctionKey } from "./key.js"
 import { Launcher } from "./launcher.js"
 import type { AnyFunction, CacheOptions, FunctionOptions } from "./options.js"
-import { checkNames, normalizeCacheOptions, normalizeFunctionBehaviour } from "./settings.js"
+import {
+  checkFunction,
+  checkNames,
+  checkObject,
+  normalizeCacheOptions,
+  normalizeFunctionBehaviour,
+} from "./settings.js"
 import { type Position, takePosition } from "./position.js"
 import { Reader } from "./reader.js"
 import { Scope } from "./scope.js"
@@ -116,9 +123,9 @@ export class Cache {
   cacheable<Args extends readonly unknown[] = any[], Value = any, This = any>(
     options: MethodOptions<Args, Value, This>,
   ): CacheableDecorator<Args, This>
-  cacheable(first: unknown, options: unknown = {}): unknown {
-    if (typeof first === "function") return makeCached(this.#workshop, first as AnyFunction, options as object)
-    const methodOptions = (first ?? options) as MethodOptions
+  cacheable(first: unknown, options?: unknown): unknown {
+    if (typeof first === "function") return makeCached(this.#workshop, first as AnyFunction, (options ?? {}) as object)
+    const methodOptions = methodOptionsOf(first, options)
     const { keyThis: _keyThis, ...rest } = methodOptions
     normalizeFunctionBehaviour(rest, this.#parts.engine.settings.behaviour)
     return decoratorOf((method, name) => cacheMethod(this.#workshop, method, name, methodOptions))
@@ -151,9 +158,11 @@ export class Cache {
   /** Reads a key given by hand, loading it if need be, with all the guarantees of a cached function. */
   getOrLoad<T>(key: string, loader: (load: CurrentLoad) => T | Promise<T>, options: LoadOptions<T> = {}): Promise<T> {
     return this.#attempt(() => {
+      checkObject(options, "cacheable")
+      checkFunction(loader, "loader", "the function that loads the value")
       const { signal, ...rest } = options
       const { reader, engine } = this.#parts
-      const { table, id } = this.#resolve(key, true)
+      const { table, id } = this.#resolve(key)
       const behaviour = normalizeFunctionBehaviour(rest as FunctionOptions<[], T>, engine.settings.behaviour)
       const { ttl, deps, depsOf, cacheIf, cacheErrors, sizeOf } = rest as FunctionOptions<readonly unknown[], unknown>
       return reader.read({
@@ -178,12 +187,16 @@ export class Cache {
 
   /** The stored value of a key, or undefined. A stored `undefined` looks the same; see {@link Cache.lookup}. */
   get<T>(key: string): Promise<T | undefined> {
-    return this.#attempt(() => Promise.resolve(this.#peek(key)?.value as T | undefined))
+    if (this.#scope.isWhole && typeof key === "string" && !key.startsWith("ƒ")) {
+      const hit = this.#parts.reader.quickHit(this.#parts.engine.manual, key)
+      if (hit !== undefined) return promiseOf(hit) as Promise<T>
+    }
+    return this.#attempt(() => Promise.resolve(this.#peek(key, "get")?.value as T | undefined))
   }
 
   /** The stored value of a key in an object, or undefined if there is none. */
   lookup<T>(key: string): Promise<{ value: T } | undefined> {
-    return this.#attempt(() => Promise.resolve(this.#peek(key) as { value: T } | undefined))
+    return this.#attempt(() => Promise.resolve(this.#peek(key, "lookup") as { value: T } | undefined))
   }
 
   /** The stored values of these keys; misses are absent. */
@@ -191,7 +204,7 @@ export class Cache {
     return this.#attempt(() => {
       const found = new Map<string, T>()
       for (const key of listOf(keys, "keys")) {
-        const hit = this.#peek(key)
+        const hit = this.#peek(key, "getMany")
         if (hit !== undefined) found.set(key, hit.value as T)
       }
       return Promise.resolve(found)
@@ -200,7 +213,7 @@ export class Cache {
 
   /** Whether a key has a value that would be served. Does not count as a use. */
   has(key: string): Promise<boolean> {
-    return this.#attempt(() => Promise.resolve(this.#peek(key, true) !== undefined))
+    return this.#attempt(() => Promise.resolve(this.#peek(key, "has", true) !== undefined))
   }
 
   /**
@@ -210,7 +223,7 @@ export class Cache {
   set(key: string, value: unknown, options: SetOptions = {}): Promise<Token> {
     return this.#attempt(() => {
       checkNames(options, SET_OPTIONS, "set")
-      const { table, id } = this.#resolve(key, true)
+      const { table, id } = this.#resolve(key, "set")
       return this.#parts.writer.setAll(this.#scope, [{ table, id, value, options }])
     })
   }
@@ -218,9 +231,10 @@ export class Cache {
   /** Stores several values in one append; of several for one key the last counts. */
   setMany(items: readonly (readonly [key: string, value: unknown, options?: SetOptions])[]): Promise<Token> {
     return this.#attempt(() => {
-      const checked = listOf(items, "items").map(([key, value, options = {}]) => {
+      const checked = listOf(items, "items").map((item) => {
+        const [key, value, options = {}] = listOf(item, "items") as [string, unknown, SetOptions?]
         checkNames(options, SET_OPTIONS, "set")
-        return { ...this.#resolve(key, true), value, options }
+        return { ...this.#resolve(key, "setMany"), value, options }
       })
       return this.#parts.writer.setAll(this.#scope, checked)
     })
@@ -228,7 +242,7 @@ export class Cache {
 
   /** Invalidates these keys, in every process. */
   delete(...keys: string[]): Promise<Token> {
-    return this.#attempt(() => this.#parts.writer.deleteKeys(keys.map((key) => this.#resolve(key, true))))
+    return this.#attempt(() => this.#parts.writer.deleteKeys(keys.map((key) => this.#resolve(key, "delete"))))
   }
 
   // --- invalidation ----------------------------------------------------------------------------------------------
@@ -277,7 +291,10 @@ export class Cache {
    * the log was silent.
    */
   transaction<T>(work: (tx: TransactionHandle) => T | Promise<T>): Promise<T> {
-    return this.#parts.writer.transaction(work)
+    return this.#attempt(() => {
+      checkFunction(work, "transaction", "the function that makes the changes")
+      return this.#parts.writer.transaction(work)
+    })
   }
 
   /** Gathers tags by hand and invalidates them in one go. */
@@ -388,8 +405,8 @@ export class Cache {
     })
   }
 
-  #peek(key: string, isQuiet = false): { value: unknown } | undefined {
-    if (this.#parts.engine.isClosed) throw new CacheClosedError("get")
+  #peek(key: string, asking: string, isQuiet = false): { value: unknown } | undefined {
+    if (this.#parts.engine.isClosed) throw new CacheClosedError(asking)
     const found = this.#find(key)
     return found === undefined ? undefined : this.#parts.reader.peek(found.table, found.id, currentFrame(), isQuiet)
   }
@@ -407,8 +424,8 @@ export class Cache {
     return table === undefined ? undefined : { table, id: parts.id }
   }
 
-  #resolve(key: string, isWrite = false): { table: Table; id: EntryId } {
-    if (isWrite && this.#parts.engine.isClosed) throw new CacheClosedError("a write")
+  #resolve(key: string, writing?: string): { table: Table; id: EntryId } {
+    if (writing !== undefined && this.#parts.engine.isClosed) throw new CacheClosedError(writing)
     const found = this.#find(key)
     if (found === undefined) {
       throw new InvalidKeyError(key, "no function of that name and version is defined in this process")
@@ -423,6 +440,16 @@ export class Cache {
       return Promise.reject(error)
     }
   }
+}
+
+/** What a decorator was given; anything that looks like a loader gone wrong is called that. */
+export function methodOptionsOf(first: unknown, second: unknown): MethodOptions {
+  const isOptions = first === undefined || (typeof first === "object" && first !== null && !Array.isArray(first))
+  const isThenable = typeof (first as { then?: unknown } | null | undefined)?.then === "function"
+  if (!isOptions || isThenable || second !== undefined) {
+    throw new InvalidOptionError("loader", first, "the first argument must be the function whose results are kept")
+  }
+  return (first ?? {}) as MethodOptions
 }
 
 const SET_OPTIONS = new Set(["deps", "ttl", "asOf"])

@@ -6,7 +6,7 @@ import type { Flight } from "./flight.js"
 import type { Launcher } from "./launcher.js"
 import { BatchOutcomes, needsSlot, type Order, type Outcome } from "./order.js"
 import type { FunctionOptions } from "./options.js"
-import { positiveInteger } from "./settings.js"
+import { checkObject, positiveInteger } from "./settings.js"
 import type { Token } from "./version.js"
 
 /** Loads many at once: a Map (ids without a value are absent), or an array in the order of the ids. */
@@ -58,6 +58,7 @@ export function makeCachedMany<Id, Value>(
   options: ManyOptions<Id, Value>,
 ): CachedMany<Id, Value> {
   const { engine, reader, writer } = workshop
+  checkObject(options, "cacheable")
   const { maxBatch: _maxBatch, ...rest } = options
   const maxBatch = checkMaxBatch(options.maxBatch)
   const definition = define(workshop, loader, rest as unknown as LooseOptions, async (_self, args) => {

@@ -28,6 +28,21 @@ export function leaveFrame(): void {
   activeFrames -= 1
 }
 
+// Up to Node.js 22 a storage that has been used makes every promise of the process slower for as long as it is enabled.
+const { node, bun, deno } = globalThis.process.versions as Record<string, string | undefined>
+const isCostlyWhileIdle = bun === undefined && deno === undefined && Number.parseInt(node ?? "24", 10) < 24
+let isEnabled = false
+
+/**
+ * Switches the storage off while no load and no transaction is running: code that still has a frame then has a settled
+ * one, which says nothing. The next load switches it on again.
+ */
+export function restContext(): void {
+  if (!isEnabled || activeFrames !== 0 || !isCostlyWhileIdle) return
+  isEnabled = false
+  storage?.disable()
+}
+
 /** The frame of the code that asks; undefined outside of loads and transactions. */
 export function currentFrame(): Frame | undefined {
   return activeFrames === 0 || storage === undefined ? undefined : storage.getStore()
@@ -36,6 +51,7 @@ export function currentFrame(): Frame | undefined {
 /** Runs `run`, and everything asynchronous that it starts, in a frame. */
 export function runInFrame<T>(frame: Frame | undefined, run: () => T): T {
   storage ??= new AsyncLocalStorage<Frame | undefined>()
+  isEnabled = true
   return storage.run(frame, run)
 }
 

@@ -20,7 +20,7 @@ export interface MethodOptions<
 
 /** Works as a standard (TC39) and as a legacy decorator (`experimentalDecorators`) of a method that returns a promise. */
 export interface CacheableDecorator<Args extends readonly unknown[], This> {
-  <Self extends This, Method extends (this: Self, ...args: Args & unknown[]) => Promise<unknown>>(
+  <Self extends This, Method extends (this: Self, ...args: Args) => Promise<unknown>>(
     method: Method,
     context: ClassMethodDecoratorContext<Self, Method>,
   ): Method

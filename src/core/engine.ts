@@ -2,6 +2,7 @@ import { hashId } from "../memory/hash.js"
 import { MemoryTier } from "../memory/memory-tier.js"
 import { ALWAYS, type Aged, ageOf, deadlineOf, expiredAging, expiryOf } from "./age.js"
 import { type Clock, Turn } from "./clock.js"
+import { restContext } from "./context.js"
 import { Entry, type Rare } from "./entry.js"
 import { HookError, type InvalidTagError, type ZooCacheError } from "./errors.js"
 import { type CacheEvent, channels } from "./events.js"
@@ -82,7 +83,7 @@ export class Engine implements ChangeSink {
     const { random } = settings
     this.#hashSeed = Math.floor(random() * 2 ** 31)
     this.origin = randomName(random)
-    this.turn = new Turn(this.clock, () => this.isClosed || this.client?.checkTrust())
+    this.turn = new Turn(this.clock, () => this.#onReading())
     this.trie = new TagTrie({
       epoch: { ordinal: 0, nonce: "none" },
       random,
@@ -115,6 +116,12 @@ export class Engine implements ChangeSink {
       ackTimeoutMs: settings.ackTimeoutMs,
       boundMs: settings.stalenessBoundMs,
     })
+  }
+
+  /** What may be believed for a turn only is looked at with each reading of the clock. */
+  #onReading(): void {
+    restContext()
+    if (!this.isClosed) this.client?.checkTrust()
   }
 
   /** Calls run their loaders and nothing else: the cache is switched off, or closed. */

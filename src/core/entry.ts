@@ -21,8 +21,8 @@ export interface Rare {
 }
 
 /**
- * A value with what it depends on. There may be millions: each field costs 8 bytes, so what most entries don't need is
- * kept in `aging` and `rare`.
+ * A value with what it depends on. There may be millions: each field costs 8 bytes, so what most entries don't need
+ * shares one.
  */
 export class Entry implements Aged, Subject {
   // What a hit reads comes first, so that it lies in one line of the processor's cache.
@@ -38,8 +38,8 @@ export class Entry implements Aged, Subject {
   readonly table: Table
   readonly id: EntryId
   readonly dependencies: Dependencies
-  aging: Aging | null
-  rare: Rare | null
+  /** Most have neither. */
+  #more: { aging: Aging | null; rare: Rare | null } | null = null
 
   constructor(
     table: Table,
@@ -56,8 +56,23 @@ export class Entry implements Aged, Subject {
     this.dependencies = dependencies
     this.stamp = stamp
     this.deadlineMs = aged.deadlineMs
-    this.aging = aged.aging
-    this.rare = rare
+    if (aged.aging !== null || rare !== null) this.#more = { aging: aged.aging, rare }
+  }
+
+  get aging(): Aging | null {
+    return this.#more === null ? null : this.#more.aging
+  }
+
+  set aging(aging: Aging | null) {
+    this.#more = { aging, rare: this.rare }
+  }
+
+  get rare(): Rare | null {
+    return this.#more === null ? null : this.#more.rare
+  }
+
+  set rare(rare: Rare | null) {
+    this.#more = rare === null && this.aging === null ? null : { aging: this.aging, rare }
   }
 
   /** Marks on its own key remove an entry at once, so what is left to look at is its function. */

@@ -36,9 +36,13 @@ export class InvalidTagError extends ZooCacheError {
 
 /** Arguments or a key that can't be turned into a key without risking that two calls meet. */
 export class InvalidKeyError extends ZooCacheError {
+  /** What is wrong with it, without the key. */
+  readonly reason: string
+
   constructor(key: unknown, reason: string, options: { cause?: unknown } = {}) {
     const shown = show(key)
     super("ERR_ZOOCACHE_INVALID_KEY", `Invalid key ${shown}: ${reason}`, { subject: shown, ...options })
+    this.reason = reason
   }
 }
 

@@ -164,7 +164,7 @@ function namesOf(engine: Engine, entry: Entry): string[] {
 /** A tag as users write it, or the key that a node among the own keys stands for. */
 export function nameOf(engine: Engine, node: TagNode): string {
   const segments: string[] = []
-  for (let at = node; at.parent !== null; at = at.parent) segments.unshift(at.segment)
+  for (let at = node; at.parent !== null; at = at.parent) segments.unshift(String(at.segment))
   if (segments.length === 0) return ""
   if (segments[0] !== engine.trie.keyRoot.segment) return segments.join(":")
   const [, table = "", ...rest] = segments

@@ -87,7 +87,11 @@ export function parseFunctionKey(key: string): { name: string; version: string |
   }
   const name = unescapeName(key, reservedPrefix.length, nameEnd)
   const version = nameEnd + 1 === versionEnd ? undefined : unescapeName(key, nameEnd + 1, versionEnd)
-  return { name, version, id: decodeId(key.slice(versionEnd + 1)) }
+  try {
+    return { name, version, id: decodeId(key.slice(versionEnd + 1)) }
+  } catch (error) {
+    throw error instanceof InvalidKeyError ? new InvalidKeyError(key, error.reason, { cause: error.cause }) : error
+  }
 }
 
 /** Checks a key given by hand: a non-empty string. */

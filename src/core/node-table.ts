@@ -21,11 +21,13 @@ export class NodeTable {
     return this.#size
   }
 
-  find(parent: TagNode, segment: string): TagNode | undefined {
+  find(parent: TagNode, text: string): TagNode | undefined {
+    const segment = compact(text)
     return this.#find(parent, segment, this.#hash(parent, segment))
   }
 
-  findOrAdd(parent: TagNode, segment: string): TagNode {
+  findOrAdd(parent: TagNode, text: string): TagNode {
+    const segment = compact(text)
     const hash = this.#hash(parent, segment)
     const found = this.#find(parent, segment, hash)
     if (found !== undefined) return found
@@ -63,7 +65,7 @@ export class NodeTable {
     for (const node of this.#slots) if (node !== undefined) yield node
   }
 
-  #find(parent: TagNode, segment: string, hash: number): TagNode | undefined {
+  #find(parent: TagNode, segment: string | number, hash: number): TagNode | undefined {
     const slots = this.#slots
     const mask = this.#mask
     for (let at = hash & mask; ; at = (at + 1) & mask) {
@@ -73,7 +75,11 @@ export class NodeTable {
     }
   }
 
-  #hash(parent: TagNode, segment: string): number {
+  #hash(parent: TagNode, segment: string | number): number {
+    if (typeof segment === "number") {
+      const mixed = Math.imul(parent.hash ^ (segment + 1), this.#multiplier)
+      return Math.imul(mixed ^ (mixed >>> 15), this.#multiplier) & 0x3fffffff
+    }
     let hash = parent.hash ^ segment.length
     for (let index = 0; index < segment.length; index += 1) {
       hash = Math.imul(hash ^ segment.charCodeAt(index), this.#multiplier)
@@ -95,4 +101,18 @@ export class NodeTable {
     this.#mask = length - 1
     for (const node of old) if (node !== undefined) this.#put(node)
   }
+}
+
+/** A decimal text of up to nine digits as its number, which every engine stores without a box; anything else as it is. */
+function compact(text: string): string | number {
+  const { length } = text
+  if (length === 0 || length > 9) return text
+  let value = 0
+  for (let index = 0; index < length; index += 1) {
+    const digit = text.charCodeAt(index) - 48
+    if (digit < 0 || digit > 9) return text
+    value = value * 10 + digit
+  }
+  // `007` is another segment than `7`.
+  return length > 1 && text.charCodeAt(0) === 48 ? text : value
 }

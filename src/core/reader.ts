@@ -1,6 +1,6 @@
 import { ageOf, deadlineOf, expiryOf } from "./age.js"
 import type { Timer } from "./clock.js"
-import { captureContext, type Frame, runOf, transactionOf } from "./context.js"
+import { activeFrames, captureContext, currentFrame, type Frame, runOf, transactionOf } from "./context.js"
 import type { Engine } from "./engine.js"
 import { type Entry, promiseOf } from "./entry.js"
 import { LoadCycleError, RefreshError, UnsureError } from "./errors.js"
@@ -48,6 +48,18 @@ export class Reader {
   /** Ends every timer; who waits gets what is loaded. */
   close(): void {
     for (const timer of this.#softTimers) timer.cancel()
+  }
+
+  /** The entry of a key where a hit needs no closer look; undefined where it takes {@link Reader.peek} to tell. */
+  quickHit(table: Table, id: EntryId): Entry | undefined {
+    const entry = table.entries.get(id)
+    if (entry === undefined || (activeFrames !== 0 && currentFrame() !== undefined)) return undefined
+    const { turn, trie, tier } = this.#engine
+    if (--turn.left < 0) turn.read()
+    if (entry.stamp !== trie.trusted || turn.now >= entry.deadlineMs || channels.hit.hasSubscribers) return undefined
+    table.counters.hits += 1
+    tier?.touch(entry)
+    return entry
   }
 
   /** Reads a key, loading it if need be. Never throws synchronously. */

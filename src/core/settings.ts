@@ -205,11 +205,20 @@ function normalizeBehaviour(options: BehaviourOptions, defaults: Behaviour): Beh
   })
 }
 
+/** Options are an object, whatever is in it. */
+export function checkObject(options: unknown, of: string, name = "options"): asserts options is object {
+  if (typeof options === "object" && options !== null && !Array.isArray(options)) return
+  throw new InvalidOptionError(name, options, `the options of ${of} must be an object`)
+}
+
+/** A loader, or whatever a function is asked for, is one. */
+export function checkFunction(given: unknown, name: string, what: string): asserts given is AnyFunction {
+  if (typeof given !== "function") throw new InvalidOptionError(name, given, `it must be ${what}`)
+}
+
 /** An unknown option is most often a misspelt one, and one that nothing reads would be a silent no-op. */
 export function checkNames(options: unknown, known: ReadonlySet<string>, of: string, path = ""): void {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw new InvalidOptionError(path === "" ? "options" : of, options, `the options of ${of} must be an object`)
-  }
+  checkObject(options, of, path === "" ? "options" : of)
   for (const name of Object.keys(options)) {
     if (known.has(name)) continue
     throw new InvalidOptionError(

@@ -24,14 +24,15 @@ export interface Mark {
  */
 export class TagNode {
   readonly parent: TagNode | null
-  readonly segment: string
+  /** Numbers stand for their decimal text: `user:42` is what most tags look like, and a number needs no string. */
+  readonly segment: string | number
   /** Where the trie's table keeps it; a small integer. */
   readonly hash: number
   mark: Mark | null = null
   /** Children, entries, loads: what keeps this node in the trie. */
   uses = 0
 
-  constructor(parent: TagNode | null, segment: string, hash: number) {
+  constructor(parent: TagNode | null, segment: string | number, hash: number) {
     this.parent = parent
     this.segment = segment
     this.hash = hash

@@ -45,16 +45,15 @@ export class Transaction implements TransactionHandle {
   /** Collects the invalidation of tags; the nodes come with one use each, which this keeps until it settles. */
   addTags(kind: "tag" | "expiry", paths: readonly string[], nodes: readonly TagNode[]): void {
     for (const path of paths) this.changes.push({ kind, path })
-    for (const node of nodes) {
-      if (this.#nodes.has(node)) this.#engine.trie.release(node)
-      else this.#nodes.add(node)
-    }
+    for (const node of nodes) this.#addNode(node)
     // What was set before may depend on them; what is set from here on is newer.
     if (kind === "tag") this.#dropWritten(new Set(nodes))
   }
 
   addKey(table: Table, id: EntryId, written?: Written): void {
     this.changes.push({ kind: "key", path: table.keyOf(id) })
+    // What used the entry of this key depends on it.
+    this.#addNode(this.#engine.acquireKeyNode(table, id))
     this.#keys.set(nameOf(table, id), written)
     if (written !== undefined) this.#held.push(...written.dependencies)
   }
@@ -62,6 +61,8 @@ export class Transaction implements TransactionHandle {
   addFunction(table: Table): void {
     this.changes.push({ kind: "function", path: table.name })
     this.#dropWrittenOf(table)
+    table.keyNode.uses += 1
+    this.#addNode(table.keyNode)
     this.#functions.add(table)
   }
 
@@ -90,10 +91,7 @@ export class Transaction implements TransactionHandle {
     parent.changes.push(...this.changes)
     parent.#dropWritten(this.#nodes)
     for (const table of this.#functions) parent.#dropWrittenOf(table)
-    for (const node of this.#nodes) {
-      if (parent.#nodes.has(node)) this.#engine.trie.release(node)
-      else parent.#nodes.add(node)
-    }
+    for (const node of this.#nodes) parent.#addNode(node)
     for (const table of this.#functions) parent.#functions.add(table)
     for (const [name, written] of this.#keys) parent.#keys.set(name, written)
     parent.#held.push(...this.#held)
@@ -119,6 +117,12 @@ export class Transaction implements TransactionHandle {
       if (entry !== undefined) stored.push(entry)
     }
     return stored
+  }
+
+  /** Takes over one use of a node. */
+  #addNode(node: TagNode): void {
+    if (this.#nodes.has(node)) this.#engine.trie.release(node)
+    else this.#nodes.add(node)
   }
 
   #dropWritten(tops: ReadonlySet<TagNode>): void {

@@ -191,7 +191,7 @@ export class FaultyLog {
     }
     this.forget(this.#maxTags)
     const epoch = this.#epoch
-    for (const listener of [...this.#listeners]) {
+    for (const listener of this.#listeners) {
       this.#deliver({ epoch, version, previousHead, changes, origin }, listener)
     }
     return { epoch, version, previousHead }

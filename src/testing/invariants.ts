@@ -70,6 +70,7 @@ export function checkInvariants(cache: Cache, options: { idle?: boolean } = {}):
 
 function pathOf(node: TagNode): string {
   const segments: string[] = []
-  for (let at: TagNode | null = node; at !== null && at.parent !== null; at = at.parent) segments.unshift(at.segment)
+  for (let at: TagNode | null = node; at !== null && at.parent !== null; at = at.parent)
+    segments.unshift(String(at.segment))
   return segments.join(":")
 }

@@ -105,7 +105,7 @@ describe("currentLoad", () => {
             resolve()
           }, 1)
         })
-        await Promise.all([settled().then(() => keys.push(currentLoad()?.key))])
+        await settled().then(() => keys.push(currentLoad()?.key))
       },
       { name: "load" },
     )

@@ -3,7 +3,7 @@ import { type Cache, LoadCycleError } from "zoocache"
 import { settled } from "zoocache/testing"
 import { deferred, makeCache, rejectionOf } from "../support/caches.js"
 
-const cycle = (message: string) => expect.objectContaining({ code: "ERR_ZOOCACHE_LOAD_CYCLE", message })
+const cycle = (message: string): unknown => expect.objectContaining({ code: "ERR_ZOOCACHE_LOAD_CYCLE", message })
 
 test("a load that calls itself rejects, and the error names the cycle", async () => {
   const { cache } = makeCache()
@@ -251,7 +251,9 @@ test("a timer that outlives its load may call the same function", async () => {
   const again = deferred<string>()
   const load: () => Promise<string> = cache.cacheable(
     async () => {
-      setImmediate(() => load().then(again.resolve, again.reject))
+      setImmediate(() => {
+        load().then(again.resolve, again.reject)
+      })
       return "value"
     },
     { name: "load" },

@@ -244,7 +244,7 @@ test("a synchronous throw of a loader is a rejection with that very error, for a
 test("whatever is thrown reaches the callers as it is, even undefined", async () => {
   const { cache } = makeCache()
   for (const thrown of [undefined, null, 0, "text", Symbol("s"), { code: 1 }]) {
-    const load = cache.cacheable(() => Promise.reject(thrown), { name: `throws ${String(thrown)}`, cacheErrors: "1h" })
+    const load = cache.cacheable(() => Promise.reject(thrown), { cacheErrors: "1h" })
     expect(await rejectionOf(load())).toBe(thrown)
     expect(await rejectionOf(load())).toBe(thrown)
   }

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest"
+import { expect, test, vi } from "vitest"
 import { DuplicateNameError, MissingNameError } from "zoocache"
 import { makeCache, makeShared, rejectionOf, steered } from "../support/caches.js"
 
@@ -47,8 +47,7 @@ test("the same name twice throws", () => {
   expect(() => cache.scope("a").cacheable(async () => 2, { name: "load" })).not.toThrow()
 })
 
-test("by default names may be redefined in development and not in production", async () => {
-  const { vi } = await import("vitest")
+test("by default names may be redefined in development and not in production", () => {
   vi.stubEnv("NODE_ENV", "production")
   const { cache: strict } = makeCache()
   vi.stubEnv("NODE_ENV", "development")

@@ -481,23 +481,45 @@ test("an inner load does not inherit from the outer one", async () => {
   expect(inner.peek()).toBe(1)
 })
 
-test("loads of another cache inside are no dependency: invalidations of one cache don't reach the other", async () => {
-  const { cache } = makeCache()
-  const { cache: other } = makeCache()
-  const inner = other.cacheable(async () => 1, { name: "inner", deps: ["t"] })
-  const outer = cache.cacheable(
-    async () => {
-      const value = await inner()
-      addDeps("mine")
-      return value
-    },
-    { name: "outer" },
-  )
-  await outer()
-  await other.invalidate("t")
-  expect(outer.peek()).toBe(1)
-  await cache.invalidate("mine")
-  expect(outer.peek()).toBeUndefined()
+describe("a function of another cache inside a load", () => {
+  test("keeps the result from being stored, and says so: nobody could tell when it becomes stale", async () => {
+    const { cache, faults } = makeCache()
+    const { cache: other } = makeCache()
+    const inner = other.cacheable(async () => 1, { name: "inner" })
+    const outer = cache.cacheable(async () => inner(), { name: "outer" })
+    for (let call = 0; call < 2; call += 1) expect(await outer()).toBe(1)
+    expect(inner.peek()).toBe(1)
+    expect(outer.peek()).toBeUndefined()
+    expect(faults[0]).toMatchObject({ key: "ƒ:outer::", error: { code: "ERR_ZOOCACHE_FOREIGN_CACHE" } })
+  })
+
+  test("does not with inherit: false, and each cache keeps its own dependencies", async () => {
+    const { cache, faults } = makeCache()
+    const { cache: other } = makeCache()
+    const inner = other.cacheable(
+      async () => {
+        addDeps("inner")
+        return 1
+      },
+      { name: "inner" },
+    )
+    const outer = cache.cacheable(
+      async () => {
+        const value = await inner()
+        addDeps("mine")
+        return value
+      },
+      { name: "outer", inherit: false },
+    )
+    await outer()
+    await cache.invalidate("inner")
+    expect([outer.peek(), inner.peek()]).toEqual([1, 1])
+    await other.invalidate("inner", "mine")
+    expect([outer.peek(), inner.peek()]).toEqual([1, undefined])
+    await cache.invalidate("mine")
+    expect(outer.peek()).toBeUndefined()
+    expect(faults).toEqual([])
+  })
 })
 
 test("a nested skipStore does not keep the outer result from being stored", async () => {

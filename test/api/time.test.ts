@@ -6,8 +6,8 @@ import { deferred, makeCache, stateOf, steered } from "../support/caches.js"
 const DAY = 86_400_000
 
 /** A function that counts its loads. */
-function counted(options: FunctionOptions<[id?: number], number> = {}, cacheOptions: CacheOptions = {}) {
-  const bench = makeCache({ ...cacheOptions, ...(cacheOptions.clock ? {} : {}) } as Parameters<typeof makeCache>[0])
+function counted(options: FunctionOptions<[id?: number], number> = {}, cacheOptions: Omit<CacheOptions, "clock"> = {}) {
+  const bench = makeCache(cacheOptions)
   const count = { loads: 0, isDown: false }
   const load = bench.cache.cacheable(
     async (_id?: number) => {

@@ -480,6 +480,30 @@ test("once it has settled, code that still runs in its context acts directly", a
   expect(cache.tagVersion("late")).toBeGreaterThan(0)
 })
 
+test("once it has settled, that holds also while loads and other transactions run", async () => {
+  const { cache } = makeCache()
+  const source = steered<string>()
+  const slow = cache.cacheable(source.loader, { name: "slow" })
+  const load = counting(cache)
+  const gate = deferred()
+  const other = cache.transaction(() => gate.promise)
+  const running = slow()
+  const done = deferred<unknown>()
+  await cache.transaction(async () => {
+    setImmediate(() => {
+      load()
+        .then(() => cache.invalidate("late"))
+        .then(done.resolve, done.reject)
+    })
+  })
+  expect(await done.promise).toEqual(expect.any(String))
+  expect(cache.tagVersion("late")).toBeGreaterThan(0)
+  expect(load.peek()).toBe(1)
+  gate.resolve()
+  source.last.resolve("done")
+  await Promise.all([other, running])
+})
+
 test("once it has failed, code that still runs in its context acts directly, and loads are stored", async () => {
   const { cache } = makeCache()
   const load = counting(cache)

@@ -884,7 +884,10 @@ describe("sync", () => {
     await expect(b.sync("nonsense")).rejects.toThrow(InvalidTokenError)
     const foreign = token.replace("life1", "other")
     await expect(b.sync(foreign)).rejects.toThrow(InvalidTokenError)
-    const future = token.replace(/\.(\d+)\.(\d+)$/, (_all, ms: string, count: string) => `.${Number(ms) + 1e6}.${count}`)
+    const future = token.replace(
+      /\.(\d+)\.(\d+)$/,
+      (_all, ms: string, count: string) => `.${Number(ms) + 1e6}.${count}`,
+    )
     const cursor = b.status().cursor
     await expect(b.sync(future)).rejects.toThrow(InvalidTokenError)
     expect(b.status().cursor, "a token moves nothing").toBe(cursor)

@@ -21,7 +21,10 @@ async function sample(): Promise<void> {
 
 async function churn() {
   const cache = createCache({ memory: { maxEntries: 10_000 } })
-  const row = cache.cacheable(async (id: number) => ({ id }), { name: "row", deps: (id) => [`table:${id % 7}:row:${id}`] })
+  const row = cache.cacheable(async (id: number) => ({ id }), {
+    name: "row",
+    deps: (id) => [`table:${id % 7}:row:${id}`],
+  })
   const page = cache.cacheable(async (id: number) => [await row(id)], { name: "page" })
   for (let index = 0; index < count; index += 1) {
     const waiting = index % 10 === 0 ? page(index) : row(index)
@@ -45,7 +48,9 @@ async function hang() {
   const row = cache.cacheable(async (id: number) => id, { name: "row", deps: (id) => [`row:${id}`] })
   void never(1)
   const controller = new AbortController()
-  never.with({ signal: controller.signal })(2).catch(() => {})
+  never
+    .with({ signal: controller.signal })(2)
+    .catch(() => {})
   for (let index = 0; index < count; index += 1) {
     void cache.invalidate(`tag:${index}`)
     if (index % 8 === 0) await row(index)

@@ -1,6 +1,17 @@
 import { afterEach, expect } from "vitest"
-import { type Cache, type CacheOptions, createCache, type Fault, InProcessLog } from "zoocache"
-import type { AppendReply, LogChange, LogNews, LogPosition, PullReply, RemoteLog } from "zoocache"
+import {
+  type AppendReply,
+  type Cache,
+  type CacheOptions,
+  createCache,
+  type Fault,
+  InProcessLog,
+  type LogChange,
+  type LogNews,
+  type LogPosition,
+  type PullReply,
+  type RemoteLog,
+} from "zoocache"
 import { checkInvariants, ManualClock, settled } from "zoocache/testing"
 
 /** A cache with what a test moves and looks at. */

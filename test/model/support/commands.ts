@@ -14,8 +14,21 @@ export type TransactionStep =
   | { readonly do: "nested"; readonly steps: readonly TransactionStep[]; readonly commits: boolean }
 
 type Action =
-  | { readonly do: "read"; readonly cache: number; readonly name: FunctionName; readonly id: number; readonly how: "plain" | "fresh" | "refresh" | "signal" | "peek" }
-  | { readonly do: "write"; readonly cache: number; readonly rows: readonly number[]; readonly through: "row" | "org" | "top" | "all" | "page"; readonly soft: boolean; readonly wait: boolean }
+  | {
+      readonly do: "read"
+      readonly cache: number
+      readonly name: FunctionName
+      readonly id: number
+      readonly how: "plain" | "fresh" | "refresh" | "signal" | "peek"
+    }
+  | {
+      readonly do: "write"
+      readonly cache: number
+      readonly rows: readonly number[]
+      readonly through: "row" | "org" | "top" | "all" | "page"
+      readonly soft: boolean
+      readonly wait: boolean
+    }
   | { readonly do: "delete"; readonly cache: number; readonly name: FunctionName | "get"; readonly id: number }
   | { readonly do: "clearFunction"; readonly cache: number; readonly name: FunctionName }
   | { readonly do: "set"; readonly cache: number; readonly id: number; readonly positioned: boolean }
@@ -26,12 +39,17 @@ type Action =
   | { readonly do: "advance"; readonly ms: number }
   | { readonly do: "prune"; readonly cache: number }
   | { readonly do: "explain"; readonly cache: number; readonly name: FunctionName; readonly id: number }
-  | { readonly do: "transaction"; readonly cache: number; readonly steps: readonly TransactionStep[]; readonly commits: boolean }
+  | {
+      readonly do: "transaction"
+      readonly cache: number
+      readonly steps: readonly TransactionStep[]
+      readonly commits: boolean
+    }
   | { readonly do: "sync"; readonly cache: number; readonly latest: boolean }
   | { readonly do: "log"; readonly fault: Fault; readonly which: number }
 
 /** One thing that happens, and how much of what it set going may run before the next. */
-export type Command = Action & { readonly then: "nothing" | "micro" | "settle" }
+export type Command = Action & { readonly after: "nothing" | "micro" | "settle" }
 
 export interface Setup {
   readonly log: "own" | "shared" | "faulty"
@@ -47,7 +65,22 @@ export interface Setup {
   readonly losesHistory: boolean
 }
 
-const name = fc.constantFrom<FunctionName>("row", "row", "late", "late", "result", "timed", "flaky", "now", "many", "home", "home", "page", "page", "alone")
+const name = fc.constantFrom<FunctionName>(
+  "row",
+  "row",
+  "late",
+  "late",
+  "result",
+  "timed",
+  "flaky",
+  "now",
+  "many",
+  "home",
+  "home",
+  "page",
+  "page",
+  "alone",
+)
 const id = fc.nat(3)
 const cache = fc.nat(1)
 const which = fc.nat(7)
@@ -57,7 +90,10 @@ const through = fc.constantFrom("row", "row", "row", "row", "org", "top", "all",
 const step: fc.Arbitrary<TransactionStep> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ do: fc.constant("read" as const), name, id }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("write" as const), rows, through }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("delete" as const), name: fc.oneof(name, fc.constant("get" as const)), id }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant("delete" as const), name: fc.oneof(name, fc.constant("get" as const)), id }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("clearFunction" as const), name }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("set" as const), id }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("get" as const), id }) },
@@ -82,23 +118,63 @@ function command(log: Setup["log"]): fc.Arbitrary<Command> {
   const action: fc.WeightedArbitrary<Action>[] = [
     {
       weight: 20,
-      arbitrary: fc.record({ do: fc.constant("read" as const), cache, name, id, how: fc.constantFrom("plain", "plain", "plain", "plain", "plain", "fresh", "refresh", "signal", "peek" as const) }),
+      arbitrary: fc.record({
+        do: fc.constant("read" as const),
+        cache,
+        name,
+        id,
+        how: fc.constantFrom(
+          "plain",
+          "plain",
+          "plain",
+          "plain",
+          "plain",
+          "fresh",
+          "refresh",
+          "signal",
+          "peek" as const,
+        ),
+      }),
     },
     {
       weight: 12,
-      arbitrary: fc.record({ do: fc.constant("write" as const), cache, rows, through, soft: fc.integer({ min: 0, max: 5 }).map((roll) => roll === 5), wait: fc.integer({ min: 0, max: 5 }).map((roll) => roll < 5) }),
+      arbitrary: fc.record({
+        do: fc.constant("write" as const),
+        cache,
+        rows,
+        through,
+        soft: fc.integer({ min: 0, max: 5 }).map((roll) => roll === 5),
+        wait: fc.integer({ min: 0, max: 5 }).map((roll) => roll < 5),
+      }),
     },
-    { weight: 2, arbitrary: fc.record({ do: fc.constant("delete" as const), cache, name: fc.oneof({ weight: 3, arbitrary: name }, { weight: 1, arbitrary: fc.constant("get" as const) }), id }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        do: fc.constant("delete" as const),
+        cache,
+        name: fc.oneof({ weight: 3, arbitrary: name }, { weight: 1, arbitrary: fc.constant("get" as const) }),
+        id,
+      }),
+    },
     { weight: 1, arbitrary: fc.record({ do: fc.constant("clearFunction" as const), cache, name }) },
     { weight: 3, arbitrary: fc.record({ do: fc.constant("set" as const), cache, id, positioned: fc.boolean() }) },
     { weight: 3, arbitrary: fc.record({ do: fc.constant("get" as const), cache, id }) },
     { weight: 20, arbitrary: fc.record({ do: fc.constant("release" as const), which }) },
     { weight: 2, arbitrary: fc.record({ do: fc.constant("releaseAll" as const) }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant("abort" as const), which }) },
-    { weight: 4, arbitrary: fc.record({ do: fc.constant("advance" as const), ms: fc.constantFrom(1, 20, 70, 110, 300, 800, 2100) }) },
+    {
+      weight: 4,
+      arbitrary: fc.record({
+        do: fc.constant("advance" as const),
+        ms: fc.constantFrom(1, 20, 70, 110, 300, 800, 2100),
+      }),
+    },
     { weight: 1, arbitrary: fc.record({ do: fc.constant("prune" as const), cache }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant("explain" as const), cache, name, id }) },
-    { weight: 3, arbitrary: fc.record({ do: fc.constant("transaction" as const), cache, steps, commits: fc.boolean() }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({ do: fc.constant("transaction" as const), cache, steps, commits: fc.boolean() }),
+    },
   ]
   if (log === "faulty") {
     action.push(
@@ -107,7 +183,18 @@ function command(log: Setup["log"]): fc.Arbitrary<Command> {
         weight: 14,
         arbitrary: fc.record({
           do: fc.constant("log" as const),
-          fault: fc.constantFrom<Fault>("answer", "answer", "answer", "effect", "effect", "reject", "drop", "answerAll", "epoch", "forget"),
+          fault: fc.constantFrom<Fault>(
+            "answer",
+            "answer",
+            "answer",
+            "effect",
+            "effect",
+            "reject",
+            "drop",
+            "answerAll",
+            "epoch",
+            "forget",
+          ),
           which,
         }),
       },
@@ -115,7 +202,7 @@ function command(log: Setup["log"]): fc.Arbitrary<Command> {
   }
   return fc
     .tuple(fc.oneof(...action), fc.constantFrom("nothing", "micro", "settle", "settle" as const))
-    .map(([what, then]) => ({ ...what, then }) as Command)
+    .map(([what, after]) => ({ ...what, after }))
 }
 
 export function commands(log: Setup["log"], most: number): fc.Arbitrary<Command[]> {
@@ -131,6 +218,7 @@ export function setup(log: Setup["log"], more: Partial<Setup> = {}): fc.Arbitrar
       gates: fc.constantFrom(0.2, 0.5, 0.9),
       faults: fc.constantFrom(0, 0.1, 0.3, 0.6),
       maxTags: fc.constantFrom(1000, 3),
+      losesPulls: fc.boolean(),
     })
-    .map((chosen) => ({ log, losesPulls: false, losesHistory: true, ...chosen, ...more }))
+    .map((chosen) => ({ log, losesHistory: true, ...chosen, ...more }))
 }

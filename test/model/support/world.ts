@@ -257,7 +257,13 @@ export class World {
         const found = await cache.get<Fact>(key)
         if (found === undefined) draft.parts.push(this.#absent(key, before))
         else {
-          this.#verify(found, { label: `get in page(${org})`, cache: index, at: before, atMs: this.clock.now(), transaction: this.#live() })
+          this.#verify(found, {
+            label: `get in page(${org})`,
+            cache: index,
+            at: before,
+            atMs: this.clock.now(),
+            transaction: this.#live(),
+          })
           draft.parts.push(found)
         }
         this.#syncPart(draft, index, () => now(3))
@@ -306,7 +312,19 @@ export class World {
 
   #absent(key: string, at: number): Fact {
     this.#facts += 1
-    return { id: this.#facts, table: "", key, began: at, deps: [], rows: {}, parts: [], inherits: true, transaction: undefined, isSet: false, saysNothing: true }
+    return {
+      id: this.#facts,
+      table: "",
+      key,
+      began: at,
+      deps: [],
+      rows: {},
+      parts: [],
+      inherits: true,
+      transaction: undefined,
+      isSet: false,
+      saysNothing: true,
+    }
   }
 
   /** A nested read: its result, or its error, is an ingredient. */
@@ -372,8 +390,8 @@ export class World {
     for (const command of commands) {
       this.trace.push(`#${this.#sequence} ${JSON.stringify(command)}`)
       this.#perform(command)
-      if (command.then === "micro") for (let turn = 0; turn < 3; turn += 1) await Promise.resolve()
-      if (command.then === "settle") await settled()
+      if (command.after === "micro") for (let turn = 0; turn < 3; turn += 1) await Promise.resolve()
+      if (command.after === "settle") await settled()
       if (this.violations.length > 0) break
     }
     await this.#finish()
@@ -385,7 +403,7 @@ export class World {
     const cache = this.caches[index] as Cache
     switch (command.do) {
       case "read":
-        this.#read(index, command.name, command.id, command.how)
+        void this.#read(index, command.name, command.id, command.how)
         return
       case "write":
         this.#write(index, command.rows, command.through, command.soft, command.wait)
@@ -397,10 +415,10 @@ export class World {
         this.#clearFunction(index, command.name)
         return
       case "set":
-        this.#track("set", this.#set(index, command.id, command.positioned))
+        void this.#track("set", this.#set(index, command.id, command.positioned))
         return
       case "get":
-        this.#track("get", this.#get(index, command.id))
+        void this.#track("get", this.#get(index, command.id))
         return
       case "release": {
         if (this.#gates.length === 0) return
@@ -426,7 +444,7 @@ export class World {
         return
       }
       case "transaction":
-        this.#track("transaction", this.#transaction(index, command.steps, command.commits))
+        void this.#track("transaction", this.#transaction(index, command.steps, command.commits))
         return
       case "sync":
         this.#sync(index, command.latest)
@@ -440,12 +458,17 @@ export class World {
     return { label, cache, at: ++this.#sequence, atMs: this.clock.wall(), transaction: this.#live() }
   }
 
-  #read(index: number, name: FunctionName, id: number, how: "plain" | "fresh" | "refresh" | "signal" | "peek"): Promise<void> {
+  #read(
+    index: number,
+    name: FunctionName,
+    id: number,
+    how: "plain" | "fresh" | "refresh" | "signal" | "peek",
+  ): Promise<void> {
     const fns = this.#functions[index] as Functions
     const label = `${name}(${id}) ${how} on ${index}`
     const reading = this.#reading(label, index)
     if (how === "peek") {
-      const found = fns[name].peek(id) as Fact | undefined
+      const found = fns[name].peek(id)
       if (found !== undefined) this.#verify(found, reading)
       return Promise.resolve()
     }
@@ -471,7 +494,8 @@ export class World {
     }
     const ended = start().then(
       (fact) => {
-        if (!this.#isOver) this.trace.push(`#${this.#sequence} ${label} of ${reading.at} got ${fact?.id}, began ${fact?.began}`)
+        if (!this.#isOver)
+          this.trace.push(`#${this.#sequence} ${label} of ${reading.at} got ${fact?.id}, began ${fact?.began}`)
         this.#verify(fact, reading)
         if ((how === "refresh" || how === "fresh") && fact.began < reading.at) {
           this.violations.push(`${label} at ${reading.at} joined a load that began at ${fact.began}`)
@@ -485,7 +509,13 @@ export class World {
     return this.#track(label, ended)
   }
 
-  #write(index: number, rows: readonly number[], through: "row" | "org" | "top" | "all" | "page", soft: boolean, wait: boolean): void {
+  #write(
+    index: number,
+    rows: readonly number[],
+    through: "row" | "org" | "top" | "all" | "page",
+    soft: boolean,
+    wait: boolean,
+  ): void {
     const cache = this.caches[index] as Cache
     for (const row of rows) this.#writeRow(row)
     const paths = [
@@ -586,37 +616,46 @@ export class World {
   async #transaction(index: number, steps: readonly TransactionStep[], commits: boolean): Promise<void> {
     this.#transactions += 1
     const parent = this.#live()
-    const open: OpenTransaction = { id: this.#transactions, parent, changes: [], rows: new Map(), sets: [], isOver: false }
+    const open: OpenTransaction = {
+      id: this.#transactions,
+      parent,
+      changes: [],
+      rows: new Map(),
+      sets: [],
+      isOver: false,
+    }
     let cut = 0
     let rows: readonly number[] = []
     let token: Token | undefined
     try {
-      await (this.caches[index] as Cache).transaction((handle) =>
-        context.run(open, async () => {
-          for (const step of steps) {
-            await this.#gate("transaction")
-            await this.#step(index, step)
-          }
-          await this.#gate("end of transaction")
-          open.isOver = true
-          if (!commits) throw new RolledBack()
-          for (const [row, version] of open.rows) {
-            if (parent !== undefined) parent.rows.set(row, version)
-            else {
-              if ((this.#rows[row] as number) > version) this.#written += 1
-              this.#rows[row] = Math.max(version, (this.#rows[row] as number) > version ? this.#written : 0)
+      await (this.caches[index] as Cache)
+        .transaction((handle) =>
+          context.run(open, async () => {
+            for (const step of steps) {
+              await this.#gate("transaction")
+              await this.#step(index, step)
             }
-          }
-          if (parent === undefined) this.#committed.add(open.id)
-          else this.#joined.set(open.id, parent.id)
-          cut = ++this.#sequence
-          rows = [...this.#rows]
-          queueMicrotask(() => (token = handle.token))
-          return handle
-        }),
-      ).then((handle) => {
-        token = handle.token
-      })
+            await this.#gate("end of transaction")
+            open.isOver = true
+            if (!commits) throw new RolledBack()
+            for (const [row, version] of open.rows) {
+              if (parent !== undefined) parent.rows.set(row, version)
+              else {
+                if ((this.#rows[row] as number) > version) this.#written += 1
+                this.#rows[row] = Math.max(version, (this.#rows[row] as number) > version ? this.#written : 0)
+              }
+            }
+            if (parent === undefined) this.#committed.add(open.id)
+            else this.#joined.set(open.id, parent.id)
+            cut = ++this.#sequence
+            rows = [...this.#rows]
+            queueMicrotask(() => (token = handle.token))
+            return handle
+          }),
+        )
+        .then((handle) => {
+          token = handle.token
+        })
     } catch (error) {
       if (error instanceof RolledBack) return
       if (!(error instanceof InvalidationNotAcknowledgedError && error.committed)) {
@@ -670,7 +709,7 @@ export class World {
         if (!isExpected(error)) this.violations.push(`sync rejected with ${String(error)}`)
       },
     )
-    this.#track(`sync on ${index}`, synced)
+    void this.#track(`sync on ${index}`, synced)
   }
 
   #change(kind: Change["kind"], path: string, cache: number, value?: Fact): Change {
@@ -691,7 +730,7 @@ export class World {
         if (!mayFail) this.violations.push(`${label} rejected with ${String(error)}`)
       },
     )
-    this.#track(label, done)
+    void this.#track(label, done)
   }
 
   #track(label: string, work: Promise<void>): Promise<void> {
@@ -812,7 +851,9 @@ export class World {
     if (own.token === undefined || change.token === undefined) return true
     const mine = parseToken(own.token)
     const other = parseToken(change.token)
-    return isSameEpoch(mine.epoch, other.epoch) ? mine.version > other.version : mine.epoch.ordinal > other.epoch.ordinal
+    return isSameEpoch(mine.epoch, other.epoch)
+      ? mine.version > other.version
+      : mine.epoch.ordinal > other.epoch.ordinal
   }
 
   #mayShare(fact: Fact, reader: OpenTransaction | undefined): boolean {
@@ -862,7 +903,7 @@ export class World {
       return
     }
     for (const [index, cache] of this.caches.entries()) {
-      const synced = cache.sync().then(() => "done")
+      const synced = cache.sync(undefined, { timeout: 60_000 }).then(() => "done")
       for (let round = 0; round < 50; round += 1) {
         if ((await Promise.race([synced, settled()])) === "done") break
         this.clock.advance(200)
