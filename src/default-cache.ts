@@ -1,5 +1,5 @@
 import { type Cache, createCache, type LoadOptions, methodOptionsOf } from "./core/cache.js"
-import { type Cached, nameAs } from "./core/cached-function.js"
+import { type Cached, nameAs, type ParametersOf, type ValueOf } from "./core/cached-function.js"
 import { type CachedMany, checkMaxBatch, type ManyLoader, type ManyOptions } from "./core/cached-many.js"
 import type { CachedSync } from "./core/cached-sync.js"
 import type { CurrentLoad } from "./core/current-load.js"
@@ -54,10 +54,11 @@ export function defaultCache(): Cache {
 }
 
 /** {@link Cache.cacheable} of the default cache. May be called before `configure`. */
-export function cacheable<F extends AnyFunction>(
+// oxlint-disable-next-line no-unsafe-function-type -- see Cache.cacheable
+export function cacheable<F extends Function>(
   loader: F,
-  options?: FunctionOptions<Parameters<F>, Awaited<ReturnType<F>>>,
-): Cached<F>
+  options?: FunctionOptions<ParametersOf<F>, ValueOf<F>>,
+): F extends AnyFunction ? Cached<F> : never
 // `any`: see MethodOptions
 export function cacheable<Args extends readonly unknown[] = any[], Value = any, This = any>(
   options: MethodOptions<Args, Value, This>,
@@ -69,7 +70,7 @@ export function cacheable(first: unknown, options?: unknown): unknown {
     check(rest)
     return decoratorOf((method) => following((cache) => decorated(cache, method, methodOptions)).call)
   }
-  const functionOptions = (options ?? {}) as object
+  const functionOptions = (options === undefined ? {} : options) as object
   check(functionOptions)
   const loader = first as AnyFunction
   const bound = following((cache) => cache.cacheable(loader, functionOptions))

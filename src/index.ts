@@ -7,7 +7,14 @@ export {
   type Status,
   type SyncOptions,
 } from "./core/cache.js"
-export type { Cached, CachedMethods, CallOptions, PromiseReturning } from "./core/cached-function.js"
+export type {
+  Cached,
+  CachedMethods,
+  CallOptions,
+  ParametersOf,
+  PromiseReturning,
+  ValueOf,
+} from "./core/cached-function.js"
 export type { CachedMany, ManyLoader, ManyOptions } from "./core/cached-many.js"
 export type { CachedSync } from "./core/cached-sync.js"
 export type { Clock, Timer } from "./core/clock.js"

@@ -98,6 +98,11 @@ export function expiredAging(entry: Aged, atMs: number): Aging {
   return { ...aging, expiresAtMs: Math.min(aging.expiresAtMs, atMs) }
 }
 
+/** The same, for an entry that each hit has to look at closely. */
+export function lookedAtAlways(aged: Aged): Aged {
+  return { aging: expiredAging(aged, Number.POSITIVE_INFINITY), deadlineMs: ALWAYS }
+}
+
 function toDeadline(timeMs: number): number {
   if (timeMs === Number.POSITIVE_INFINITY) return NEVER
   const deadlineMs = Math.floor(timeMs)

@@ -1,4 +1,4 @@
-import { type Cached, makeCached, type Workshop } from "./cached-function.js"
+import { type Cached, makeCached, type ParametersOf, type ValueOf, type Workshop } from "./cached-function.js"
 import { type CachedMany, type ManyLoader, type ManyOptions, makeCachedMany } from "./cached-many.js"
 import { type CachedSync, makeCachedSync } from "./cached-sync.js"
 import { currentFrame } from "./context.js"
@@ -115,16 +115,18 @@ export class Cache {
    *
    * @throws InvalidOptionError, DuplicateNameError
    */
-  cacheable<F extends AnyFunction>(
+  // oxlint-disable-next-line no-unsafe-function-type -- any narrower constraint gives untyped parameters a type: `any`
+  cacheable<F extends Function>(
     loader: F,
-    options?: FunctionOptions<Parameters<F>, Awaited<ReturnType<F>>>,
-  ): Cached<F>
+    options?: FunctionOptions<ParametersOf<F>, ValueOf<F>>,
+  ): F extends AnyFunction ? Cached<F> : never
   // `any`: see MethodOptions
   cacheable<Args extends readonly unknown[] = any[], Value = any, This = any>(
     options: MethodOptions<Args, Value, This>,
   ): CacheableDecorator<Args, This>
   cacheable(first: unknown, options?: unknown): unknown {
-    if (typeof first === "function") return makeCached(this.#workshop, first as AnyFunction, (options ?? {}) as object)
+    if (typeof first === "function")
+      return makeCached(this.#workshop, first as AnyFunction, (options === undefined ? {} : options) as object)
     const methodOptions = methodOptionsOf(first, options)
     const { keyThis: _keyThis, ...rest } = methodOptions
     normalizeFunctionBehaviour(rest, this.#parts.engine.settings.behaviour)
@@ -162,7 +164,15 @@ export class Cache {
       checkFunction(loader, "loader", "the function that loads the value")
       const { signal, ...rest } = options
       const { reader, engine } = this.#parts
-      const { table, id } = this.#resolve(key)
+      for (const name of ["name", "version", "key"]) {
+        if (name in rest)
+          throw new InvalidOptionError(
+            name,
+            rest[name as keyof typeof rest],
+            "the key of `getOrLoad` says which entry is meant",
+          )
+      }
+      const { table, id } = this.#resolve(key, "getOrLoad")
       const behaviour = normalizeFunctionBehaviour(rest as FunctionOptions<[], T>, engine.settings.behaviour)
       const { ttl, deps, depsOf, cacheIf, cacheErrors, sizeOf } = rest as FunctionOptions<readonly unknown[], unknown>
       return reader.read({

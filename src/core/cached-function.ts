@@ -45,6 +45,12 @@ export type PromiseReturning<F extends AnyFunction> = [ReturnType<F>] extends [P
   ? F
   : (this: ThisParameterType<F>, ...args: Parameters<F>) => Promise<Awaited<ReturnType<F>>>
 
+/** The parameters of a loader. Asked of any function: a narrower question would turn untyped parameters into `any`. */
+export type ParametersOf<F> = F extends (...args: infer Args) => unknown ? Args : never
+
+/** What a loader resolves to. */
+export type ValueOf<F> = F extends (...args: never) => infer Result ? Awaited<Result> : never
+
 /** A cached function: called like the loader it was made of. */
 export type Cached<F extends AnyFunction> = PromiseReturning<F> & CachedMethods<F>
 

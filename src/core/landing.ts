@@ -1,4 +1,4 @@
-import { ALWAYS, type Aged, type Aging, agingOf, deadlineOf, expiredAging, expiryOf } from "./age.js"
+import { ALWAYS, type Aged, type Aging, agingOf, deadlineOf, expiredAging, expiryOf, lookedAtAlways } from "./age.js"
 import { parseDuration } from "./duration.js"
 import type { Engine } from "./engine.js"
 import { HookError, InvalidOptionError, UncacheableValueError } from "./errors.js"
@@ -211,8 +211,4 @@ export class Landing {
     const key = load.table.keyOf(load.id)
     this.#engine.fault(error instanceof HookError ? error : new HookError(hook, key, error), key)
   }
-}
-
-function lookedAtAlways(aged: Aged): Aged {
-  return { aging: expiredAging(aged, Number.POSITIVE_INFINITY), deadlineMs: ALWAYS }
 }

@@ -91,7 +91,7 @@ export interface CacheOptions extends BehaviourOptions {
   /** Hears of each fault. What it throws is ignored. */
   onFault?: (fault: Fault) => void
   clock?: Clock
-  /** Uniform in [0, 1). */
+  /** Uniform in [0, 1). It also seeds hashes: for repeatable tests give a seeded generator, never a constant. */
   random?: () => number
 }
 

@@ -1,4 +1,4 @@
-import { agingOf } from "./age.js"
+import { agingOf, lookedAtAlways } from "./age.js"
 import { currentFrame, enterFrame, type Frame, leaveFrame, runInFrame, runOf, transactionOf } from "./context.js"
 import { type Duration, parseDuration } from "./duration.js"
 import type { Engine } from "./engine.js"
@@ -286,7 +286,7 @@ export class Writer {
     if (!isFresh) table.counters.staleLoads += 1
     const nowMs = engine.turn.current()
     const latestExpiryMs = runOf(currentFrame(), engine)?.latestExpiryMs ?? Number.POSITIVE_INFINITY
-    const aged = agingOf(ttlMs, behaviour, nowMs, engine.settings.random, latestExpiryMs)
+    let aged = agingOf(ttlMs, behaviour, nowMs, engine.settings.random, latestExpiryMs)
     if (!isFresh || aged === undefined) return undefined
     let weight: number
     try {
@@ -297,6 +297,7 @@ export class Writer {
       return undefined
     }
     const isCloned = behaviour.isolation === "clone"
+    if (isCloned) aged = lookedAtAlways(aged)
     const isPlain = keyVersion === null && !isCloned
     const rare = isPlain
       ? null

@@ -266,6 +266,34 @@ describe("a pending invalidation", () => {
     expect(load.peek()).toBeUndefined()
   })
 
+  test("of a key: whoever comes after it joins no load from before it", async () => {
+    const a = await ready("a")
+    for (const change of ["delete", "clear", "set"] as const) {
+      const gates: (() => void)[] = []
+      let loads = 0
+      const load = a.cacheable(
+        async (id: number) => {
+          const mine = (loads += 1)
+          await new Promise<void>((resolve) => gates.push(resolve))
+          return id + mine
+        },
+        { name: change },
+      )
+      const early = load(10)
+      log.decide = only("append", "hold")
+      watch(change === "delete" ? load.delete(10) : change === "clear" ? load.clear() : a.set(load.keyOf(10), 77))
+      const late = load(10)
+      for (let round = 0; round < 3; round += 1) {
+        for (const open of gates.splice(0)) open()
+        await settled()
+      }
+      expect(await early).toBe(11)
+      expect(await late).toBe(change === "set" ? 77 : 12)
+      log.heal()
+      await settled()
+    }
+  })
+
   test("is not ended by the acknowledgement of another call for the same tag", async () => {
     const a = await ready("a")
     const { load, state } = counted(a)

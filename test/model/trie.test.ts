@@ -107,11 +107,7 @@ describe("the table of nodes", () => {
 
 describe("the trie of tags", () => {
   const path = fc
-    .array(
-      fc.constantFrom("00", "007", "7", "-7", "+7", "7.0", "1e3", "999999999", "1000000000", "9007199254740993", "٧"),
-      fc.constantFrom("a", "b", "c"),
-      { minLength: 1, maxLength: 4 },
-    )
+    .array(fc.constantFrom("a", "b", "7"), { minLength: 1, maxLength: 4 })
     .map((segments) => segments.join(":"))
   const command = fc.oneof(
     { weight: 5, arbitrary: fc.record({ do: fc.constant("acquire" as const), path }) },

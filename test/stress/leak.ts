@@ -83,6 +83,6 @@ async function outage() {
   return { tags, entries }
 }
 
-const result = await { churn, hang, outage }[scenario as "churn"]()
-process.stdout.write(`${JSON.stringify({ samples, ...result })}\n`)
-process.exit(0)
+const scenarios = { churn, hang, outage }
+const end = await scenarios[scenario as keyof typeof scenarios]()
+console.log(JSON.stringify({ samples, ...end }))
