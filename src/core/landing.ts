@@ -1,4 +1,4 @@
-import { ALWAYS, type Aged, type Aging, agingOf, deadlineOf, expiredAging, expiryOf, lookedAtAlways } from "./age.js"
+import { ALWAYS, type Aging, agingOf, deadlineOf, expiredAging, expiryOf, lookedAtAlways } from "./age.js"
 import { parseDuration } from "./duration.js"
 import type { Engine } from "./engine.js"
 import { HookError, InvalidOptionError, UncacheableValueError } from "./errors.js"

@@ -116,7 +116,8 @@ export class LogClient {
     this.#clock = options.clock
     if (this.#log.local) {
       const local = this.#log
-      this.#unlisten = local.listen((news) => this.#hear(news))
+      // A log of its own has nothing to tell that this client did not append.
+      this.#unlisten = options.ownsLog ? () => {} : local.listen((news) => this.#hear(news))
       this.#adopt(local.pull(this.#position()))
       this.#applyPull(local.pull(this.#position()))
     } else {

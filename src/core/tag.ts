@@ -3,6 +3,10 @@ import { InvalidTagError } from "./errors.js"
 /** What may be interpolated into a tag. */
 export type TagValue = string | number | bigint | boolean
 
+// An invalidation checks its tag where it is given and takes it apart where it is applied.
+let lastTag: string | undefined
+let lastSegments: readonly string[] = []
+
 const maxSegments = 16
 const maxBytes = 256
 
@@ -13,8 +17,9 @@ const maxBytes = 256
  * @example
  * parseTag("org:1:user:42") // ["org", "1", "user", "42"]
  */
-export function parseTag(tag: unknown): string[] {
+export function parseTag(tag: unknown): readonly string[] {
   if (typeof tag !== "string") throw new InvalidTagError(tag, "a tag is a string")
+  if (tag === lastTag) return lastSegments
   const length = tag.length
   if (length === 0) throw new InvalidTagError(tag, "it is empty")
   // At least one byte each: what is too long is refused before it is looked at.
@@ -48,6 +53,8 @@ export function parseTag(tag: unknown): string[] {
   if (segments.length > maxSegments) {
     throw new InvalidTagError(tag, `it has ${segments.length} segments, at most ${maxSegments} are allowed`)
   }
+  lastTag = tag
+  lastSegments = segments
   return segments
 }
 
