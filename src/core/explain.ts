@@ -158,7 +158,10 @@ function withoutState(cause: Cause): string {
 }
 
 function namesOf(engine: Engine, entry: Entry): string[] {
-  return nodesOf(entry.dependencies).map((node) => nameOf(engine, node))
+  const names = nodesOf(entry.dependencies).map((node) => nameOf(engine, node))
+  // What the user named comes before the keys of what was used on the way.
+  const isKey = (name: string) => name.startsWith("ƒ:")
+  return [...names.filter((name) => !isKey(name)), ...names.filter(isKey)]
 }
 
 /** A tag as users write it, or the key that a node among the own keys stands for. */

@@ -8,9 +8,9 @@ import type { TagNode } from "./tag-node.js"
 export interface Counters {
   /** Reads answered from a stored value. */
   hits: number
-  /** Reads that found nothing they could use. */
+  /** Reads that found nothing they could use; those that joined a load are among them. */
   misses: number
-  /** Reads that waited for a load that another had started. */
+  /** Misses that waited for a load that another had started, so that they cost none of their own. */
   joins: number
   loads: number
   loadErrors: number
