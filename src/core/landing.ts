@@ -55,7 +55,8 @@ export class Landing {
     if (freshness === "stale") isKeepable = false
     if (outcome.isError) {
       flight.table.counters.loadErrors += 1
-      if (isKeepable) this.#keepError(flight, order, load, outcome.value)
+      // An error that an expiry overlapped would begin its life expired, and errors have no grace.
+      if (isKeepable && freshness === "fresh") this.#keepError(flight, order, load, outcome.value)
       return { outcome, freshness }
     }
     const { value } = outcome

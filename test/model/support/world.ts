@@ -915,10 +915,10 @@ export class World {
       if (cache.status().state !== "ready") this.violations.push(`cache ${index} is ${cache.status().state} at the end`)
       for (const name of ["row", "late", "result", "timed", "now", "many", "home", "page", "alone", "flaky"] as const) {
         for (const id of name === "home" || name === "page" ? [0, 1] : [0, 1, 2, 3]) {
-          await this.#read(index, name, id, "plain")
+          await this.#soon(`${name}(${id}) at the end`, this.#read(index, name, id, "plain"))
         }
       }
-      for (let id = 0; id < ROWS; id += 1) await this.#get(index, id)
+      for (let id = 0; id < ROWS; id += 1) await this.#soon(`get ${id} at the end`, this.#get(index, id))
       if (this.#setup.maxEntries >= 100) await this.#checkThatItCaches(index)
       try {
         checkInvariants(cache)
@@ -926,15 +926,24 @@ export class World {
         this.violations.push((error as Error).message)
       }
     }
-    for (const cache of this.caches) await cache.close()
+    for (const cache of this.caches) await this.#soon("close()", cache.close())
+  }
+
+  /** Waits for what nothing keeps from ending. */
+  async #soon(label: string, work: Promise<void>): Promise<void> {
+    const ended = work.then(() => true)
+    for (let round = 0; round < 50; round += 1) {
+      if ((await Promise.race([ended, settled()])) === true) return
+    }
+    this.violations.push(`${label} hangs`)
   }
 
   /** Nothing disturbs it any more: what was just read is not loaded again. */
   async #checkThatItCaches(index: number): Promise<void> {
     for (const name of ["row", "late", "result", "now", "many", "home", "page"] as const) {
-      await this.#read(index, name, 1, "plain")
+      await this.#soon(`${name}(1)`, this.#read(index, name, 1, "plain"))
       const loads = this.#loads
-      await this.#read(index, name, 1, "plain")
+      await this.#soon(`${name}(1)`, this.#read(index, name, 1, "plain"))
       if (this.#loads !== loads) this.violations.push(`${name}(1) was loaded again although nothing had changed`)
     }
   }
