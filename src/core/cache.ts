@@ -391,7 +391,6 @@ export class Cache {
    * afterwards; everything else rejects with CacheClosedError. Twice is fine.
    */
   async close(): Promise<void> {
-    this.#parts.reader.close()
     this.#parts.launcher.close()
     await this.#parts.engine.close()
   }

@@ -1,3 +1,4 @@
+import { NEVER } from "./age.js"
 import { activeFrames, currentFrame } from "./context.js"
 import type { Engine } from "./engine.js"
 import { type Entry, promiseOf } from "./entry.js"
@@ -108,7 +109,11 @@ export function makeCached<F extends AnyFunction>(
       const entry: Entry | undefined = entries.get(argument)
       if (entry !== undefined) {
         if (--turn.left < 0) turn.read()
-        if (entry.stamp === trie.trusted && turn.now < entry.deadlineMs && !hitChannel.hasSubscribers) {
+        if (
+          entry.stamp === trie.trusted &&
+          (turn.now < entry.deadlineMs || entry.deadlineMs === NEVER) &&
+          !hitChannel.hasSubscribers
+        ) {
           counters.hits += 1
           // An entry is only ever found where there is a tier.
           ;(tier as NonNullable<typeof tier>).touch(entry)
@@ -214,9 +219,13 @@ function claimTable({ engine, scope }: Workshop, loader: AnyFunction, options: L
     return engine.addTable(whole, version)
   }
   const base = loader.name === "" ? "anonymous" : loader.name
+  const family = `${scope.functionName(base)} ${version ?? ""}`
   let unique = base
-  for (let count = 2; engine.tableOf(scope.functionName(unique), version) !== undefined; count += 1)
-    unique = `${base}#${count}`
+  while (engine.tableOf(scope.functionName(unique), version) !== undefined) {
+    const number = (engine.lastNumbers.get(family) ?? 1) + 1
+    engine.lastNumbers.set(family, number)
+    unique = `${base}#${number}`
+  }
   return engine.addTable(scope.functionName(unique), version)
 }
 

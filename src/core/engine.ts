@@ -12,6 +12,7 @@ import { type EntryId, parseFunctionKey } from "./key.js"
 import { Load, RunningLoads } from "./load.js"
 import type { LogChange } from "./log.js"
 import { type ChangeSink, LogClient } from "./log-client.js"
+import type { Fault } from "./options.js"
 import type { CacheSettings } from "./settings.js"
 import type { Run } from "./run.js"
 import { estimateSize } from "./size.js"
@@ -45,6 +46,8 @@ export interface Stored {
 export interface Removal {
   readonly entry: Entry
   readonly bornMs: number
+  /** Its own key was set or deleted. */
+  readonly isOverruled: boolean
   /** Higher is later. */
   readonly order: number
 }
@@ -63,6 +66,8 @@ export class Engine implements ChangeSink {
   readonly tier: MemoryTier<Entry> | undefined
   readonly tables = new Map<string, Table>()
   readonly manual: Table
+  /** The last number that made the names of unnamed functions of one name differ. */
+  readonly lastNumbers = new Map<string, number>()
   readonly running = new RunningLoads()
   readonly slots: LoadSlots
   /** Tells this process's invalidations from others'. */
@@ -161,6 +166,8 @@ export class Engine implements ChangeSink {
   }
 
   acquireKeyNode(table: Table, id: EntryId): TagNode {
+    // The node that a replaced table had may be gone; its successor has one of the same name.
+    if (table.isReplaced) return this.trie.acquire([table.name, table.segmentOf(id)], this.trie.keyRoot)
     return this.trie.acquireChild(table.keyNode, table.segmentOf(id))
   }
 
@@ -214,11 +221,12 @@ export class Engine implements ChangeSink {
     this.#releaseAll(entry.dependencies)
   }
 
-  removeStale(entry: Entry): void {
+  /** @param isOverruled its own key was set or deleted, rather than something that it depended on invalidated. */
+  removeStale(entry: Entry, isOverruled = false): void {
     const bornMs = entry.slot < 0 ? 0 : (this.tier?.bornMs(entry, this.turn.now) ?? 0)
     entry.table.counters.stale += 1
     this.remove(entry)
-    this.removals[this.#removed % REMEMBERED_REMOVALS] = { entry, bornMs, order: this.#removed }
+    this.removals[this.#removed % REMEMBERED_REMOVALS] = { entry, bornMs, isOverruled, order: this.#removed }
     this.#removed += 1
     // Only what it depended on is of interest from here.
     entry.value = undefined
@@ -372,7 +380,7 @@ export class Engine implements ChangeSink {
     const entry = table.entries.get(id)
     const isOlder =
       entry !== undefined && (version === Number.POSITIVE_INFINITY || (entry.keyVersion ?? entry.stamp.asOf) < version)
-    if (isOlder) this.removeStale(entry)
+    if (isOlder) this.removeStale(entry, true)
     else if (entry?.rare != null) entry.rare.rivalVersion = Math.max(entry.rare.rivalVersion, version)
     table.supersede(id)
   }
@@ -381,11 +389,8 @@ export class Engine implements ChangeSink {
   fault(error: ZooCacheError, key?: string): void {
     this.faults += 1
     if (channels.fault.hasSubscribers) channels.fault.publish({ cache: this.settings.prefix, error, key })
-    try {
-      this.settings.onFault?.({ error, key })
-    } catch {
-      // The user's listener is no part of what it listens to.
-    }
+    // The user's listener is no part of what it listens to: its own faults end here.
+    void tell(this.settings.onFault, { error, key })
   }
 
   event(table: Table, id: EntryId): CacheEvent {
@@ -466,4 +471,12 @@ function noteChange(
   mark.atWallMs = wallMs
   mark.by = by
   mark.expiredAtMs = nowMs
+}
+
+/** Whatever the listener does with a fault, also asynchronously, is no fault of the cache. */
+async function tell(onFault: CacheSettings["onFault"], fault: Fault): Promise<void> {
+  try {
+    const told: unknown = onFault?.(fault)
+    await told
+  } catch {}
 }

@@ -47,26 +47,7 @@ export function explain(engine: Engine, table: Table, id: EntryId): Explanation 
   const isLoading = table.flights.has(id)
   const entry = table.entries.get(id)
   const nowMs = engine.turn.read()
-  if (entry === undefined) {
-    const removal = lastRemoval(engine, table, id)
-    const cause = removal === undefined ? undefined : causeOf(engine, removal.entry, removal.bornMs, nowMs)
-    if (removal !== undefined) {
-      const text = cause === undefined ? "stale: its own key was set or deleted since" : sentenceOf(cause)
-      return {
-        key,
-        state: "stale",
-        text,
-        dependencies: namesOf(engine, removal.entry),
-        cause,
-        expiresInMs: undefined,
-        isLoading,
-      }
-    }
-    const text = isLoading
-      ? "absent: it is being loaded"
-      : "absent: it was never stored, or has expired or been evicted since"
-    return { key, state: "absent", text, dependencies: [], cause: undefined, expiresInMs: undefined, isLoading }
-  }
+  if (entry === undefined) return explainAbsence(engine, table, id, { key, isLoading, expiresInMs: undefined }, nowMs)
   const dependencies = namesOf(engine, entry)
   const bornMs = engine.tier?.bornMs(entry, nowMs) ?? nowMs
   const expiresInMs = expiryOf(entry) - nowMs
@@ -98,6 +79,23 @@ export function explain(engine: Engine, table: Table, id: EntryId): Explanation 
     text: `${held}: ${on}; ${upTo}`.replace("fresh: it holds an error:", "fresh: it holds an error,"),
     cause: undefined,
   }
+}
+
+function explainAbsence(
+  engine: Engine,
+  table: Table,
+  id: EntryId,
+  base: Pick<Explanation, "key" | "isLoading" | "expiresInMs">,
+  nowMs: number,
+): Explanation {
+  const removal = lastRemoval(engine, table, id)
+  const cause = removal === undefined ? undefined : causeOf(engine, removal.entry, removal.bornMs, nowMs)
+  if (removal !== undefined && (cause !== undefined || removal.isOverruled)) {
+    const text = cause === undefined ? "stale: its own key was set or deleted since" : sentenceOf(cause)
+    return { ...base, state: "stale", text, dependencies: namesOf(engine, removal.entry), cause }
+  }
+  const why = base.isLoading ? "it is being loaded" : "it was never stored, or has expired or been evicted since"
+  return { ...base, state: "absent", text: `absent: ${why}`, dependencies: [], cause: undefined }
 }
 
 function lastRemoval(engine: Engine, table: Table, id: EntryId) {

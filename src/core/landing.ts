@@ -62,6 +62,7 @@ export class Landing {
     const { value } = outcome
     const isolated = isWhole ? this.#isolate(flight, recipe, value) : { value, isWhole }
     if (isKeepable && isolated.isWhole) this.#keep(order, load, { ...outcome, value: isolated.value }, freshness)
+    else if (!run.isStorable && freshness !== "stale" && !run.isTainted) this.#outdate(load)
     return { outcome: { isError: false, value: isolated.value }, freshness }
   }
 
@@ -141,11 +142,17 @@ export class Landing {
     const nowMs = engine.turn.current()
     // Before all else: whatever becomes of the value here, what was made of it must not outlive it.
     let aged = agingOf(ttlMs, behaviour, nowMs, engine.settings.random, load.run.latestExpiryMs)
-    load.expiryMs = aged === undefined ? nowMs : expiryOf(aged)
-    if (aged === undefined) return
+    if (aged === undefined) {
+      this.#outdate(load)
+      return
+    }
+    load.expiryMs = expiryOf(aged)
     if (freshness === "expired") {
       // A soft invalidation overlapped the load: its result begins its life expired, of use only to those with grace.
-      if (behaviour.graceMs === 0) return
+      if (behaviour.graceMs === 0) {
+        this.#outdate(load)
+        return
+      }
       const aging = expiredAging(aged, nowMs)
       aged = { aging, deadlineMs: deadlineOf(aging) }
     }
@@ -162,6 +169,18 @@ export class Landing {
       weight,
       bornMs: load.startedAtMs,
     })
+  }
+
+  /**
+   * A result that its function does not want kept is still the newest word on its key: what older loads left, or will
+   * bring, is not served any more. What was made of it may not be kept either.
+   */
+  #outdate(load: Load): void {
+    const { table } = load
+    load.expiryMs = this.#engine.turn.current()
+    table.supersedeOlder(load)
+    const previous = table.entries.get(load.id)
+    if (previous !== undefined) this.#engine.remove(previous)
   }
 
   #keepError(flight: Flight, order: Order, load: Load, error: unknown): void {

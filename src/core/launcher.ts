@@ -10,7 +10,6 @@ import { Landing } from "./landing.js"
 import type { Load } from "./load.js"
 import { isStringArray } from "./settings.js"
 import { needsSlot, type Order, type Outcome, outcomeOf } from "./order.js"
-import type { Recipe } from "./recipe.js"
 import { Run } from "./run.js"
 import type { TagNode } from "./tag-node.js"
 import type { TagTrie } from "./tag-trie.js"
@@ -78,7 +77,7 @@ export class Launcher {
     flight.load = load
     table.counters.loads += 1
     let loaded: Outcome
-    const isFramed = this.#needsFrame(recipe)
+    const isFramed = this.#needsFrame(order)
     if (isFramed) enterFrame()
     try {
       load.ownDependencies = staticDependencies(order, engine.trie)
@@ -159,9 +158,16 @@ export class Launcher {
     return this.#departures.size
   }
 
-  /** Ends every timer; what still runs will find nothing to do. */
+  /** Loads that run go on for their callers, and time out as ever; but none keeps the process alive any more. */
   close(): void {
-    for (const departure of this.#departures.values()) departure.timer?.cancel()
+    for (const departure of this.#departures.values()) {
+      if (departure.timer === undefined) continue
+      departure.timer.cancel()
+      const { hardTimeoutMs } = (departure.orders[0] as Order).recipe.behaviour
+      const startedAtMs = departure.run.loads[0]?.startedAtMs ?? 0
+      const leftMs = Math.max(0, startedAtMs + hardTimeoutMs - this.#engine.turn.read())
+      departure.timer = this.#engine.clock.setTimer(() => this.#timeOut(departure, hardTimeoutMs), leftMs, false)
+    }
   }
 
   // --- beginning -------------------------------------------------------------------------------------------------
@@ -172,7 +178,7 @@ export class Launcher {
     const { recipe } = order
     const { behaviour } = recipe
     const run = new Run(engine, recipe, engine.turn.current())
-    const isFramed = this.#needsFrame(recipe)
+    const isFramed = this.#needsFrame(order)
     const departure: Departure = { run, flights, orders, timer: undefined, holdsSlot, isFramed }
     this.#departures.set(run, departure)
     for (const flight of flights) {
@@ -207,15 +213,16 @@ export class Launcher {
   }
 
   /** Without a frame nobody knows whose slot a nested load may use, and a bound on loads could deadlock. */
-  #needsFrame(recipe: Recipe): boolean {
-    return recipe.behaviour.tracking || this.#engine.slots.limit !== Number.POSITIVE_INFINITY
+  #needsFrame({ recipe, frame }: Order): boolean {
+    // Inside another load it would otherwise speak for that one.
+    return recipe.behaviour.tracking || frame !== undefined || this.#engine.slots.limit !== Number.POSITIVE_INFINITY
   }
 
   #invoke(order: Order, run: Run, invoke: () => unknown): unknown {
     const engine = this.#engine
     const { behaviour } = order.recipe
     const frame: Frame = { engine, run, transaction: undefined, parent: order.frame }
-    const inFrame = this.#needsFrame(order.recipe) ? () => runInFrame(frame, invoke) : invoke
+    const inFrame = this.#needsFrame(order) ? () => runInFrame(frame, invoke) : invoke
     return order.isBackground || behaviour.context === "root" ? inRootContext(inFrame) : inFrame()
   }
 

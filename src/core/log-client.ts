@@ -90,6 +90,8 @@ export class LogClient {
   readonly #unlisten: () => void
   /** Appends that failed or timed out and wait for the next repetition. */
   readonly #backlog = new Set<PendingAppend>()
+  /** How many changes those are. */
+  #backlogChanges = 0
   /** Appends on their way. */
   readonly #sent = new Set<PendingAppend>()
   #retry: Timer | undefined
@@ -97,6 +99,7 @@ export class LogClient {
   #retryDelayMs = FIRST_RETRY_MS
   #heartbeat: Timer | undefined
   #pulling: Promise<void> | undefined
+  #mustPullAgain = false
   #keptNews: LogNews[] = []
   #confirmedNowMs = Number.NEGATIVE_INFINITY
   #confirmedWallMs = Number.NEGATIVE_INFINITY
@@ -335,7 +338,7 @@ export class LogClient {
       return
     }
     const isAdopted = this.#adopt(reply)
-    this.#backlog.delete(append)
+    if (this.#backlog.delete(append)) this.#backlogChanges -= append.changes.length
     append.isAcknowledged = true
     append.timer?.cancel()
     append.onEnd?.(reply.version)
@@ -347,7 +350,7 @@ export class LogClient {
     if (!hasGap) this.#trie.cursor = reply.version
     this.#sink.caughtUp()
     this.#answer(append, reply)
-    if (hasGap && this.#trie.cursor < reply.version) void this.#pull()
+    if (hasGap && this.#trie.cursor < reply.version) this.#pullSoon()
     else this.#replayNews()
   }
 
@@ -356,7 +359,7 @@ export class LogClient {
     if (append.isAcknowledged) return
     this.#sent.delete(append)
     // What was sent may still arrive: its own acknowledgement will end it, or else a repetition.
-    this.#backlog.add(append)
+    this.#addToBacklog(append)
     this.#scheduleRetry(false)
     this.#answer(append, this.#unacknowledged(append, `no answer within ${this.#options.ackTimeoutMs} ms`))
     this.#collapse()
@@ -367,10 +370,16 @@ export class LogClient {
     if (this.#isClosed || append.isAcknowledged) return
     const isPermanent = (error as { permanent?: unknown } | null | undefined)?.permanent === true
     this.#sink.fault(error instanceof LogError ? error : new LogError("append", error))
-    this.#backlog.add(append)
+    this.#addToBacklog(append)
     if (isPermanent) this.#answer(append, this.#unacknowledged(append, describe(error), error))
     this.#scheduleRetry(isPermanent)
     this.#collapse()
+  }
+
+  #addToBacklog(append: PendingAppend): void {
+    if (this.#backlog.has(append)) return
+    this.#backlog.add(append)
+    this.#backlogChanges += append.changes.length
   }
 
   #scheduleRetry(isRare: boolean): void {
@@ -425,9 +434,7 @@ export class LogClient {
 
   /** Bounds what a long outage can pile up: many changes become fewer that cover them. */
   #collapse(): void {
-    let count = 0
-    for (const append of this.#backlog) count += append.changes.length
-    if (count <= MOST_PENDING) return
+    if (this.#backlogChanges <= MOST_PENDING) return
     const appends = [...this.#backlog]
     const collapsed = collapseChanges(
       appends.flatMap((append) => append.changes),
@@ -448,7 +455,8 @@ export class LogClient {
       for (const change of append.changes) this.#sink.settled(change)
     }
     this.#backlog.clear()
-    this.#backlog.add(merged)
+    this.#backlogChanges = 0
+    this.#addToBacklog(merged)
     this.#sink.caughtUp()
   }
 
@@ -484,8 +492,18 @@ export class LogClient {
     this.#pulling ??= this.#pullOnce().finally(() => {
       this.#pulling = undefined
       this.#replayNews()
+      if (this.#mustPullAgain && !this.#isClosed) {
+        this.#mustPullAgain = false
+        void this.#pull()
+      }
     })
     return this.#pulling
+  }
+
+  /** A pull for what was heard just now: one that is on its way may have been answered before. */
+  #pullSoon(): void {
+    if (this.#pulling === undefined) void this.#pull()
+    else this.#mustPullAgain = true
   }
 
   /**
@@ -509,7 +527,9 @@ export class LogClient {
       const reply = await this.#answerOf(this.#log.pull(this.#position()))
       if (this.#isClosed) return
       checkPull(reply)
-      if (this.#hasEpoch && reply.epoch.ordinal < this.#trie.epoch.ordinal) return
+      if (this.#hasEpoch && reply.epoch.ordinal < this.#trie.epoch.ordinal) {
+        throw new LogError("pull", "it answered for an epoch that has ended")
+      }
       this.#adopt(reply)
       this.#applyPull(reply)
       this.#pullFailures = 0
@@ -577,7 +597,7 @@ export class LogClient {
   #hear(news: LogNews | undefined): void {
     if (this.#isClosed) return
     if (news === undefined) {
-      void this.#pull()
+      this.#pullSoon()
       return
     }
     if (!this.#hasEpoch || this.#pulling !== undefined) {

@@ -1,4 +1,4 @@
-import { ageOf, deadlineOf, expiryOf } from "./age.js"
+import { ageOf, deadlineOf, expiryOf, NEVER } from "./age.js"
 import type { Timer } from "./clock.js"
 import { activeFrames, captureContext, currentFrame, type Frame, runOf, transactionOf } from "./context.js"
 import type { Engine } from "./engine.js"
@@ -38,16 +38,10 @@ export type Look = { readonly entry: Entry; readonly age: "current" | "due" | "g
 export class Reader {
   readonly #engine: Engine
   readonly #launcher: Launcher
-  readonly #softTimers = new Set<Timer>()
 
   constructor(engine: Engine, launcher: Launcher) {
     this.#engine = engine
     this.#launcher = launcher
-  }
-
-  /** Ends every timer; who waits gets what is loaded. */
-  close(): void {
-    for (const timer of this.#softTimers) timer.cancel()
   }
 
   /** The entry of a key where a hit needs no closer look; undefined where it takes {@link Reader.peek} to tell. */
@@ -56,7 +50,12 @@ export class Reader {
     if (entry === undefined || (activeFrames !== 0 && currentFrame() !== undefined)) return undefined
     const { turn, trie, tier } = this.#engine
     if (--turn.left < 0) turn.read()
-    if (entry.stamp !== trie.trusted || turn.now >= entry.deadlineMs || channels.hit.hasSubscribers) return undefined
+    if (
+      entry.stamp !== trie.trusted ||
+      (turn.now >= entry.deadlineMs && entry.deadlineMs !== NEVER) ||
+      channels.hit.hasSubscribers
+    )
+      return undefined
     table.counters.hits += 1
     tier?.touch(entry)
     return entry
@@ -353,18 +352,14 @@ export class Reader {
     return new Promise((resolve, reject) => {
       const timer: Timer = engine.clock.setTimer(
         () => {
-          this.#softTimers.delete(timer)
           // The load goes on for whoever comes next; it was not waited for in vain.
           if (canServe()) resolve(serve())
         },
         softTimeoutMs,
-        true,
+        // The load that it is about has a timer that does.
+        false,
       )
-      this.#softTimers.add(timer)
-      orServe.then(resolve, reject).finally(() => {
-        timer.cancel()
-        this.#softTimers.delete(timer)
-      })
+      orServe.then(resolve, reject).finally(() => timer.cancel())
     })
   }
 

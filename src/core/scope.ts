@@ -64,7 +64,13 @@ export class Scope {
   /** The id of a key given by hand. */
   manualId(key: string): EntryId {
     checkManualKey(key)
-    if (key.startsWith(SCOPED_KEY)) throw new InvalidKeyError(key, "keys that begin with `ƒscope:` are reserved")
+    if (key.startsWith(SCOPED_KEY)) {
+      // As a load in a scope, an event or an error names it.
+      const isWhole = key.includes(NAME_SEPARATOR)
+      const isHere = this.prefix === "" || key.startsWith(`${SCOPED_KEY}${this.prefix}:`)
+      if (isWhole && isHere) return key
+      throw new InvalidKeyError(key, "keys that begin with `ƒscope:` are reserved")
+    }
     return this.prefix === "" ? key : `${SCOPED_KEY}${this.prefix}:${NAME_SEPARATOR}${key}`
   }
 

@@ -160,12 +160,14 @@ export class TagTrie {
 
   /** The newest invalidation of a tag, also through its ancestors; 0 if it never was. */
   versionOf(segments: readonly string[]): Version {
-    let newest = this.root.mark?.invalidated ?? NO_VERSION
+    // What was forgotten may have been of any node that has no mark of its own.
+    const of = (node: TagNode) => node.mark?.invalidated || this.forgotten
+    let newest = of(this.root)
     let node: TagNode | undefined = this.root
     for (const segment of segments) {
       node = this.#table.find(node, segment)
       if (node === undefined) return Math.max(newest, this.forgotten)
-      newest = Math.max(newest, node.mark?.invalidated ?? NO_VERSION)
+      newest = Math.max(newest, of(node))
     }
     return newest
   }

@@ -246,6 +246,7 @@ export class Writer {
 
   #prepare(scope: Scope, { table, id, value, options }: Item): Prepared {
     const engine = this.#engine
+    if (value instanceof Promise) throw new InvalidOptionError("value", value, "it is a promise: await it first")
     if (typeof value === "object" && value !== null) assertReusable(value, table.keyOf(id))
     const { deps, ttl, asOf } = options
     if (deps !== undefined && !isStringArray(deps))

@@ -4,6 +4,7 @@ interface Pending {
   readonly atMs: number
   readonly order: number
   readonly callback: () => void
+  readonly keepAlive: boolean
 }
 
 /**
@@ -46,9 +47,9 @@ export class ManualClock implements Clock {
     })
   }
 
-  setTimer(callback: () => void, delayMs: number, _keepAlive: boolean): Timer {
+  setTimer(callback: () => void, delayMs: number, keepAlive: boolean): Timer {
     this.#order += 1
-    const timer: Pending = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order, callback }
+    const timer: Pending = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order, callback, keepAlive }
     if (delayMs !== Number.POSITIVE_INFINITY) this.#timers.add(timer)
     return { cancel: () => this.#timers.delete(timer) }
   }
@@ -56,6 +57,13 @@ export class ManualClock implements Clock {
   /** How many timers wait. */
   get timers(): number {
     return this.#timers.size
+  }
+
+  /** How many of those would keep a process alive. */
+  get keepingAlive(): number {
+    let count = 0
+    for (const timer of this.#timers) if (timer.keepAlive) count += 1
+    return count
   }
 
   /** Moves both clocks on, running what is due on the way. */

@@ -175,11 +175,23 @@ describe("close", () => {
     clock.advance(61_000)
     const second = load()
     await cache.close()
-    expect(clock.timers).toBe(0)
+    expect(clock.keepingAlive, "a load may still time out, but the process may end before").toBe(0)
     source.last.resolve(2)
     expect(await second).toBe(2)
     await settled()
     expect(clock.timers).toBe(0)
+  })
+
+  test("does not leave callers of running loads, or of queued ones, hanging", async () => {
+    const { cache, clock } = makeCache({ maxLoads: 1 })
+    const hung = cache.cacheable(() => new Promise<never>(() => {}), { name: "hung", timeout: "1s" })
+    const queued = cache.cacheable(async () => 1, { name: "queued" })
+    const first = rejectionOf(hung())
+    const second = queued()
+    await cache.close()
+    clock.advance(1_001)
+    expect(await first).toMatchObject({ code: "ERR_ZOOCACHE_LOAD_TIMEOUT" })
+    expect(await second).toBe(1)
   })
 
   test("rejects what the log has not acknowledged", async () => {

@@ -522,7 +522,7 @@ describe("a function of another cache inside a load", () => {
   })
 })
 
-test("a nested skipStore does not keep the outer result from being stored", async () => {
+test("what is made of a result that was not to be kept is not kept either: skipStore", async () => {
   const { cache } = makeCache()
   const outer = cache.cacheable(
     async () =>
@@ -535,7 +535,5 @@ test("a nested skipStore does not keep the outer result from being stored", asyn
   )
   await outer()
   expect(await cache.lookup("inner")).toBeUndefined()
-  expect(outer.peek()).toBe(1)
-  await cache.invalidate("t")
   expect(outer.peek()).toBeUndefined()
 })

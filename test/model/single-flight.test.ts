@@ -80,4 +80,71 @@ describe("single flight", () => {
       { numRuns: runs || 500 },
     )
   }, 120_000)
+
+  test("a load that goes on after its last caller has left holds up nobody, with a timeout of Infinity too", async () => {
+    const cache = createCache({ clock: new ManualClock(), maxLoads: 1, timeout: Number.POSITIVE_INFINITY })
+    let open = () => {}
+    let result: unknown
+    const inner = cache.cacheable(async (id: number) => id, { name: "inner" })
+    const outer = cache.cacheable(
+      async () => {
+        await new Promise<void>((resolve) => (open = resolve))
+        result = await inner(1)
+      },
+      { name: "outer" },
+    )
+    const controller = new AbortController()
+    const left = outer.with({ signal: controller.signal })()
+    controller.abort()
+    await expect(left).rejects.toThrow("abort")
+    open()
+    await settled()
+    expect(result, "what it calls can't wait for the slot that it holds itself").toBe(1)
+    expect(await Promise.race([inner(2), settled()])).toBe(2)
+    checkInvariants(cache)
+    await cache.close()
+  })
+
+  test("the result of a load that began earlier replaces nothing", async () => {
+    const cache = createCache({ clock: new ManualClock() })
+    const gates: (() => void)[] = []
+    let loads = 0
+    const load = cache.cacheable(async () => {
+      const mine = (loads += 1)
+      await new Promise<void>((resolve) => gates.push(resolve))
+      return mine
+    })
+    const older = load()
+    const newer = load.refresh()
+    gates[1]?.()
+    expect(await newer).toBe(2)
+    gates[0]?.()
+    expect(await older).toBe(1)
+    expect(await load()).toBe(2)
+    expect(loads).toBe(2)
+    await cache.close()
+  })
+
+  test("whoever waited for a load, though something had changed, depends on what it depended on", async () => {
+    const cache = createCache({ clock: new ManualClock() })
+    let open = () => {}
+    const inner = cache.cacheable(() => new Promise<number>((resolve) => (open = () => resolve(1))), {
+      name: "inner",
+      depsOf: () => ["t"],
+    })
+    const outer = cache.cacheable(async () => inner(), { name: "outer" })
+    const own = cache.cacheable(async () => 0, { name: "own", deps: ["other"] })
+    await own()
+    const waiting = inner()
+    await cache.invalidate("other")
+    const nested = outer()
+    await settled()
+    open()
+    await Promise.all([waiting, nested])
+    expect(outer.peek()).toBe(1)
+    await cache.invalidate("t")
+    expect(outer.peek()).toBeUndefined()
+    checkInvariants(cache)
+    await cache.close()
+  })
 })

@@ -1,6 +1,7 @@
 import fc from "fast-check"
 
-export type FunctionName = "row" | "late" | "result" | "timed" | "flaky" | "now" | "many" | "home" | "page" | "alone"
+export type FunctionName =
+  "row" | "late" | "result" | "timed" | "flaky" | "now" | "many" | "home" | "page" | "alone" | "mixed"
 
 export type Fault = "answer" | "effect" | "reject" | "drop" | "answerAll" | "epoch" | "forget"
 
@@ -80,6 +81,7 @@ const name = fc.constantFrom<FunctionName>(
   "page",
   "page",
   "alone",
+  "mixed",
 )
 const id = fc.nat(3)
 const cache = fc.nat(1)
