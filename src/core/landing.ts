@@ -122,13 +122,14 @@ export class Landing {
     const engine = this.#engine
     const { recipe, id } = order
     const { table, hooks, behaviour } = recipe
-    if (engine.tier === undefined) return
     let ttlMs = load.run.ttlMs ?? behaviour.ttlMs
     let weight: number
     let hook = "cacheIf"
     try {
-      if (hooks.cacheIf !== undefined && isAbsent !== true && !hooks.cacheIf.call(order.self, value, ...order.args))
+      if (hooks.cacheIf !== undefined && isAbsent !== true && !hooks.cacheIf.call(order.self, value, ...order.args)) {
+        this.#outdate(load)
         return
+      }
       hook = "ttl"
       if (hooks.ttl !== undefined && isAbsent !== true && load.run.ttlMs === undefined) {
         ttlMs = parseDuration(hooks.ttl.call(order.self, value, ...order.args), "ttl")

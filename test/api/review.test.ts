@@ -57,7 +57,8 @@ test("a load that began before one whose result was not kept is not stored after
 test("an asynchronous onFault that rejects is nobody's unhandled rejection", async () => {
   const unhandled = vi.fn()
   process.on("unhandledRejection", unhandled)
-  const { cache } = makeCache({ onFault: () => Promise.reject(new Error("the listener is broken")) as unknown as void })
+  const { createCache } = await import("zoocache")
+  const cache = createCache({ onFault: async () => Promise.reject(new Error("the listener is broken")) })
   const load = cache.cacheable(async () => 1, {
     name: "load",
     depsOf: () => {
@@ -66,6 +67,7 @@ test("an asynchronous onFault that rejects is nobody's unhandled rejection", asy
   })
   expect(await load()).toBe(1)
   await settled()
+  await cache.close()
   process.off("unhandledRejection", unhandled)
   expect(unhandled).not.toHaveBeenCalled()
 })
