@@ -146,6 +146,8 @@ export class Launcher {
     const departure = this.#departures.get(run)
     if (departure === undefined || !departure.flights.every((other) => isAbandoned(other) || other.isLanded)) return
     this.#settleRun(departure)
+    // What its loader still calls is part of no load any more, and may need the slot that it would otherwise hold.
+    this.#finish(departure)
     for (const other of departure.flights) this.#giveUp(other, reason, "aborted")
     run.end()
     run.abort(reason)
@@ -230,11 +232,8 @@ export class Launcher {
 
   #land(departure: Departure, outcomeFor: (index: number) => Outcome): void {
     const { run, flights } = departure
-    if (run.isSettled) {
-      // It had timed out or been given up; what it held longest comes back now.
-      this.#finish(departure)
-      return
-    }
+    // It had timed out or been given up, and has given back what it held.
+    if (run.isSettled) return
     this.#settleRun(departure)
     this.#finish(departure)
     flights.forEach((flight, index) => {
