@@ -98,7 +98,7 @@ export class LogClient {
   #isRetrying = false
   #retryDelayMs = FIRST_RETRY_MS
   #heartbeat: Timer | undefined
-  #pulling: Promise<void> | undefined
+  #pulling: Promise<boolean> | undefined
   #mustPullAgain = false
   #keptNews: LogNews[] = []
   #confirmedNowMs = Number.NEGATIVE_INFINITY
@@ -488,7 +488,7 @@ export class LogClient {
   }
 
   /** One pull at a time: whoever comes meanwhile shares the one that runs. */
-  #pull(): Promise<void> {
+  #pull(): Promise<boolean> {
     this.#pulling ??= this.#pullOnce().finally(() => {
       this.#pulling = undefined
       this.#replayNews()
@@ -513,19 +513,19 @@ export class LogClient {
   async #pullAfterNow(hasEnded: () => boolean): Promise<void> {
     if (this.#pulling !== undefined) await this.#pulling
     while (!hasEnded()) {
-      const failures = this.#pullFailures
-      await this.#pull()
-      if (this.#isClosed || this.#pullFailures <= failures) return
+      const hasSucceeded = await this.#pull()
+      if (this.#isClosed || hasSucceeded) return
       await this.#pause(this.#pullDelayMs())
     }
   }
 
-  async #pullOnce(): Promise<void> {
+  /** False if it failed, which it has told. */
+  async #pullOnce(): Promise<boolean> {
     const sentNowMs = this.#clock.now()
     const sentWallMs = this.#clock.wall()
     try {
       const reply = await this.#answerOf(this.#log.pull(this.#position()))
-      if (this.#isClosed) return
+      if (this.#isClosed) return false
       checkPull(reply)
       if (this.#hasEpoch && reply.epoch.ordinal < this.#trie.epoch.ordinal) {
         throw new LogError("pull", "it answered for an epoch that has ended")
@@ -536,10 +536,12 @@ export class LogClient {
       this.#confirmedNowMs = sentNowMs
       this.#confirmedWallMs = sentWallMs
       this.checkTrust()
+      return true
     } catch (error) {
-      if (this.#isClosed) return
+      if (this.#isClosed) return false
       this.#pullFailures += 1
       this.#sink.fault(error instanceof LogError ? error : new LogError("pull", error))
+      return false
     }
   }
 

@@ -147,4 +147,19 @@ describe("single flight", () => {
     checkInvariants(cache)
     await cache.close()
   })
+
+  test("what used a result whose dependencies nobody knows is not kept either", async () => {
+    const cache = createCache({ clock: new ManualClock() })
+    const inner = cache.cacheable(async () => 1, {
+      name: "inner",
+      depsOf: () => {
+        throw new Error("unknown")
+      },
+    })
+    const outer = cache.cacheable(async () => inner(), { name: "outer" })
+    expect(await outer()).toBe(1)
+    expect(outer.peek()).toBeUndefined()
+    expect(cache.stats().faults).toBe(1)
+    await cache.close()
+  })
 })
