@@ -1,5 +1,5 @@
 import { type Cache, createCache, type LoadOptions, methodOptionsOf } from "./core/cache.js"
-import { type Cached, nameAs, type ParametersOf, type ValueOf } from "./core/cached-function.js"
+import { attempt, type Cached, nameAs, type ParametersOf, type ValueOf } from "./core/cached-function.js"
 import { type CachedMany, checkMaxBatch, type ManyLoader, type ManyOptions } from "./core/cached-many.js"
 import type { CachedSync } from "./core/cached-sync.js"
 import type { CurrentLoad } from "./core/current-load.js"
@@ -83,7 +83,7 @@ export function cacheableSync<F extends AnyFunction>(
   options: FunctionOptions<Parameters<F>, ReturnType<F>> = {},
 ): CachedSync<F> {
   check(options as object)
-  const bound = following((cache) => cache.cacheableSync(loader, options) as AnyFunction)
+  const bound = following((cache) => cache.cacheableSync(loader, options) as AnyFunction, false)
   return withMethods(
     bound,
     ["keyOf", "peek", "refresh", "delete", "clear", "explain"],
@@ -179,7 +179,7 @@ interface Following {
 }
 
 /** What is made before `configure` is bound to its cache by the first call, and bound anew after `reset`. */
-function following(make: (cache: Cache) => AnyFunction): Following {
+function following(make: (cache: Cache) => AnyFunction, answersWithPromise = true): Following {
   let bound: AnyFunction | undefined
   let boundIn = -1
   const made = (): AnyFunction => {
@@ -190,7 +190,14 @@ function following(make: (cache: Cache) => AnyFunction): Following {
     return bound
   }
   const call = function (this: unknown, argument: unknown): unknown {
-    const target = bound !== undefined && boundIn === generation ? bound : made()
+    let target: AnyFunction
+    try {
+      target = bound !== undefined && boundIn === generation ? bound : made()
+    } catch (error) {
+      // A name that is taken, say: whatever returns a promise rejects.
+      if (answersWithPromise) return Promise.reject(error)
+      throw error
+    }
     // a rest parameter would allocate an array for every hit
     return arguments.length === 1
       ? target.call(this, argument)
@@ -199,13 +206,16 @@ function following(make: (cache: Cache) => AnyFunction): Following {
   return { call, made }
 }
 
-function withMethods({ call, made }: Following, names: readonly string[], loader: AnyFunction): AnyFunction {
+// `refresh` of a synchronous function answers with its value; it is bound by then or throws what the call would.
+const PROMISING = new Set(["delete", "clear", "one"])
+
+function withMethods({ call: following, made }: Following, names: readonly string[], loader: AnyFunction): AnyFunction {
   for (const name of names) {
-    const method = (...args: unknown[]) =>
-      (made() as unknown as Record<string, AnyFunction>)[name]?.(...args) as unknown
-    Object.defineProperty(call, name, { value: method, enumerable: true })
+    const call = (...args: unknown[]) => (made() as unknown as Record<string, AnyFunction>)[name]?.(...args) as unknown
+    const method = PROMISING.has(name) ? (...args: unknown[]) => attempt(() => Promise.resolve(call(...args))) : call
+    Object.defineProperty(following, name, { value: method, enumerable: true })
   }
-  return nameAs(call, loader)
+  return nameAs(following, loader)
 }
 
 function decorated(cache: Cache, method: AnyFunction, options: MethodOptions): AnyFunction {

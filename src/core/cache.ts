@@ -158,7 +158,16 @@ export class Cache {
   }
 
   /** Reads a key given by hand, loading it if need be, with all the guarantees of a cached function. */
-  getOrLoad<T>(key: string, loader: (load: CurrentLoad) => T | Promise<T>, options: LoadOptions<T> = {}): Promise<T> {
+  getOrLoad<T>(
+    key: string,
+    loader: (load: CurrentLoad) => T | Promise<T>,
+    options: LoadOptions<T> = NO_OPTIONS,
+  ): Promise<T> {
+    // Most hits have no options to check.
+    if (options === NO_OPTIONS && typeof loader === "function" && this.#isPlainKey(key)) {
+      const hit = this.#parts.reader.quickHit(this.#parts.engine.manual, key)
+      if (hit !== undefined) return promiseOf(hit) as Promise<T>
+    }
     return this.#attempt(() => {
       checkObject(options, "cacheable")
       checkFunction(loader, "loader", "the function that loads the value")
@@ -197,7 +206,7 @@ export class Cache {
 
   /** The stored value of a key, or undefined. A stored `undefined` looks the same; see {@link Cache.lookup}. */
   get<T>(key: string): Promise<T | undefined> {
-    if (this.#scope.isWhole && typeof key === "string" && !key.startsWith("ƒ")) {
+    if (this.#isPlainKey(key)) {
       const hit = this.#parts.reader.quickHit(this.#parts.engine.manual, key)
       if (hit !== undefined) return promiseOf(hit) as Promise<T>
     }
@@ -404,6 +413,11 @@ export class Cache {
     return cache.#parts
   }
 
+  /** Whether a key is its own id, without a look at what it may stand for. */
+  #isPlainKey(key: unknown): boolean {
+    return this.#scope.isWhole && typeof key === "string" && !key.startsWith("ƒ")
+  }
+
   #mark(kind: "tag" | "expiry", given: readonly unknown[]): Promise<Token | undefined> {
     return this.#attempt(() => {
       const [first] = given
@@ -461,6 +475,7 @@ export function methodOptionsOf(first: unknown, second: unknown): MethodOptions 
   return (first ?? {}) as MethodOptions
 }
 
+const NO_OPTIONS = Object.freeze({})
 const SET_OPTIONS = new Set(["deps", "ttl", "asOf"])
 
 /**
