@@ -21,7 +21,7 @@ import { MANUAL, Table, tableNameOf } from "./table.js"
 import { parseTag } from "./tag.js"
 import { markOf, type TagNode } from "./tag-node.js"
 import { TagTrie } from "./tag-trie.js"
-import type { Version } from "./version.js"
+import { type Version, versionWallMs } from "./version.js"
 
 /** What an entry costs in the memory tier beyond its value, for budgets in bytes. */
 export const ENTRY_BYTES = 300
@@ -297,7 +297,7 @@ export class Engine implements ChangeSink {
     if (change.kind === "tag" || change.kind === "expiry") {
       const node = this.#acquireTag(change.path)
       const isReferenced = node.uses > 1 || node.parent === null
-      trie.apply(node, change.kind === "expiry", version, this.clock.wall(), by, this.turn.current())
+      trie.apply(node, change.kind === "expiry", version, this.#learnedAtMs(version), by, this.turn.current())
       if (isReferenced) this.#hasMoved = true
       trie.release(node)
       return
@@ -306,7 +306,7 @@ export class Engine implements ChangeSink {
     if (target === undefined) return
     const node = trie.find(target.path, trie.keyRoot)
     if (node !== undefined) {
-      trie.apply(node, false, version, this.clock.wall(), by, this.turn.current())
+      trie.apply(node, false, version, this.#learnedAtMs(version), by, this.turn.current())
       this.#hasMoved = true
     }
     if (target.table !== undefined && change.kind === "key") this.overrule(target.table, target.id, version)
@@ -409,6 +409,11 @@ export class Engine implements ChangeSink {
     for (const table of this.tables.values()) for (const entry of table.entries.values()) this.remove(entry)
     this.tier?.close()
     await this.client.close()
+  }
+
+  /** A local log has just read the clock for the version itself. */
+  #learnedAtMs(version: Version): number {
+    return this.client?.isLocal ? versionWallMs(version) : this.clock.wall()
   }
 
   #acquireTag(path: string): TagNode {

@@ -47,10 +47,12 @@ export class Landing {
     const areDependenciesKnown = hasNoValue || this.#addResultDependencies(load, order, outcome.value)
     if (!areDependenciesKnown) {
       isKeepable = false
-      run.isTainted = true
+      load.isTainted = true
     }
+    // Where dependencies are seen in the value only, those of a load without one can't be known.
+    if (hasNoValue && recipe.hooks.depsOf !== undefined) load.isTainted = true
     const freshness = areDependenciesKnown ? this.freshnessOf(load) : "stale"
-    if (flight.isPrivate) run.isTainted = true
+    if (flight.isPrivate) load.isTainted = true
     if (freshness === "stale" && isKeepable) flight.table.counters.staleLoads += 1
     if (freshness === "stale") isKeepable = false
     if (outcome.isError) {
@@ -62,8 +64,10 @@ export class Landing {
     const { value } = outcome
     const isolated = isWhole ? this.#isolate(flight, recipe, value) : { value, isWhole }
     if (isKeepable && isolated.isWhole) this.#keep(order, load, { ...outcome, value: isolated.value }, freshness)
-    else if (!run.isStorable && freshness !== "stale" && !run.isTainted) this.#outdate(load)
-    return { outcome: { isError: false, value: isolated.value }, freshness }
+    else if (!run.isStorable && freshness !== "stale" && !run.isTainted && !load.isTainted) {
+      this.#outdate(load)
+    }
+    return { outcome: { ...outcome, value: isolated.value }, freshness }
   }
 
   /** False where `depsOf` failed, so that nobody knows what the value depends on. */

@@ -148,7 +148,9 @@ export class Launcher {
     this.#settleRun(departure)
     // What its loader still calls is part of no load any more, and may need the slot that it would otherwise hold.
     this.#finish(departure)
-    for (const other of departure.flights) this.#giveUp(other, reason, "aborted")
+    departure.flights.forEach((other, index) =>
+      this.#giveUp(other, departure.orders[index] as Order, reason, "aborted"),
+    )
     run.end()
     run.abort(reason)
   }
@@ -247,7 +249,7 @@ export class Launcher {
     const load = flight.load as Load
     const { table, id } = flight
     const { outcome, freshness } = this.#landing.conclude(flight, order, load, loaded)
-    const isUsableByLate = freshness === "fresh" && this.#landing.isYoungEnough(load)
+    const isUsableByLate = freshness === "fresh" && !load.isTainted && this.#landing.isYoungEnough(load)
     for (const parent of flight.parents) inheritLoad(parent, load)
     if (isUsableByLate && flight.late !== undefined) {
       for (const parent of flight.late.parents) inheritLoad(parent, load)
@@ -302,11 +304,11 @@ export class Launcher {
       const key = run.current.key
       this.#settleRun(departure)
       const error = new LoadTimeoutError(key, timeoutMs)
-      for (const flight of flights) {
-        if (flight.isLanded) continue
+      flights.forEach((flight, index) => {
+        if (flight.isLanded) return
         flight.table.counters.loadTimeouts += 1
-        this.#giveUp(flight, error, "timeout")
-      }
+        this.#giveUp(flight, departure.orders[index] as Order, error, "timeout")
+      })
       run.end()
       run.abort(error)
     }
@@ -314,10 +316,13 @@ export class Launcher {
   }
 
   /** Ends a flight whose loader still runs; its late result will find nobody. */
-  #giveUp(flight: Flight, error: unknown, outcome: LoadEvent["outcome"]): void {
+  #giveUp(flight: Flight, order: Order, error: unknown, outcome: LoadEvent["outcome"]): void {
     const engine = this.#engine
     const load = flight.load as Load
-    const isUsableByLate = this.#landing.freshnessOf(load) === "fresh" && this.#landing.isYoungEnough(load)
+    // It has no value that could show what it depends on.
+    if (order.recipe.hooks.depsOf !== undefined) load.isTainted = true
+    const isUsableByLate =
+      this.#landing.freshnessOf(load) === "fresh" && !load.isTainted && this.#landing.isYoungEnough(load)
     for (const parent of flight.parents) inheritLoad(parent, load)
     engine.endLoad(load)
     flight.isLanded = true
@@ -377,7 +382,7 @@ export function postponeRetry(entry: Entry, nowMs: number): void {
 
 /** A run inherits from a load that it waited for, whether that succeeded or failed. */
 function inheritLoad(parent: Run, load: Load): void {
-  if (load.run.isTainted) parent.taint()
+  if (load.run.isTainted || load.isTainted) parent.taint()
   parent.inherit(load.dependencies, Math.min(load.expiryMs, load.run.latestExpiryMs), load.run.oldestMs)
 }
 

@@ -31,6 +31,8 @@ export class Load implements Subject, LoadStart {
   ownDependencies: TagNode[] = []
   /** Its key was set, deleted, or loaded by a load that began later. */
   isSuperseded = false
+  /** What used its result may not be kept: nobody knows all that it depends on, or it saw what is not committed. */
+  isTainted = false
   /** When its value expires, kept or not, in the time of `Turn.now`. */
   expiryMs = Number.POSITIVE_INFINITY
   /** In the list of all running loads, which is in the order of their start. */

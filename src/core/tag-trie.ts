@@ -176,6 +176,8 @@ export class TagTrie {
   forget(keep: number, before: Version = Number.POSITIVE_INFINITY): number {
     const count = this.unreferenced
     this.#forgetBeyond(keep, before)
+    // Marks that were renewed since they were noted have been noted anew by now.
+    this.#forgetBeyond(keep, before)
     return count - this.unreferenced
   }
 

@@ -11,7 +11,7 @@ import {
   ZooCacheError,
 } from "./errors.js"
 import { type Dependencies, freshnessOf } from "./freshness.js"
-import { assertReusable, cloneValue, freezeDeep } from "./isolation.js"
+import { assertReusable, cloneValue, freezeDeep, type Isolation } from "./isolation.js"
 import type { EntryId } from "./key.js"
 import type { LogChange } from "./log.js"
 import type { AppendOptions } from "./log-client.js"
@@ -247,13 +247,15 @@ export class Writer {
   #prepare(scope: Scope, { table, id, value, options }: Item): Prepared {
     const engine = this.#engine
     if (value instanceof Promise) throw new InvalidOptionError("value", value, "it is a promise: await it first")
-    if (typeof value === "object" && value !== null) assertReusable(value, table.keyOf(id))
+    // Freezing looks at all of it first.
+    const isLookedAt = engine.settings.behaviour.isolation === "freeze" || typeof value !== "object" || value === null
+    if (!isLookedAt) assertReusable(value, table.keyOf(id))
     const { deps, ttl, asOf } = options
     if (deps !== undefined && !isStringArray(deps))
       throw new InvalidOptionError("deps", deps, "it must be an array of tags")
     const { behaviour } = engine.settings
     const ttlMs = ttl === undefined ? behaviour.ttlMs : parseDuration(ttl, "ttl")
-    const isolated = isolate(value, behaviour.isolation, table)
+    const isolated = isolate(value, behaviour.isolation, table, id)
     const nodes: TagNode[] = []
     try {
       const own = scope.acquireOwn()
@@ -271,9 +273,10 @@ export class Writer {
   #stampOf(asOf: Position | undefined): Stamp {
     const { trie } = this.#engine
     if (asOf !== undefined) return readPosition(asOf, trie)
-    const inLoad = runOf(currentFrame(), this.#engine)?.loads[0]?.stamp
-    // The current stamp may move on with the cursor before the value is stored; inside a load it would be the same.
-    return inLoad ?? { epoch: trie.epoch, asOf: trie.cursor }
+    const frame = currentFrame()
+    if (frame === undefined) return trie.stamp
+    // Until a transaction commits, the current stamp may move on with the cursor.
+    return runOf(frame, this.#engine)?.loads[0]?.stamp ?? { epoch: trie.epoch, asOf: trie.cursor }
   }
 
   /** Keeps a value that was set, if nothing that it depends on has changed since its source was read. */
@@ -344,9 +347,10 @@ function endOf(stored: readonly Entry[], engine: Engine): (version: Version | un
   }
 }
 
-function isolate(value: unknown, isolation: "freeze" | "clone" | "share", table: Table): unknown {
+function isolate(value: unknown, isolation: Isolation, table: Table, id: EntryId): unknown {
   if (isolation === "clone") return cloneValue(value)
-  if (isolation === "freeze" && typeof value === "object" && value !== null) table.counters.shared += freezeDeep(value)
+  if (isolation === "freeze" && typeof value === "object" && value !== null)
+    table.counters.shared += freezeDeep(value, table.keyOf(id))
   return value
 }
 

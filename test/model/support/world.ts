@@ -325,8 +325,6 @@ export class World {
     draft.ended = ++this.#sequence
     draft.endedMs = this.clock.wall()
     if (mayFail && this.#mayFail && this.#random() < 0.06) {
-      // Nobody asked the hook that would have named them.
-      if (draft.table === "result") draft.deps = []
       draft.isError = true
       throw new LoadFailed(draft)
     }
