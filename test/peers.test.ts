@@ -1,4 +1,4 @@
-/** What the other caches for Node.js get wrong (peers.md), as far as one process can tell. */
+/** What the other caches for Node.js get wrong, as far as one process can tell. */
 import { describe, expect, test, vi } from "vitest"
 import { type Cache, createCache } from "zoocache"
 import { checkInvariants, ManualClock, settled } from "zoocache/testing"

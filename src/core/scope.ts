@@ -1,4 +1,4 @@
-import { InvalidKeyError, InvalidTagError } from "./errors.js"
+import { InvalidKeyError } from "./errors.js"
 import { checkManualKey, type EntryId } from "./key.js"
 import { parseTag } from "./tag.js"
 import type { TagNode } from "./tag-node.js"
@@ -72,9 +72,5 @@ export class Scope {
       throw new InvalidKeyError(key, "keys that begin with `ƒscope:` are reserved")
     }
     return this.prefix === "" ? key : `${SCOPED_KEY}${this.prefix}:${NAME_SEPARATOR}${key}`
-  }
-
-  checkTag(tag: unknown): asserts tag is string {
-    if (typeof tag !== "string") throw new InvalidTagError(tag, "a tag is a string")
   }
 }
