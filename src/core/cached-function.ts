@@ -121,8 +121,8 @@ export function makeCached<F extends AnyFunction>(
         }
       }
     }
-    // Passed on in this form, the arguments are never made into an object; a rest parameter would cost every hit an array.
-    // eslint-disable-next-line prefer-rest-params
+    // Passed on in this form, the arguments are never made into an object.
+    // eslint-disable-next-line prefer-rest-params -- a rest parameter would cost every hit an array
     return theLongWay.apply(this, arguments as unknown as unknown[])
   }
 

@@ -67,7 +67,7 @@ export function explain(engine: Engine, table: Table, id: EntryId): Explanation 
     const grace = age === "grace" ? "; it may still be served in grace" : ""
     return { ...base, expiresInMs: expiryOf(entry) - nowMs, state: "expired", text: `expired: ${why}${grace}`, cause }
   }
-  const held = entry.isError ? "fresh: it holds an error" : "fresh"
+  const held = entry.isError ? "fresh: it holds an error," : "fresh:"
   const upTo = expiresInMs === Number.POSITIVE_INFINITY ? "no expiry" : `expires in ${formatDuration(expiresInMs)}`
   const on =
     dependencies.length === 0
@@ -76,7 +76,7 @@ export function explain(engine: Engine, table: Table, id: EntryId): Explanation 
   return {
     ...base,
     state: "fresh",
-    text: `${held}: ${on}; ${upTo}`.replace("fresh: it holds an error:", "fresh: it holds an error,"),
+    text: `${held} ${on}; ${upTo}`,
     cause: undefined,
   }
 }

@@ -116,11 +116,6 @@ export class TagTrie {
     if (this.unreferenced > this.#options.rememberedMarks) this.#forgetBeyond(this.#options.rememberedMarks)
   }
 
-  /** Whether anything holds the node, so that a change of it can concern something. */
-  isReferenced(node: TagNode): boolean {
-    return node.uses > 0 || node.parent === null
-  }
-
   /** Sets a version on a node; an older one changes nothing. Follow with {@link moved} or {@link advancedTo}. */
   apply(node: TagNode, soft: boolean, version: Version, atWallMs: number, by: string, nowMs: number): void {
     const mark = markOf(node)

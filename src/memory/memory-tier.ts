@@ -71,10 +71,6 @@ export class MemoryTier<E extends Resident> {
     return this.#policy.weight
   }
 
-  get isSweeping(): boolean {
-    return this.#timer !== undefined
-  }
-
   /** A hit; called on every one. */
   touch(entry: E): void {
     this.#policy.touch(entry.slot)
