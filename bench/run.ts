@@ -39,9 +39,9 @@ for (const name of names ?? []) {
   console.error(`No question is named ${name}; there are ${questions.map((question) => question.name).join(", ")}.`)
   process.exit(2)
 }
-const asked = questions.filter(({ name }) => {
+const asked = questions.filter(({ name, needsOriginal = false }) => {
   if (names !== undefined) return names.includes(name)
-  return name !== "original" || options.original
+  return !needsOriginal || options.original
 })
 
 const dist = options.dist ?? (options["no-build"] ? join(root, "dist") : ensureBuild(root))

@@ -13,11 +13,14 @@ import { rolldown } from "rolldown"
 import { entries, root } from "./entries.js"
 
 const dist = `${root}dist`
+
+/** Files that run in a thread of their own: started by path, imported by nobody. */
+const threads = ["lmdb/writer-thread"]
 rmSync(dist, { recursive: true, force: true })
 
 const bundle = await rolldown({
   cwd: root,
-  input: Object.fromEntries(entries.map(({ file }) => [file, `src/${file}.ts`])),
+  input: Object.fromEntries([...entries.map(({ file }) => file), ...threads].map((file) => [file, `src/${file}.ts`])),
   platform: "node",
   tsconfig: "tsconfig.json",
   // Dependencies stay outside: optional peers must not be loaded by those who don't have them.

@@ -4,13 +4,25 @@ import { type CachedMany, checkMaxBatch, type ManyLoader, type ManyOptions } fro
 import type { CachedSync } from "./core/cached-sync.js"
 import type { CurrentLoad } from "./core/current-load.js"
 import { type CacheableDecorator, decoratorOf, type MethodOptions } from "./core/decorator.js"
-import { ConfigurationError } from "./core/errors.js"
+import type { Backend } from "./core/backend.js"
+import { ConfigurationError, InvalidOptionError } from "./core/errors.js"
 import type { AnyFunction, CacheOptions, FunctionOptions } from "./core/options.js"
 import { checkObject, normalizeCacheOptions, normalizeFunctionBehaviour } from "./core/settings.js"
+import { backendOf } from "./storage-url.js"
+
+/** Options of the default cache. */
+export interface ConfigureOptions extends CacheOptions {
+  /**
+   * Where entries and invalidations are shared, in place of `backend`: `lmdb://` and a path, such as `lmdb://./cache` or
+   * `lmdb:///var/cache/shop?maxEntries=100000`. Default: none, everything lives in this process.
+   */
+  storageUrl?: string
+}
 
 /** The one cache behind the functions of this page; made when the first of them needs it. */
 let current: Cache | undefined
-let configured: CacheOptions | undefined
+let configured: ConfigureOptions | undefined
+let chosenBackend: Backend | undefined
 /** Counts the default caches there have been, so that functions notice that theirs has gone. */
 let generation = 0
 
@@ -22,8 +34,14 @@ let generation = 0
  * @example
  * configure({ ttl: "1h", memory: { maxEntries: 10_000 } })
  */
-export function configure(options: CacheOptions = {}): void {
-  normalizeCacheOptions(options)
+export function configure(options: ConfigureOptions = {}): void {
+  checkObject(options, "configure")
+  const { storageUrl, ...rest } = options
+  const backend = storageUrl === undefined ? rest.backend : backendOf(storageUrl)
+  if (storageUrl !== undefined && rest.backend !== undefined) {
+    throw new InvalidOptionError("storageUrl", storageUrl, "there is a `backend` too; give one of them")
+  }
+  normalizeCacheOptions(withBackend(rest, backend))
   if (configured !== undefined) {
     if (isSame(configured, options)) return
     throw new ConfigurationError(
@@ -36,6 +54,11 @@ export function configure(options: CacheOptions = {}): void {
     )
   }
   configured = { ...options }
+  chosenBackend = backend
+}
+
+function withBackend(options: CacheOptions, backend: Backend | undefined): CacheOptions {
+  return backend === undefined ? options : { ...options, backend }
 }
 
 /** Closes the default cache and forgets its settings; the next use begins anew. Wrapped functions follow. */
@@ -43,13 +66,17 @@ export async function reset(): Promise<void> {
   const closing = current
   current = undefined
   configured = undefined
+  chosenBackend = undefined
   generation += 1
   await closing?.close()
 }
 
 /** The default cache itself. */
 export function defaultCache(): Cache {
-  current ??= createCache(configured ?? {})
+  if (current === undefined) {
+    const { storageUrl: _storageUrl, ...options } = configured ?? {}
+    current = createCache(withBackend(options, chosenBackend))
+  }
   return current
 }
 

@@ -1,3 +1,4 @@
+export type { Backend, BackendContext, OpenBackend } from "./core/backend.js"
 export {
   Cache,
   type Collector,
@@ -18,13 +19,16 @@ export type {
 export type { CachedMany, ManyLoader, ManyOptions } from "./core/cached-many.js"
 export type { CachedSync } from "./core/cached-sync.js"
 export type { Clock, Timer } from "./core/clock.js"
+export type { EntryCodec, EntryHeader, HeaderChange } from "./core/codec.js"
 export { addDeps, type CurrentLoad, currentLoad } from "./core/current-load.js"
 export type { CacheableDecorator, MethodOptions } from "./core/decorator.js"
 export type { Duration, DurationString } from "./core/duration.js"
 export {
   CacheClosedError,
   ConfigurationError,
+  CorruptEntryError,
   DuplicateNameError,
+  EntryTooLargeError,
   ForeignCacheError,
   HookError,
   InvalidKeyError,
@@ -37,8 +41,12 @@ export {
   LogError,
   MissingNameError,
   RefreshError,
+  StorageFullError,
+  StorageOpenError,
+  StoreError,
   SyncTimeoutError,
   UncacheableValueError,
+  UnencodableValueError,
   UnsureError,
   ZooCacheError,
 } from "./core/errors.js"
@@ -69,12 +77,14 @@ export type {
 } from "./core/options.js"
 export type { Position } from "./core/position.js"
 export type { Stats } from "./core/stats.js"
+export type { Amendment, Rank, Store, StoreStats } from "./core/store.js"
 export type { Counters } from "./core/table.js"
 export { type TagValue, tag } from "./core/tag.js"
 export type { TransactionHandle } from "./core/transaction.js"
 export type { Epoch, Token, Version } from "./core/version.js"
 export type { SetOptions } from "./core/writer.js"
 export {
+  type ConfigureOptions,
   cacheable,
   cacheableMany,
   cacheableSync,

@@ -32,7 +32,9 @@ export async function makeBundle(root: string, dist: string): Promise<string> {
         setup(plugin) {
           plugin.onResolve({ filter: /^[^./]/ }, ({ path, kind }) => {
             if (kind === "entry-point") return undefined
-            return { path: path === "zoocache" ? "./dist/index.mjs" : path, external: true }
+            const ours = /^zoocache(?:\/(.+))?$/.exec(path)
+            if (ours === null) return { path, external: true }
+            return { path: `./dist/${ours[1] === undefined ? "" : `${ours[1]}/`}index.mjs`, external: true }
           })
         },
       },

@@ -2,8 +2,11 @@ import { readFileSync } from "node:fs"
 import { arch, availableParallelism, cpus, platform, totalmem } from "node:os"
 import { join } from "node:path"
 
-/** The peers, by the names of their packages. */
-export const PEERS = [
+/** What is measured beside the library or below it, by the names of the packages. */
+export const PACKAGES = [
+  "lmdb",
+  "msgpackr",
+  "lz4-napi",
   "lru-cache",
   "async-cache-dedupe",
   "bentocache",
@@ -29,7 +32,7 @@ export function describeMachine(root: string): Machine {
     system: `${platform()} ${arch()}, ${Math.round(totalmem() / 2 ** 30)} GB`,
     node: `Node.js ${process.versions.node}, V8 ${process.versions.v8}`,
     date: new Date().toISOString().slice(0, 10),
-    packages: [`zoocache ${versionIn(root)}`, ...PEERS.map((name) => `${name} ${versionOf(root, name)}`)].join(", "),
+    packages: [`zoocache ${versionIn(root)}`, ...PACKAGES.map((name) => `${name} ${versionOf(root, name)}`)].join(", "),
   }
 }
 

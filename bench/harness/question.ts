@@ -57,6 +57,8 @@ export interface Question {
   readonly title: string
   /** How it is measured, for the reader of the results. */
   readonly method: string
+  /** It installs Python packages, and is asked only where that was asked for. */
+  readonly needsOriginal?: boolean
   readonly contestants: Readonly<Record<string, Contestant>>
   ask(bench: Bench): Promise<Answer>
 }

@@ -1,12 +1,12 @@
 /** Does the same thing so many times, one after the other. */
 export type Work = (count: number) => Promise<unknown> | void
 
-/** How often the work fits into a round, found by doing it, which warms it up as well. */
-export async function calibrate(work: Work, roundMs: number, warmUpMs: number): Promise<number> {
+/** How often the work fits into a round, found by doing it, which warms it up as well; never less than 16 times. */
+export async function calibrate(work: Work, roundMs: number, warmUpMs: number, clock = timeMs): Promise<number> {
   let count = 16
   let spentMs = 0
   for (;;) {
-    const took = await timeMs(work, count)
+    const took = await clock(work, count)
     spentMs += took
     if (took >= roundMs / 2 && spentMs >= warmUpMs) return Math.max(16, Math.round((count * roundMs) / took))
     if (took < roundMs / 2) count *= 2
@@ -27,6 +27,13 @@ export async function timeMs(work: Work, count: number): Promise<number> {
   const { user, system } = process.cpuUsage(beginRunning)
   // More than has elapsed: the collector and the compiler run on other cores as well.
   return Math.min(elapsedMs, (user + system) / 1000)
+}
+
+/** The same for what waits: for another thread, another process, the disk. */
+export async function elapsedMs(work: Work, count: number): Promise<number> {
+  const begin = performance.now()
+  await work(count)
+  return performance.now() - begin
 }
 
 /** Lets timers and input through, so that one round does not pay for what another left behind. */

@@ -2,12 +2,13 @@
 
     original.py SYSTEM ROUND_MS FOLDER
 
-For each line on standard input it runs one round of everything that SYSTEM can do, in memory (diskcache: in FOLDER), and
-answers with one line of JSON: microseconds per operation. Names as in bench/questions/operations.ts.
+For each line on standard input it runs one round of everything that SYSTEM can do, in memory (diskcache and zoocache-lmdb:
+in FOLDER), and answers with one line of JSON: microseconds per operation. Names as in bench/questions/operations.ts.
 """
 
 import asyncio
 import json
+import os
 import sys
 import time
 
@@ -71,7 +72,11 @@ def zoocache_round():
 
     if "ready" not in globals():
         global ready, get_user, get_user_sync
-        zoocache.configure(default_ttl=HOUR, max_entries=1_000_000)
+        options = {"default_ttl": HOUR, "max_entries": 1_000_000}
+        if SYSTEM == "zoocache-lmdb":
+            os.makedirs(FOLDER, exist_ok=True)
+            options |= {"storage_url": f"lmdb://{FOLDER}", "lmdb_map_size": 2**31}
+        zoocache.configure(**options)
 
         @zoocache.cacheable(namespace="bench", deps=lambda id: [f"user:{id}"])
         async def get_user(id: int):
@@ -139,12 +144,13 @@ def zoocache_round():
     set_(KEYS)
     mark()
     marks = [f"marked:{number}" for number in range(KEYS)]
+    writing = elapsed if SYSTEM == "zoocache-lmdb" else timed
     measured = {
         "asyncHit": async_us("asyncHit", async_hit),
         "syncHit": sync_us("syncHit", sync_hit),
         "get": sync_us("get", get),
-        "set": sync_us("set", set_),
-        "invalidate": sync_us("invalidate", invalidate),
+        "set": sync_us("set", set_, writing),
+        "invalidate": sync_us("invalidate", invalidate, writing),
         "firstCall": async_us("firstCall", first_call),
         "firstCallSync": sync_us("firstCallSync", first_call_sync),
     }
@@ -259,6 +265,7 @@ def cashews_round():
 
 rounds = {
     "zoocache": zoocache_round,
+    "zoocache-lmdb": zoocache_round,
     "dogpile.cache": dogpile_round,
     "diskcache": diskcache_round,
     "cashews": cashews_round,

@@ -23,6 +23,7 @@ export const original: Question = {
   title: "How does it compare with the original, in Python?",
   method:
     "The Python library Zoocache and the systems of its own comparison table, in memory (diskcache: on disk), beside the same operations here, taking turns. Microseconds per operation. There `get`, `set` and `invalidate` are plain calls, here they are awaited.",
+  needsOriginal: true,
   contestants: {},
 
   async ask(bench) {

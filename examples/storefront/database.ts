@@ -12,16 +12,23 @@ export interface Question {
 
 export type Answer = { readonly id: number; readonly rows: unknown[] } | { readonly id: number; readonly error: string }
 
+/** One end of a way to the database: a message port, or what database-socket.ts makes of a socket. */
+export interface Connection {
+  postMessage(message: unknown): void
+  on(event: "message" | "close", listener: (message?: unknown) => void): unknown
+  close(): void
+}
+
 /** A connection to the database. It counts what it is asked. */
 export class Database {
   queries = 0
-  readonly #port: MessagePort
+  readonly #connection: Connection
   readonly #waiting = new Map<number, { resolve: (rows: unknown[]) => void; reject: (error: Error) => void }>()
 
-  constructor(port: MessagePort) {
-    this.#port = port
-    port.on("message", (answer: Answer) => this.#settle(answer))
-    port.on("close", () => this.#abandon())
+  constructor(connection: Connection) {
+    this.#connection = connection
+    connection.on("message", (answer) => this.#settle(answer as Answer))
+    connection.on("close", () => this.#abandon())
   }
 
   /** Runs one statement, which is also one transaction. */
@@ -30,12 +37,12 @@ export class Database {
     const question: Question = { id: this.queries, sql, params, copy }
     return new Promise<Row[]>((resolve, reject) => {
       this.#waiting.set(question.id, { resolve: resolve as (rows: unknown[]) => void, reject })
-      this.#port.postMessage(question)
+      this.#connection.postMessage(question)
     })
   }
 
   close(): void {
-    this.#port.close()
+    this.#connection.close()
   }
 
   #settle(answer: Answer): void {
@@ -55,16 +62,19 @@ export class Database {
 export interface DatabaseThread {
   /** One end of a new connection, to be given to `new Database` here or in another thread. */
   connect(): MessagePort
+  /** Where other processes connect to; see database-socket.ts. */
+  readonly socketPort: number
   stop(): Promise<void>
 }
 
 export async function startDatabase(): Promise<DatabaseThread> {
   const worker = startThread(new URL("./database-thread.ts", import.meta.url))
-  await new Promise<void>((resolve, reject) => {
-    worker.once("message", () => resolve())
+  const socketPort = await new Promise<number>((resolve, reject) => {
+    worker.once("message", resolve)
     worker.once("error", reject)
   })
   return {
+    socketPort,
     connect: () => {
       const { port1, port2 } = new MessageChannel()
       worker.postMessage(port1, [port1])

@@ -5,6 +5,7 @@ export interface Flags {
   readonly seconds: number
   readonly clients: number
   readonly seed: number
+  readonly processes: number
   readonly sabotage: boolean
 }
 
@@ -16,6 +17,7 @@ const NUMBERS = {
   seconds: { otherwise: 12, min: 0.5, max: 600, whole: false, help: "how long each way is measured, after a warm-up" },
   clients: { otherwise: 32, min: 1, max: 512, whole: true, help: "visitors at the same time" },
   seed: { otherwise: 42, min: 0, max: 1_000_000_000, whole: true, help: "another number is another shop" },
+  processes: { otherwise: 1, min: 1, max: 16, whole: true, help: "servers; more than one share nothing but LMDB" },
 } as const
 
 type NumberName = keyof typeof NUMBERS
@@ -47,6 +49,7 @@ export function parseFlags(args: string[]): Flags | undefined {
     seconds: numberOf("seconds", values["seconds"]),
     clients: numberOf("clients", values["clients"]),
     seed: numberOf("seed", values["seed"]),
+    processes: numberOf("processes", values["processes"]),
     sabotage: values["sabotage"] === true,
   }
 }
@@ -59,6 +62,7 @@ function read(args: string[]): Record<string, string | boolean | undefined> {
       seconds: text,
       clients: text,
       seed: text,
+      processes: text,
       sabotage: { type: "boolean" },
       help: { type: "boolean", short: "h" },
     } as const

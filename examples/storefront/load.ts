@@ -13,7 +13,8 @@ type Step =
   | { readonly path: string; readonly change: { priceCents: number } | { categoryId: number } }
 
 export interface LoadOptions {
-  readonly port: number
+  /** Where the servers listen. Each visitor goes from one to the next, so that nobody reads where they wrote. */
+  readonly ports: readonly number[]
   readonly catalogue: Catalogue
   readonly clients: number
   readonly seed: number
@@ -28,21 +29,22 @@ export interface Load {
   stop(): void
 }
 
-export function createLoad({ port, catalogue, clients, seed, check }: LoadOptions): Load {
+export function createLoad({ ports, catalogue, clients, seed, check }: LoadOptions): Load {
   const agent = new Agent({ keepAlive: true, maxSockets: clients })
   const nextStep = stepsThrough(catalogue)
   // One source per client: what it asks for does not depend on how fast the others are answered.
   const sources = Array.from({ length: clients }, (_, index) => seededRandom(seed + 1 + index))
   let answered = 0
 
-  async function visit(random: Random, untilMs: number, tookMs: number[]): Promise<void> {
-    while (performance.now() < untilMs) {
+  async function visit(random: Random, index: number, untilMs: number, tookMs: number[]): Promise<void> {
+    for (let turn = index; performance.now() < untilMs; turn += 1) {
+      const port = ports[turn % ports.length] as number
       const step = nextStep(random)
       const sent = check.sent()
       if ("change" in step) {
-        check.acknowledged((await send("PATCH", step.path, step.change)) as Written)
+        check.acknowledged((await send(port, "PATCH", step.path, step.change)) as Written)
       } else {
-        const body = await send("GET", step.path)
+        const body = await send(port, "GET", step.path)
         check.received(step.path, sent, step.shown(body))
       }
       tookMs.push(performance.now() - sent.atMs)
@@ -50,7 +52,7 @@ export function createLoad({ port, catalogue, clients, seed, check }: LoadOption
     }
   }
 
-  function send(method: string, path: string, body?: unknown): Promise<unknown> {
+  function send(port: number, method: string, path: string, body?: unknown): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const outgoing = request({ host: "127.0.0.1", port, agent, method, path }, (response) => {
         const chunks: Buffer[] = []
@@ -74,7 +76,7 @@ export function createLoad({ port, catalogue, clients, seed, check }: LoadOption
     run: async (seconds) => {
       const tookMs: number[] = []
       const untilMs = performance.now() + seconds * 1000
-      await Promise.all(sources.map((random) => visit(random, untilMs, tookMs)))
+      await Promise.all(sources.map((random, index) => visit(random, index, untilMs, tookMs)))
       return Float64Array.from(tookMs)
     },
     stop: () => agent.destroy(),

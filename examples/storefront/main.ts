@@ -10,7 +10,7 @@ import { bar, bold, dim, green, print, progress, red } from "./terminal.js"
 import { type WayName, WAYS } from "./ways/way.js"
 
 async function run(flags: Flags): Promise<boolean> {
-  const { products, seconds, clients, seed } = flags
+  const { products, seconds, clients, seed, processes } = flags
   print()
   print(`  ${bold("zoocache storefront")}`)
   print()
@@ -28,6 +28,7 @@ async function run(flags: Flags): Promise<boolean> {
     const writes = MIX.price + MIX.move
     const reads = `Zipf reads, ${MIX.category} % category pages, ${MIX.home} % home page, ${writes} % writes`
     print(`  ${clients} clients over HTTP: ${reads}`)
+    if (processes > 1) print(`  ${processes} server processes; each client sends each request to the next one`)
     print(`  each way: ${warmUpSeconds(seconds)} s to warm up, then ${seconds} s`)
     if (flags.sabotage) print(`  ${red("sabotage:")} zoocache's writers forget to invalidate`)
     print()

@@ -3,7 +3,7 @@ import { type Catalogue, resetCatalogue } from "./catalogue.js"
 import { Database, type DatabaseThread } from "./database.js"
 import type { Flags } from "./flags.js"
 import { createLoad } from "./load.js"
-import { startServer } from "./server-thread.js"
+import { startServers } from "./servers.js"
 import { StaleCheck, type Verdict } from "./stale.js"
 import type { WayName } from "./ways/way.js"
 
@@ -44,9 +44,9 @@ export async function measure({ way, database, catalogue, flags, onMoment }: Mea
   // Not the server's connection: what the check asks does not count as the way's queries.
   const truth = new Database(database.connect())
   await resetCatalogue(truth)
-  const server = await startServer(way, database, flags.sabotage)
+  const servers = await startServers(way, database, flags)
   const check = new StaleCheck(truth)
-  const load = createLoad({ port: server.port, catalogue, clients: flags.clients, seed: flags.seed, check })
+  const load = createLoad({ ports: servers.ports, catalogue, clients: flags.clients, seed: flags.seed, check })
 
   const phase = async (isWarmUp: boolean, seconds: number) => {
     const beganMs = performance.now()
@@ -66,9 +66,9 @@ export async function measure({ way, database, catalogue, flags, onMoment }: Mea
 
   try {
     await phase(true, warmUpSeconds(flags.seconds))
-    const before = await server.counts()
+    const before = await servers.counts()
     const { tookMs, seconds } = await phase(false, flags.seconds)
-    const after = await server.counts()
+    const after = await servers.counts()
     const hits = (after.lookups?.hits ?? 0) - (before.lookups?.hits ?? 0)
     const misses = (after.lookups?.misses ?? 0) - (before.lookups?.misses ?? 0)
     return {
@@ -83,7 +83,7 @@ export async function measure({ way, database, catalogue, flags, onMoment }: Mea
     }
   } finally {
     load.stop()
-    await server.stop()
+    await servers.stop()
     truth.close()
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The shop's HTTP API, in a thread of its own.
+ * The shop's HTTP API, in a thread or a process of its own.
  *
  *     GET   /                  the home page
  *     GET   /categories/:id    a category page
@@ -10,6 +10,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { type MessagePort, parentPort, workerData } from "node:worker_threads"
+import { connectTo } from "./database-socket.js"
 import { Database } from "./database.js"
 import { createShop, NotFoundError, type Shop } from "./shop.js"
 import { noCache } from "./ways/no-cache.js"
@@ -20,7 +21,10 @@ import { zoocache } from "./ways/zoocache.js"
 export interface ServerData {
   readonly way: WayName
   readonly sabotage: boolean
-  readonly database: MessagePort
+  /** To a process the port where the database listens. */
+  readonly database: MessagePort | number
+  /** Where processes keep a cache that they share. */
+  readonly sharedPath: string | undefined
 }
 
 /** What a server says of itself whenever it is sent a message. */
@@ -29,8 +33,9 @@ export interface ServerCounts {
   readonly lookups: { readonly hits: number; readonly misses: number } | undefined
 }
 
-const { data } = workerData as { data: ServerData }
-const database = new Database(data.database)
+const isProcess = parentPort === null
+const data = isProcess ? (JSON.parse(process.argv[2] ?? "") as ServerData) : (workerData as { data: ServerData }).data
+const database = new Database(typeof data.database === "number" ? await connectTo(data.database) : data.database)
 const way = createWay(createShop(database))
 
 const server = createServer((request, response) => {
@@ -38,11 +43,22 @@ const server = createServer((request, response) => {
 })
 server.keepAliveTimeout = 60_000
 server.listen(0, "127.0.0.1", () => {
-  parentPort?.postMessage((server.address() as AddressInfo).port)
+  tell((server.address() as AddressInfo).port)
 })
-parentPort?.on("message", () => {
-  parentPort?.postMessage({ queries: database.queries, lookups: way.lookups() } satisfies ServerCounts)
-})
+if (isProcess) {
+  process.on("message", tellCounts)
+  // Whoever started it has gone.
+  process.on("disconnect", () => process.exit())
+} else parentPort?.on("message", tellCounts)
+
+function tellCounts(): void {
+  tell({ queries: database.queries, lookups: way.lookups() })
+}
+
+function tell(message: number | ServerCounts): void {
+  if (isProcess) process.send?.(message)
+  else parentPort?.postMessage(message)
+}
 
 function createWay(shop: Shop): Way {
   switch (data.way) {
@@ -51,7 +67,7 @@ function createWay(shop: Shop): Way {
     case "TTL cache":
       return ttlCache(shop)
     case "zoocache":
-      return zoocache(shop, { sabotage: data.sabotage })
+      return zoocache(shop, { sabotage: data.sabotage, sharedPath: data.sharedPath })
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Behaviour } from "./settings.js"
+import type { Rank } from "./store.js"
 
 /** A time that does not come. The largest number that every engine stores without a box. */
 export const NEVER = 0x7fffffff
@@ -17,6 +18,8 @@ export interface Aging {
   refreshAtMs: number
   /** Not before this may a read that was served in grace try to load again. */
   retryAtMs: number
+  /** Where it slides and a shared tier has it: what is written there. */
+  shared?: { readonly rank: Rank; idleUntilMs: number } | undefined
 }
 
 export type Age =
@@ -88,7 +91,7 @@ export function deadlineOf(aging: Aging): number {
 /** The aging of an entry that a soft invalidation has reached: it expired then. */
 export function expiredAging(entry: Aged, atMs: number): Aging {
   const aging = entry.aging ?? {
-    expiresAtMs: entry.deadlineMs,
+    expiresAtMs: entry.deadlineMs === NEVER ? Number.POSITIVE_INFINITY : entry.deadlineMs,
     graceMs: 0,
     idleTtlMs: Number.POSITIVE_INFINITY,
     idleUntilMs: Number.POSITIVE_INFINITY,

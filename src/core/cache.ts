@@ -133,7 +133,7 @@ export class Cache {
     return decoratorOf((method, name) => cacheMethod(this.#workshop, method, name, methodOptions))
   }
 
-  /** The same for a function that returns its value instead of a promise. In memory only. */
+  /** The same for a function that returns its value instead of a promise. In memory and on LMDB. */
   cacheableSync<F extends AnyFunction>(
     loader: F,
     options: FunctionOptions<Parameters<F>, ReturnType<F>> = {},
@@ -183,13 +183,24 @@ export class Cache {
       }
       const { table, id } = this.#resolve(key, "getOrLoad")
       const behaviour = normalizeFunctionBehaviour(rest as FunctionOptions<[], T>, engine.settings.behaviour)
-      const { ttl, deps, depsOf, cacheIf, cacheErrors, sizeOf } = rest as FunctionOptions<readonly unknown[], unknown>
+      const { ttl, deps, depsOf, cacheIf, cacheErrors, sizeOf, validate } = rest as FunctionOptions<
+        readonly unknown[],
+        unknown
+      >
       return reader.read({
         recipe: {
           table,
           scope: this.#scope,
           behaviour,
-          hooks: { ttl: typeof ttl === "function" ? ttl : undefined, deps, depsOf, cacheIf, cacheErrors, sizeOf },
+          hooks: {
+            ttl: typeof ttl === "function" ? ttl : undefined,
+            deps,
+            depsOf,
+            cacheIf,
+            cacheErrors,
+            sizeOf,
+            validate,
+          },
           load: (_self, _args, run) => loader(run?.current ?? detachedLoad(key)),
         },
         id,

@@ -164,13 +164,10 @@ export function define(
           `A cached function (${show(loader)}) has no \`name\`, but this cache shares its log with other processes, which could not tell which function is meant. Pass \`{ name: "..." }\`.`,
         )
       : undefined
-  const recipe: Recipe = {
-    table: claimTable(workshop, loader, options),
-    scope,
-    behaviour,
-    hooks: hooksOf(options),
-    load,
-  }
+  const hooks = hooksOf(options)
+  const table = claimTable(workshop, loader, options)
+  table.intake = { behaviour, sizeOf: hooks.sizeOf, validate: hooks.validate }
+  const recipe: Recipe = { table, scope, behaviour, hooks, load }
   const { key } = options
   const idOfCall =
     key === undefined
@@ -187,6 +184,7 @@ export function hooksOf(options: LooseOptions): Hooks {
     cacheIf: options.cacheIf,
     cacheErrors: options.cacheErrors,
     sizeOf: options.sizeOf,
+    validate: options.validate,
   }
 }
 

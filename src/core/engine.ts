@@ -1,10 +1,12 @@
 import { hashId } from "../memory/hash.js"
 import { MemoryTier } from "../memory/memory-tier.js"
 import { ALWAYS, type Aged, ageOf, deadlineOf, expiredAging, expiryOf } from "./age.js"
-import { type Clock, Turn } from "./clock.js"
+import { type Clock, LOOKS_PER_READING, Turn } from "./clock.js"
 import { restContext } from "./context.js"
+import type { EntryCodec } from "./codec.js"
+import { encodeEntry, type Written } from "./encode-entry.js"
 import { Entry, type Rare } from "./entry.js"
-import { HookError, type InvalidTagError, type ZooCacheError } from "./errors.js"
+import { HookError, type InvalidTagError, StoreError, ZooCacheError } from "./errors.js"
 import { type CacheEvent, channels } from "./events.js"
 import { type Dependencies, expiredSince, freshnessOf, nodesOf } from "./freshness.js"
 import { InProcessLog } from "./in-process-log.js"
@@ -15,13 +17,16 @@ import { type ChangeSink, LogClient } from "./log-client.js"
 import type { Fault } from "./options.js"
 import type { CacheSettings } from "./settings.js"
 import type { Run } from "./run.js"
+import { type Intake, SharedTier } from "./shared-tier.js"
 import { estimateSize } from "./size.js"
+import type { StoreStats } from "./store.js"
 import { LoadSlots } from "./slots.js"
 import { MANUAL, Table, tableNameOf } from "./table.js"
 import { parseTag } from "./tag.js"
 import { markOf, type TagNode } from "./tag-node.js"
 import { TagTrie } from "./tag-trie.js"
 import { type Version, versionWallMs } from "./version.js"
+import type { SetByHand } from "./writer.js"
 
 /** What an entry costs in the memory tier beyond its value, for budgets in bytes. */
 export const ENTRY_BYTES = 300
@@ -64,6 +69,15 @@ export class Engine implements ChangeSink {
   readonly trie: TagTrie
   readonly client: LogClient
   readonly tier: MemoryTier<Entry> | undefined
+  /** Entries that other processes have too. */
+  readonly shared: SharedTier | undefined
+  readonly #codec: EntryCodec | undefined
+  readonly #looksAtLog: boolean
+  /** Values that were set and wait for their version, where nothing newer was said of their key in this process since. */
+  readonly latestSets = new Map<Table, Map<EntryId, SetByHand>>()
+  readonly #closing: (() => Promise<void> | void)[] = []
+  /** How entries are taken in where no function or call says it. */
+  readonly #intake: Intake
   readonly tables = new Map<string, Table>()
   readonly manual: Table
   /** The last number that made the names of unnamed functions of one name differ. */
@@ -88,12 +102,30 @@ export class Engine implements ChangeSink {
     const { random } = settings
     this.#hashSeed = Math.floor(random() * 2 ** 31)
     this.origin = randomName(random)
-    this.turn = new Turn(this.clock, () => this.#onReading())
+    this.#intake = { behaviour: settings.behaviour, sizeOf: undefined, validate: undefined }
+    const opened = settings.backend?.open({
+      prefix: settings.prefix,
+      clock: this.clock,
+      random,
+      onFault: (error) => this.fault(error),
+    })
+    const log = settings.log ?? opened?.log
+    const store = settings.store ?? opened?.store
+    this.#codec = settings.codec ?? opened?.codec
+    // What the cache opened is the cache's; whoever made a part closes it, for other caches may be using it.
+    if (opened !== undefined) this.#closing.push(() => opened.store.close())
+    if (opened !== undefined && log !== opened.log) this.#closing.push(() => opened.log.close())
+    this.#looksAtLog = log !== undefined && !log.local && log.look !== undefined
+    this.turn = new Turn(this.clock, this.#looksAtLog ? 0 : LOOKS_PER_READING, (isNewTurn) =>
+      this.#onReading(isNewTurn),
+    )
     this.trie = new TagTrie({
       epoch: { ordinal: 0, nonce: "none" },
       random,
       oldestLoadAsOf: () => this.running.oldest?.stamp.asOf ?? Number.POSITIVE_INFINITY,
       rememberedMarks: REMEMBERED_MARKS,
+      // A log in this process ends with it, and with it everything that a store keeps of its epoch.
+      isShared: store !== undefined && log !== undefined && !log.local,
     })
     this.manual = this.#newTable(MANUAL, "", undefined)
     this.slots = new LoadSlots(settings.maxLoads)
@@ -109,9 +141,12 @@ export class Engine implements ChangeSink {
             reclaim: (entry) => this.#reclaim(entry),
             timeLeftMs: (entry) => expiryOf(entry) + (entry.aging?.graceMs ?? 0) - this.turn.now,
           })
+    this.shared =
+      store === undefined || this.#codec === undefined || !settings.enabled
+        ? undefined
+        : new SharedTier(this, store, this.#codec)
     this.client = new LogClient({
-      log: settings.log ?? new InProcessLog({ clock: this.clock, nonce: randomName(random) }),
-      // Whoever made a log closes it: other caches may be using it.
+      log: log ?? new InProcessLog({ clock: this.clock, nonce: randomName(random) }),
       ownsLog: settings.log === undefined,
       trie: this.trie,
       sink: this,
@@ -124,9 +159,9 @@ export class Engine implements ChangeSink {
   }
 
   /** What may be believed for a turn only is looked at with each reading of the clock. */
-  #onReading(): void {
+  #onReading(isNewTurn: boolean): void {
     restContext()
-    if (!this.isClosed) this.client?.checkTrust()
+    if (!this.isClosed) this.client?.checkTrust(isNewTurn, this.turn.readAtMs)
   }
 
   /** Calls run their loaders and nothing else: the cache is switched off, or closed. */
@@ -153,7 +188,8 @@ export class Engine implements ChangeSink {
   }
 
   #newTable(name: string, functionName: string, version: string | number | undefined): Table {
-    const table = new Table(name, functionName, version, this.trie.acquireChild(this.trie.keyRoot, name))
+    const keyNode = this.trie.acquireChild(this.trie.keyRoot, name)
+    const table = new Table(name, functionName, version, keyNode, this.#intake)
     this.tables.set(name, table)
     return table
   }
@@ -172,6 +208,24 @@ export class Engine implements ChangeSink {
   }
 
   // --- entries ---------------------------------------------------------------------------------------------------
+
+  /** The entry of a key in the shared tier, fresh and taken into memory, where memory has none of use. */
+  findShared(table: Table, id: EntryId, intake: Intake): Entry | undefined {
+    // A load under way has looked there just before.
+    if (this.shared === undefined || table.isReplaced || table.flights.has(id)) return undefined
+    return this.shared.find(table, id, intake)
+  }
+
+  /**
+   * A value as the shared tier will keep it; undefined where there is none. Throws what is wrong with the value: then it
+   * may not be kept anywhere, for every tier keeps the same.
+   */
+  encode(value: unknown, written: Written): Uint8Array | undefined {
+    if (this.#codec === undefined || (this.shared === undefined && !this.settings.strict)) return undefined
+    const bytes = encodeEntry(this, this.#codec, value, written)
+    // Without a shared tier, strict mode has only tried it.
+    return this.shared === undefined ? undefined : bytes
+  }
 
   /**
    * Applies the freshness rule to a stored entry and remembers the answer in its stamp. What a soft invalidation covers
@@ -252,6 +306,15 @@ export class Engine implements ChangeSink {
     return Math.ceil(bytes) + ENTRY_BYTES + (typeof id === "string" ? id.length : 8)
   }
 
+  storeStats(): StoreStats | undefined {
+    try {
+      return this.isClosed ? undefined : this.shared?.store.stats()
+    } catch (error) {
+      this.fault(error instanceof ZooCacheError ? error : new StoreError("tell its stats", error))
+      return undefined
+    }
+  }
+
   // --- loads -----------------------------------------------------------------------------------------------------
 
   /** Begins a load: from here on, what is invalidated makes its result stale. */
@@ -304,12 +367,19 @@ export class Engine implements ChangeSink {
     }
     const target = this.#resolveKey(change)
     if (target === undefined) return
-    const node = trie.find(target.path, trie.keyRoot)
+    // Without a shared tier, entries go as soon as their key is marked, and nothing needs a mark that is not there yet.
+    const isKept = this.shared !== undefined
+    const node = isKept ? trie.acquire(target.path, trie.keyRoot) : trie.find(target.path, trie.keyRoot)
     if (node !== undefined) {
       trie.apply(node, false, version, this.#learnedAtMs(version), by, this.turn.current())
       this.#hasMoved = true
+      if (isKept) trie.release(node)
     }
-    if (target.table !== undefined && change.kind === "key") this.overrule(target.table, target.id, version)
+    if (target.table !== undefined && change.kind === "key") {
+      const hadEntry = this.overrule(target.table, target.id, version)
+      // Where hits look at the log, this one may have found the entry just before.
+      if (hadEntry && this.#looksAtLog) this.#hasMoved = true
+    }
   }
 
   pending(change: LogChange): void {
@@ -331,6 +401,8 @@ export class Engine implements ChangeSink {
     noteChange(mark, this.clock.wall(), this.origin, this.turn.current())
     if (change.kind === "function" || isReferenced) this.#hasMoved = true
     if (target.table === undefined) return
+    if (change.kind === "function") this.latestSets.delete(target.table)
+    else this.latestSets.get(target.table)?.delete(target.id)
     if (change.kind === "key") this.overrule(target.table, target.id, Number.POSITIVE_INFINITY)
     // What is on its way to the log as the newest word on its key has just been outdone.
     else
@@ -375,14 +447,15 @@ export class Engine implements ChangeSink {
     this.tier?.mayHaveStale()
   }
 
-  /** A newer word on a key: what is stored goes, and no running load may be stored. */
-  overrule(table: Table, id: EntryId, version: Version): void {
+  /** A newer word on a key: what is stored goes, and no running load may be stored. True if something was stored. */
+  overrule(table: Table, id: EntryId, version: Version): boolean {
     const entry = table.entries.get(id)
     const isOlder =
       entry !== undefined && (version === Number.POSITIVE_INFINITY || (entry.keyVersion ?? entry.stamp.asOf) < version)
     if (isOlder) this.removeStale(entry, true)
     else if (entry?.rare != null) entry.rare.rivalVersion = Math.max(entry.rare.rivalVersion, version)
     table.supersede(id)
+    return isOlder
   }
 
   /** Something went wrong that fails nobody's call: it is counted and told. */
@@ -409,6 +482,7 @@ export class Engine implements ChangeSink {
     for (const table of this.tables.values()) for (const entry of table.entries.values()) this.remove(entry)
     this.tier?.close()
     await this.client.close()
+    for (const close of this.#closing) await close()
   }
 
   /** A local log has just read the clock for the version itself. */

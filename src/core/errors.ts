@@ -219,6 +219,63 @@ export class LogError extends ZooCacheError {
   }
 }
 
+/** A shared store misbehaved: it can't be opened, read or written. */
+export class StoreError extends ZooCacheError {
+  constructor(operation: string, cause: unknown, code = "ERR_ZOOCACHE_STORE") {
+    super(code, `The store failed to ${operation}: ${cause instanceof Error ? cause.message : show(cause)}`, {
+      subject: operation,
+      cause,
+    })
+  }
+}
+
+/** There is no room for an entry: the disk is full, or the map is. The call that made it has its value. */
+export class StorageFullError extends ZooCacheError {
+  constructor(subject: string, reason: string, cause?: unknown) {
+    super("ERR_ZOOCACHE_STORAGE_FULL", `The store ${subject} is full: ${reason}`, { subject, cause })
+  }
+}
+
+/** A directory or file that can't be a store of this version: foreign, of another version, not writable. */
+export class StorageOpenError extends ZooCacheError {
+  constructor(path: string, reason: string, cause?: unknown) {
+    super("ERR_ZOOCACHE_STORAGE_OPEN", `The store ${path} can't be opened: ${reason}`, { subject: path, cause })
+  }
+}
+
+/** Bytes that no codec of this version wrote, or that were changed since. They are a miss. */
+export class CorruptEntryError extends ZooCacheError {
+  constructor(reason: string, cause?: unknown) {
+    super("ERR_ZOOCACHE_CORRUPT_ENTRY", `A stored entry can't be read: ${reason}`, { cause })
+  }
+}
+
+/** A value that a shared store could not bring back as it is. It is returned and not stored; in strict mode an error. */
+export class UnencodableValueError extends ZooCacheError {
+  /** Where in the value, such as `.rows[3].owner`; empty for the value itself. */
+  readonly path: string
+
+  constructor(path: string, value: unknown, reason: string) {
+    super(
+      "ERR_ZOOCACHE_UNENCODABLE_VALUE",
+      `A value can't be stored: ${path === "" ? "it" : `\`value${path}\``} is ${show(value)}, ${reason}`,
+      { subject: path },
+    )
+    this.path = path
+  }
+}
+
+/** An entry above the codec's size limit. It is returned and not stored. */
+export class EntryTooLargeError extends ZooCacheError {
+  constructor(key: string, bytes: number, limit: number) {
+    super(
+      "ERR_ZOOCACHE_ENTRY_TOO_LARGE",
+      `The entry ${key} has ${bytes} bytes, more than the limit of ${limit}. Raise \`maxEntryBytes\`, or cache smaller parts.`,
+      { subject: key },
+    )
+  }
+}
+
 /** A value in one line and at most 80 characters, whatever it is; never throws. */
 export function show(value: unknown): string {
   let text: string

@@ -45,11 +45,11 @@ export interface Explanation {
 export function explain(engine: Engine, table: Table, id: EntryId): Explanation {
   const key = table.keyOf(id)
   const isLoading = table.flights.has(id)
-  const entry = table.entries.get(id)
   const nowMs = engine.turn.read()
+  const entry = table.entries.get(id) ?? engine.findShared(table, id, table.intake)
   if (entry === undefined) return explainAbsence(engine, table, id, { key, isLoading, expiresInMs: undefined }, nowMs)
   const dependencies = namesOf(engine, entry)
-  const bornMs = engine.tier?.bornMs(entry, nowMs) ?? nowMs
+  const bornMs = entry.slot < 0 ? nowMs : (engine.tier?.bornMs(entry, nowMs) ?? nowMs)
   const expiresInMs = expiryOf(entry) - nowMs
   const base = { key, dependencies, expiresInMs, isLoading }
   if (freshnessOf(entry, engine.trie) === "stale") {

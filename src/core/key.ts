@@ -94,6 +94,13 @@ export function parseFunctionKey(key: string): { name: string; version: string |
   }
 }
 
+/** The table of a public key and the rest of it, which the key's node is called by; without a look at the rest. */
+export function splitKey(key: string): readonly [table: string, segment: string] {
+  if (!key.startsWith(reservedPrefix)) return ["", key]
+  const versionEnd = key.indexOf(":", key.indexOf(":", reservedPrefix.length) + 1) + 1
+  return [key.slice(0, versionEnd), key.slice(versionEnd)]
+}
+
 /** Checks a key given by hand: a non-empty string. */
 export function checkManualKey(key: unknown): asserts key is string {
   if (typeof key !== "string") throw new InvalidKeyError(key, "a key is a string")

@@ -1,7 +1,14 @@
 import { ALWAYS, type Aging, agingOf, deadlineOf, expiredAging, expiryOf, lookedAtAlways } from "./age.js"
 import { parseDuration } from "./duration.js"
 import type { Engine } from "./engine.js"
-import { HookError, InvalidOptionError, UncacheableValueError } from "./errors.js"
+import {
+  EntryTooLargeError,
+  HookError,
+  InvalidOptionError,
+  StoreError,
+  UncacheableValueError,
+  ZooCacheError,
+} from "./errors.js"
 import type { Flight } from "./flight.js"
 import { type Freshness, freshnessOf } from "./freshness.js"
 import { assertReusable, cloneValue, freezeDeep } from "./isolation.js"
@@ -9,6 +16,7 @@ import type { Load } from "./load.js"
 import { isStringArray } from "./settings.js"
 import type { Order, Outcome } from "./order.js"
 import type { Recipe } from "./recipe.js"
+import type { Rank } from "./store.js"
 import type { TagNode } from "./tag-node.js"
 
 /** The back-off of errors that are kept doubles at most so many times. */
@@ -63,8 +71,10 @@ export class Landing {
     }
     const { value } = outcome
     const isolated = isWhole ? this.#isolate(flight, recipe, value) : { value, isWhole }
-    if (isKeepable && isolated.isWhole) this.#keep(order, load, { ...outcome, value: isolated.value }, freshness)
-    else if (!run.isStorable && freshness !== "stale" && !run.isTainted && !load.isTainted) {
+    if (isKeepable && isolated.isWhole) {
+      const refusal = this.#keep(order, load, { ...outcome, value: isolated.value }, freshness)
+      if (refusal !== undefined) return { outcome: { isError: true, value: refusal }, freshness }
+    } else if (!run.isStorable && freshness !== "stale" && !run.isTainted && !load.isTainted) {
       this.#outdate(load)
     }
     return { outcome: { ...outcome, value: isolated.value }, freshness }
@@ -122,7 +132,8 @@ export class Landing {
     }
   }
 
-  #keep(order: Order, load: Load, { value, isAbsent }: Outcome, freshness: Freshness): void {
+  /** Stores a value in every tier, or in none. Gives the error that callers get instead of it, in strict mode. */
+  #keep(order: Order, load: Load, { value, isAbsent }: Outcome, freshness: Freshness): ZooCacheError | undefined {
     const engine = this.#engine
     const { recipe, id } = order
     const { table, hooks, behaviour } = recipe
@@ -132,7 +143,7 @@ export class Landing {
     try {
       if (hooks.cacheIf !== undefined && isAbsent !== true && !hooks.cacheIf.call(order.self, value, ...order.args)) {
         this.#outdate(load)
-        return
+        return undefined
       }
       hook = "ttl"
       if (hooks.ttl !== undefined && isAbsent !== true && load.run.ttlMs === undefined) {
@@ -142,38 +153,60 @@ export class Landing {
       weight = engine.weigh(table, id, value, isAbsent === true ? undefined : hooks.sizeOf)
     } catch (error) {
       this.#hookFailed(hook, load, error)
-      return
+      return undefined
     }
     const nowMs = engine.turn.current()
     // Before all else: whatever becomes of the value here, what was made of it must not outlive it.
     let aged = agingOf(ttlMs, behaviour, nowMs, engine.settings.random, load.run.latestExpiryMs)
     if (aged === undefined) {
       this.#outdate(load)
-      return
+      return undefined
     }
     load.expiryMs = expiryOf(aged)
     if (freshness === "expired") {
       // A soft invalidation overlapped the load: its result begins its life expired, of use only to those with grace.
       if (behaviour.graceMs === 0) {
         this.#outdate(load)
-        return
+        return undefined
       }
       const aging = expiredAging(aged, nowMs)
       aged = { aging, deadlineMs: deadlineOf(aging) }
     }
     const isCloned = behaviour.isolation === "clone"
     if (isCloned) aged = lookedAtAlways(aged)
+    const { dependencies, stamp, keyVersion } = load
+    let bytes: Uint8Array | undefined
+    try {
+      bytes = engine.encode(value, { table, id, dependencies, stamp, keyVersion, aged })
+    } catch (error) {
+      this.#outdate(load)
+      return this.#unencodable(table.keyOf(id), error)
+    }
     table.supersedeOlder(load)
+    if (bytes !== undefined) {
+      if (aged.aging !== null) engine.shared?.noteWritten(aged.aging, rankOf(load))
+      void engine.shared?.put(table.keyOf(id), bytes)
+    }
     engine.store({
       table,
       id,
       value,
-      dependencies: load.dependencies,
+      dependencies,
       aged,
       rare: isCloned ? { isCloned, isError: false, failures: 0, keyVersion: undefined, rivalVersion: 0 } : null,
       weight,
       bornMs: load.startedAtMs,
     })
+    return undefined
+  }
+
+  /** What a shared tier can't bring back as it was is kept nowhere. In strict mode its callers hear of it. */
+  #unencodable(key: string, error: unknown): ZooCacheError | undefined {
+    const engine = this.#engine
+    const refusal = error instanceof ZooCacheError ? error : new StoreError("encode", error)
+    if (engine.settings.strict && !(refusal instanceof EntryTooLargeError)) return refusal
+    engine.fault(refusal, key)
+    return undefined
   }
 
   /**
@@ -186,6 +219,7 @@ export class Landing {
     table.supersedeOlder(load)
     const previous = table.entries.get(load.id)
     if (previous !== undefined) this.#engine.remove(previous)
+    this.#engine.shared?.remove(table.keyOf(load.id), rankOf(load))
   }
 
   #keepError(flight: Flight, order: Order, load: Load, error: unknown): void {
@@ -236,4 +270,9 @@ export class Landing {
     const key = load.table.keyOf(load.id)
     this.#engine.fault(error instanceof HookError ? error : new HookError(hook, key, error), key)
   }
+}
+
+/** Where a load's result stands among the entries of its key. */
+function rankOf({ stamp, keyVersion }: Load): Rank {
+  return { epoch: stamp.epoch, asOf: stamp.asOf, keyVersion: keyVersion ?? stamp.asOf }
 }

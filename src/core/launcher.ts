@@ -72,7 +72,7 @@ export class Launcher {
     const { table } = recipe
     const flight = new Flight(table, id, order.isPrivate)
     if (parent !== undefined) flight.parents.push(parent)
-    const run = new Run(engine, recipe, engine.turn.current())
+    const run = new Run(engine, recipe, engine.turn.arrive())
     const load = engine.beginLoad(table, id, run)
     flight.load = load
     table.counters.loads += 1
@@ -97,6 +97,7 @@ export class Launcher {
       run.isSettled = true
       if (isFramed) leaveFrame()
     }
+    engine.turn.read()
     const { outcome } = this.#landing.conclude(flight, order, load, loaded)
     if (parent !== undefined) inheritLoad(parent, load)
     engine.endLoad(load)
@@ -181,7 +182,7 @@ export class Launcher {
     const [order] = orders as [Order]
     const { recipe } = order
     const { behaviour } = recipe
-    const run = new Run(engine, recipe, engine.turn.current())
+    const run = new Run(engine, recipe, engine.turn.arrive())
     const isFramed = this.#needsFrame(order)
     const departure: Departure = { run, flights, orders, timer: undefined, holdsSlot, isFramed }
     this.#departures.set(run, departure)
@@ -238,6 +239,9 @@ export class Launcher {
     if (run.isSettled) return
     this.#settleRun(departure)
     this.#finish(departure)
+    // What others have invalidated meanwhile, and whether this process is still up to date, is known before the rule is
+    // applied, and does not change until the result is stored.
+    this.#engine.turn.read()
     flights.forEach((flight, index) => {
       if (!flight.isLanded) this.#landFlight(flight, departure.orders[index] as Order, outcomeFor(index))
     })

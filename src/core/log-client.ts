@@ -66,6 +66,10 @@ const HEARTBEAT_MS = 1000
 const FIRST_RETRY_MS = 50
 const SLOWEST_RETRY_MS = 5000
 const RARE_RETRY_MS = 30_000
+/** For how long a look at a log in shared memory is good within one turn of the event loop. */
+const LONGEST_LOOK_MS = 5
+/** How often a look that fails is told of. */
+const FAILED_LOOK_EVERY_MS = 1000
 
 /** One call's append, from the call until the log acknowledged it, which may be long after the call was rejected. */
 interface PendingAppend {
@@ -110,6 +114,9 @@ export class LogClient {
   #isRead = false
   readonly #onClose = new Set<() => void>()
   #retryDeadline: Timer | undefined
+  /** In the time of the reading that asked for it. */
+  #lookedAtMs = Number.NEGATIVE_INFINITY
+  #failedLookAtMs = Number.NEGATIVE_INFINITY
 
   constructor(options: LogClientOptions) {
     this.#options = options
@@ -148,8 +155,14 @@ export class LogClient {
   }
 
   /** Whether what this process knows may be served. Called with each reading of the clock. */
-  checkTrust(): void {
+  checkTrust(isNewTurn = true, nowMs = this.#clock.now()): void {
     if (this.#log.local) return
+    // Before the first pull there is nothing to trust, and a log may still be opening.
+    if (this.#log.look !== undefined && this.#hasEpoch && !this.#isClosed) {
+      if (!isNewTurn && nowMs - this.#lookedAtMs < LONGEST_LOOK_MS) return
+      this.#lookedAtMs = nowMs
+      if (this.#look(nowMs) && this.#trie.trusted !== null) return
+    }
     const isTrusted = this.#hasEpoch && this.confirmedAgoMs() <= this.#options.boundMs
     if (isTrusted === (this.#trie.trusted !== null)) return
     this.#trie.setTrusted(isTrusted)
@@ -357,6 +370,11 @@ export class LogClient {
   #timeOut(append: PendingAppend): void {
     append.timer = undefined
     if (append.isAcknowledged) return
+    if (!this.#log.local && this.#log.endsAppends === true && this.#sent.has(append)) {
+      // It will be acknowledged or fail, and is pending until then.
+      this.#answer(append, this.#unacknowledged(append, `no answer within ${this.#options.ackTimeoutMs} ms`))
+      return
+    }
     this.#sent.delete(append)
     // What was sent may still arrive: its own acknowledgement will end it, or else a repetition.
     this.#addToBacklog(append)
@@ -502,7 +520,8 @@ export class LogClient {
 
   /** A pull for what was heard just now: one that is on its way may have been answered before. */
   #pullSoon(): void {
-    if (this.#pulling === undefined) void this.#pull()
+    if (!this.#log.local && this.#log.look !== undefined && this.#hasEpoch) this.#look(this.#clock.now())
+    else if (this.#pulling === undefined) void this.#pull()
     else this.#mustPullAgain = true
   }
 
@@ -545,6 +564,30 @@ export class LogClient {
     }
   }
 
+  /** A pull that answers at once; false where it can't: what is known stays trusted until the bound has passed. */
+  #look(nowMs: number): boolean {
+    const wallMs = this.#clock.wall()
+    try {
+      const reply = (this.#log as RemoteLog).look?.(this.#position())
+      if (reply !== undefined) {
+        checkPull(reply)
+        if (this.#hasEpoch && reply.epoch.ordinal < this.#trie.epoch.ordinal) {
+          throw new LogError("look", "it answered for an epoch that has ended")
+        }
+        this.#adopt(reply)
+        this.#applyPull(reply)
+      }
+      this.#confirmedNowMs = nowMs
+      this.#confirmedWallMs = wallMs
+      return true
+    } catch (error) {
+      if (nowMs - this.#failedLookAtMs < FAILED_LOOK_EVERY_MS) return false
+      this.#failedLookAtMs = nowMs
+      this.#sink.fault(error instanceof LogError ? error : new LogError("look", error))
+      return false
+    }
+  }
+
   /** A log that never answers must not end all pulls: the next one may get through. A late answer is not looked at. */
   #answerOf(reply: PullReply | Promise<PullReply>): Promise<PullReply> {
     return new Promise((resolve, reject) => {
@@ -571,6 +614,7 @@ export class LogClient {
     const hasForgotten = reply.floor > trie.cursor || reply.keyFloor > trie.cursor
     if (reply.floor > trie.cursor) trie.floor = Math.max(trie.floor, reply.floor)
     if (reply.keyFloor > trie.cursor) trie.keyFloor = Math.max(trie.keyFloor, reply.keyFloor)
+    trie.logForgot(reply.floor, reply.keyFloor)
     for (const change of reply.changes) {
       if (change.version > trie.cursor) this.#sink.applied(change, change.version, change.origin ?? "another process")
     }

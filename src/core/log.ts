@@ -78,6 +78,13 @@ export interface RemoteLog {
   /** Atomic: all changes get one new version, above every earlier one. */
   append(changes: readonly LogChange[], position: LogPosition, origin: string): Promise<AppendReply>
   pull(position: LogPosition): Promise<PullReply>
+  /**
+   * For a log in shared memory: what a pull would bring, at once; undefined if the position is the newest there is. The
+   * client looks before it trusts a hit, once per turn of the event loop. Throws where it can't tell.
+   */
+  look?(position: LogPosition): PullReply | undefined
+  /** Each append ends by itself, however late: it must not be repeated before, or repetitions would pile up behind it. */
+  readonly endsAppends?: boolean
   /** `onNews()` without news says that there is some. Returns what ends the subscription. */
   listen(onNews: (news?: LogNews) => void): () => void
   close(): Promise<void>

@@ -1,8 +1,11 @@
+import type { Backend } from "./backend.js"
 import type { Clock } from "./clock.js"
+import type { EntryCodec } from "./codec.js"
 import type { Duration } from "./duration.js"
 import type { ZooCacheError } from "./errors.js"
 import type { Isolation } from "./isolation.js"
 import type { InvalidationLog } from "./log.js"
+import type { Store } from "./store.js"
 
 /** Any function. `any` is inside a constraint only: what callers see is inferred from their loader. */
 // parameters are contravariant, so no narrower constraint fits every function
@@ -73,8 +76,25 @@ export interface Fault {
 }
 
 export interface CacheOptions extends BehaviourOptions {
-  /** Names this cache in its events and in `status()`. Default `""`. A log has a namespace of its own. */
+  /**
+   * The namespace in a backend, whose entries and invalidations no other prefix can reach; also names this cache in its
+   * events and in `status()`. Default `""`. A log given by hand has a namespace of its own.
+   */
   prefix?: string
+  /**
+   * Where entries and invalidations are shared with other processes, such as `lmdb({ path })`. Memory stays in front of
+   * it. Default: none, everything lives in this process.
+   */
+  backend?: Backend
+  /** Where entries are shared, in place of the backend's. Needs a `codec`. Whoever made it closes it. */
+  store?: Store
+  /** How entries become bytes, in place of the backend's; see `createCodec` in `zoocache/codec`. */
+  codec?: EntryCodec
+  /**
+   * Makes a value that a shared tier could not bring back as it was an error of the call. Default: the caller gets its
+   * value, and the fault is reported. With a `codec` alone, each value is tried: so tests in memory find what would fail.
+   */
+  strict?: boolean
   /** Where invalidations are ordered. Default: in this process. Whoever made a log closes it. */
   log?: InvalidationLog
   /** The memory tier; `false` stores nothing and leaves single flight. */
@@ -116,6 +136,10 @@ export interface FunctionOptions<Args extends readonly unknown[], Value> extends
    * row, up to 64 times.
    */
   cacheErrors?: Duration | false | ((error: unknown, ...args: Args) => Duration | false)
+  /**
+   * Looks at a value that comes from a shared store: `false` makes it a miss and a fault. One that throws does, too.
+   */
+  validate?: (value: Value) => boolean
   /** Overrides `staleness.whenUnsure` of the cache. */
   whenUnsure?: WhenUnsure
   /** Bytes of a value; see {@link MemoryOptions.sizeOf}. */

@@ -72,7 +72,7 @@ export class Reader {
     if (frame !== undefined) noteForeign(frame, engine, table, id)
     const transaction = transactionOf(frame, engine)
     run?.inheritKey(table, id)
-    const nowMs = engine.turn.current()
+    const nowMs = engine.turn.arrive()
     const isUnsure = engine.trie.trusted === null
     if (isUnsure && behaviour.whenUnsure === "throw") return Promise.reject(this.#unsure(table, id))
     const written = transaction?.written(table, id)
@@ -80,7 +80,9 @@ export class Reader {
       run?.taint()
       return Promise.resolve(written.value)
     }
-    const look = call.isFresh ? undefined : this.look(table, id, nowMs, transaction, behaviour.whenUnsure)
+    const { sizeOf, validate } = recipe.hooks
+    const intake = table.isManual ? { behaviour, sizeOf, validate } : table.intake
+    const look = call.isFresh ? undefined : this.look(table, id, nowMs, transaction, behaviour.whenUnsure, intake)
     if (look !== undefined) {
       if (look.age !== "grace") return this.#hit(look.entry, run, look.age === "due" ? call : undefined)
       const mayRetry = nowMs >= (look.entry.aging?.retryAtMs ?? 0)
@@ -98,11 +100,26 @@ export class Reader {
   }
 
   /** What is stored under a key and may be used; what may not is cleared away. */
-  look(table: Table, id: EntryId, nowMs: number, transaction: Transaction | undefined, whenUnsure: WhenUnsure): Look {
+  look(
+    table: Table,
+    id: EntryId,
+    nowMs: number,
+    transaction: Transaction | undefined,
+    whenUnsure: WhenUnsure,
+    intake = table.intake,
+  ): Look {
     const engine = this.#engine
-    const entry = table.entries.get(id)
-    if (entry === undefined) return undefined
     if (engine.trie.trusted === null && whenUnsure !== "serve") return undefined
+    const look = this.#lookAt(table.entries.get(id), nowMs, transaction)
+    if (engine.shared === undefined) return look
+    // Another process may have loaded what is missing or has expired here.
+    if (look !== undefined && (look.age !== "grace" || nowMs < (look.entry.aging?.retryAtMs ?? 0))) return look
+    return this.#lookAt(engine.findShared(table, id, intake), nowMs, transaction) ?? look
+  }
+
+  #lookAt(entry: Entry | undefined, nowMs: number, transaction: Transaction | undefined): Look {
+    const engine = this.#engine
+    if (entry === undefined) return undefined
     if (!engine.isFresh(entry)) {
       engine.removeStale(entry)
       return undefined
@@ -128,6 +145,7 @@ export class Reader {
   ): { value: unknown } | undefined {
     const engine = this.#engine
     if (engine.isBypassed) return undefined
+    const nowMs = engine.turn.arrive()
     const run = runOf(frame, engine)
     if (frame !== undefined) noteForeign(frame, engine, table, id)
     run?.inheritKey(table, id)
@@ -138,7 +156,7 @@ export class Reader {
       run?.taint()
       return written
     }
-    const look = this.look(table, id, engine.turn.current(), transaction, whenUnsure)
+    const look = this.look(table, id, nowMs, transaction, whenUnsure)
     if (look === undefined || look.age === "grace" || look.entry.isError) {
       if (!isQuiet) this.#countMiss(table, id)
       return undefined
@@ -170,7 +188,7 @@ export class Reader {
     const engine = this.#engine
     const { table, behaviour } = recipe
     const transaction = transactionOf(frame, engine)
-    const look = this.look(table, id, engine.turn.current(), transaction, behaviour.whenUnsure)
+    const look = this.look(table, id, engine.turn.arrive(), transaction, behaviour.whenUnsure)
     if (look?.age !== "grace") return undefined
     postponeRetry(look.entry, engine.turn.now)
     const key = table.keyOf(id)
@@ -188,10 +206,13 @@ export class Reader {
   use(entry: Entry, run: Run | undefined): void {
     const engine = this.#engine
     entry.table.counters.hits += 1
-    engine.tier?.touch(entry)
+    // Memory may not have kept what came from the shared tier.
+    if (entry.slot >= 0) engine.tier?.touch(entry)
     const { aging } = entry
-    if (aging !== null && aging.idleTtlMs !== Number.POSITIVE_INFINITY)
+    if (aging !== null && aging.idleTtlMs !== Number.POSITIVE_INFINITY) {
       aging.idleUntilMs = engine.turn.now + aging.idleTtlMs
+      engine.shared?.slide(entry)
+    }
     if (run !== undefined) {
       run.inherit(entry.dependencies, expiryOf(entry), engine.turn.now)
       if (engine.trie.trusted === null) run.taint()
@@ -331,7 +352,7 @@ export class Reader {
       const look = this.look(
         table,
         call.id,
-        engine.turn.current(),
+        engine.turn.arrive(),
         transactionOf(call.frame, engine),
         behaviour.whenUnsure,
       )

@@ -15,6 +15,7 @@ export interface Hooks {
   readonly cacheErrors:
     Duration | false | ((error: unknown, ...args: readonly unknown[]) => Duration | false) | undefined
   readonly sizeOf: ((value: unknown) => number) | undefined
+  readonly validate: ((value: unknown) => boolean) | undefined
 }
 
 /** How the results of one cached function, or of one call with a key given by hand, are made and kept. */

@@ -1,8 +1,11 @@
+import type { Backend } from "./backend.js"
 import { type Clock, systemClock } from "./clock.js"
+import type { EntryCodec } from "./codec.js"
 import { type Duration, parseDuration } from "./duration.js"
 import { InvalidOptionError } from "./errors.js"
 import type { Isolation } from "./isolation.js"
 import type { InvalidationLog } from "./log.js"
+import type { Store } from "./store.js"
 import type { AnyFunction, BehaviourOptions, CacheOptions, Fault, FunctionOptions, WhenUnsure } from "./options.js"
 
 /** {@link BehaviourOptions}, checked once and complete. Times in milliseconds. */
@@ -24,7 +27,11 @@ export interface Behaviour {
 
 export interface CacheSettings {
   readonly prefix: string
+  readonly backend: Backend | undefined
   readonly log: InvalidationLog | undefined
+  readonly store: Store | undefined
+  readonly codec: EntryCodec | undefined
+  readonly strict: boolean
   readonly memory:
     | {
         readonly maxEntries: number
@@ -78,7 +85,11 @@ const BEHAVIOUR_NAMES = [
 const CACHE_NAMES = new Set<string>([
   ...BEHAVIOUR_NAMES,
   "prefix",
+  "backend",
   "log",
+  "store",
+  "codec",
+  "strict",
   "memory",
   "staleness",
   "ackTimeout",
@@ -101,6 +112,7 @@ const FUNCTION_NAMES = new Set<string>([
   "cacheErrors",
   "whenUnsure",
   "sizeOf",
+  "validate",
 ])
 
 /** Checks what a user gave to `createCache` and completes it; throws `InvalidOptionError`. */
@@ -112,9 +124,27 @@ export function normalizeCacheOptions(options: CacheOptions): CacheSettings {
   checkNames(staleness, new Set(["bound", "whenUnsure"]), "staleness", "staleness.")
   const prefix = options.prefix ?? ""
   if (typeof prefix !== "string") throw new InvalidOptionError("prefix", prefix, "it must be a string")
+  const backend = checkParts<Backend>(options.backend, "backend", ["open"])
+  const store = checkParts<Store>(options.store, "store", ["get", "put", "remove", "touch", "stats", "close"])
+  const codec = checkParts<EntryCodec>(options.codec, "codec", ["encode", "decodeHeader", "decodeValue", "amend"])
+  if (store !== undefined && codec === undefined && backend === undefined) {
+    throw new InvalidOptionError("store", store, "it needs a `codec`, such as `createCodec()` of zoocache/codec")
+  }
+  const strict = boolean(options.strict ?? false, "strict")
+  if (strict && codec === undefined && backend === undefined) {
+    throw new InvalidOptionError(
+      "strict",
+      strict,
+      "there is nothing to be strict about without a `backend` or a `codec`",
+    )
+  }
   return Object.freeze({
     prefix,
+    backend,
     log: checkLog(options.log),
+    store,
+    codec,
+    strict,
     memory:
       memory === false
         ? false
@@ -153,7 +183,7 @@ export function normalizeFunctionBehaviour<Args extends readonly unknown[], Valu
   if (deps !== undefined && typeof deps !== "function" && !isStringArray(deps)) {
     throw new InvalidOptionError("deps", deps, "it must be an array of tags, or a function that returns one")
   }
-  for (const hook of ["depsOf", "key", "cacheIf", "sizeOf"] as const) optionalFunction(options[hook], hook)
+  for (const hook of ["depsOf", "key", "cacheIf", "sizeOf", "validate"] as const) optionalFunction(options[hook], hook)
   const { cacheErrors, ttl, whenUnsure, ...rest } = options
   if (cacheErrors !== undefined && cacheErrors !== false && typeof cacheErrors !== "function") {
     parseDuration(cacheErrors, "cacheErrors")
@@ -240,6 +270,17 @@ function checkLog(log: unknown): InvalidationLog | undefined {
     typeof (log as Record<string, unknown>)["local"] === "boolean"
   if (!isLog) throw new InvalidOptionError("log", log, "it must have `local`, `append`, `pull`, `listen` and `close`")
   return log as InvalidationLog
+}
+
+function checkParts<T>(given: unknown, option: string, methods: readonly string[]): T | undefined {
+  if (given === undefined) return undefined
+  const isWhole =
+    typeof given === "object" &&
+    given !== null &&
+    methods.every((method) => typeof (given as Record<string, unknown>)[method] === "function")
+  if (isWhole) return given as T
+  const listed = methods.map((method) => `\`${method}\``).join(", ")
+  throw new InvalidOptionError(option, given, `it must be an object with ${listed}`)
 }
 
 function checkClock(clock: unknown): Clock {

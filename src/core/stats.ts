@@ -1,4 +1,5 @@
 import type { Engine } from "./engine.js"
+import type { StoreStats } from "./store.js"
 import { type Counters, noCounts } from "./table.js"
 
 /** What happened since the cache was made. */
@@ -18,6 +19,8 @@ export interface Stats extends Counters {
   readonly running: number
   /** Loads that wait for a slot of `maxLoads` now. */
   readonly waiting: number
+  /** What the shared tier holds now, all processes together; undefined without one. */
+  readonly store: StoreStats | undefined
   /** By the name of the function; `""` are keys given by hand. */
   readonly functions: Readonly<Record<string, Readonly<Counters>>>
 }
@@ -41,6 +44,7 @@ export function statsOf(engine: Engine): Stats {
     tags: engine.trie.size,
     running: engine.running.size,
     waiting: engine.slots.waiting,
+    store: engine.storeStats(),
     functions,
   }
 }

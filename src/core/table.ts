@@ -2,6 +2,7 @@ import type { Entry } from "./entry.js"
 import type { Flight } from "./flight.js"
 import { type EntryId, encodeId, functionKey } from "./key.js"
 import type { Load } from "./load.js"
+import type { Intake } from "./shared-tier.js"
 import type { TagNode } from "./tag-node.js"
 
 /** What happened in one table. All numbers only grow. */
@@ -27,6 +28,10 @@ export interface Counters {
   graceHits: number
   /** Loads started in the background, because a value was due or expired in grace. */
   refreshes: number
+  /** Hits, and reads in grace, that memory did not have and the shared tier had. */
+  storeHits: number
+  /** Reads that found nothing of use in the shared tier either. */
+  storeMisses: number
   /** Values that hold objects which can't be frozen, so all callers share them as they are. */
   shared: number
 }
@@ -46,6 +51,8 @@ export function noCounts(): Counters {
     evicted: 0,
     graceHits: 0,
     refreshes: 0,
+    storeHits: 0,
+    storeMisses: 0,
     shared: 0,
   }
 }
@@ -69,12 +76,21 @@ export class Table {
   readonly counters = noCounts()
   /** A later definition of the same name has taken over: nothing may be stored here any more. */
   isReplaced = false
+  /** How entries of the shared tier are taken in where no call says it. */
+  intake: Intake
 
-  constructor(name: string, functionName: string, version: string | number | undefined, keyNode: TagNode) {
+  constructor(
+    name: string,
+    functionName: string,
+    version: string | number | undefined,
+    keyNode: TagNode,
+    intake: Intake,
+  ) {
     this.name = name
     this.functionName = functionName
     this.version = version
     this.keyNode = keyNode
+    this.intake = intake
   }
 
   get isManual(): boolean {

@@ -20,6 +20,11 @@ export interface TrieOptions {
   readonly oldestLoadAsOf: () => Version
   /** How many marks of tags that nothing refers to are kept, for positions taken before them. */
   readonly rememberedMarks: number
+  /**
+   * Entries of a shared tier may depend on anything: marks are kept for as long as the log keeps them, those of own keys
+   * included.
+   */
+  readonly isShared: boolean
 }
 
 // Far beyond what is remembered, memory wins over a load that never settles: its result will not be stored.
@@ -57,6 +62,9 @@ export class TagTrie {
   forgotten: Version = NO_VERSION
   readonly #table: NodeTable
   readonly #options: TrieOptions
+  /** What the log itself has forgotten: up to there nobody needs a mark for an entry of the shared tier. */
+  logFloor: Version = NO_VERSION
+  #logKeyFloor: Version = NO_VERSION
   // Marked nodes that nothing refers to, in the order in which they lost their last reference.
   #unreferenced: (Unreferenced | undefined)[] = []
   #firstUnreferenced = 0
@@ -143,7 +151,24 @@ export class TagTrie {
     this.stamp.asOf = this.cursor
   }
 
+  /** The log has forgotten changes up to these versions, so they may be forgotten here too. */
+  logForgot(floor: Version, keyFloor: Version): void {
+    this.logFloor = Math.max(this.logFloor, floor)
+    this.#logKeyFloor = Math.max(this.#logKeyFloor, keyFloor)
+  }
+
   adopt(epoch: Epoch): void {
+    this.logFloor = NO_VERSION
+    this.#logKeyFloor = NO_VERSION
+    // Versions of two epochs can't be compared: what is known of the old one would only mislead.
+    this.floor = NO_VERSION
+    this.keyFloor = NO_VERSION
+    this.forgotten = NO_VERSION
+    for (const { mark } of [this.root, ...this.#table]) {
+      if (mark === null) continue
+      mark.invalidated = NO_VERSION
+      mark.expired = NO_VERSION
+    }
     this.cursor = NO_VERSION
     this.stamp = { epoch, asOf: NO_VERSION }
     this.trusted = null
@@ -221,6 +246,7 @@ export class TagTrie {
       const version = newestVersion(mark)
       const isCurrent = node.uses === 0 && !isPending(node) && version === record.version
       if (isCurrent && version > before) return
+      if (isCurrent && this.#options.isShared && version > this.#floorOf(node)) return
       if (isCurrent && version > oldestLoad && this.unreferenced <= mostEver) return
       this.#shiftUnreferenced()
       if (node.uses > 0) {
@@ -236,6 +262,12 @@ export class TagTrie {
         postponed += 1
       }
     }
+  }
+
+  #floorOf(node: TagNode): Version {
+    let top = node
+    while (top.parent !== null && top.parent !== this.root) top = top.parent
+    return top === this.keyRoot ? this.#logKeyFloor : this.logFloor
   }
 
   #shiftUnreferenced(): void {

@@ -6,6 +6,7 @@ import type { LogChange } from "./log.js"
 import type { Table } from "./table.js"
 import type { TagNode } from "./tag-node.js"
 import type { Token, Version } from "./version.js"
+import type { SetByHand } from "./writer.js"
 
 /** What the function of `cache.transaction` is given. */
 export interface TransactionHandle {
@@ -17,7 +18,7 @@ interface Written {
   readonly value: unknown
   /** Held by the change that set it, for as long as the transaction lasts. */
   readonly dependencies: readonly TagNode[]
-  readonly store: (keyVersion: Version | null) => Entry | undefined
+  readonly store: (keyVersion: Version | null) => SetByHand | undefined
 }
 
 /**
@@ -110,11 +111,11 @@ export class Transaction implements TransactionHandle {
   }
 
   /** Stores what was set, once its invalidations have been sent. */
-  storeWritten(keyVersion: Version | null): Entry[] {
-    const stored: Entry[] = []
+  storeWritten(keyVersion: Version | null): SetByHand[] {
+    const stored: SetByHand[] = []
     for (const written of this.#keys.values()) {
-      const entry = written?.store(keyVersion)
-      if (entry !== undefined) stored.push(entry)
+      const value = written?.store(keyVersion)
+      if (value !== undefined) stored.push(value)
     }
     return stored
   }

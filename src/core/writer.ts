@@ -5,9 +5,11 @@ import type { Engine } from "./engine.js"
 import type { Entry } from "./entry.js"
 import {
   CacheClosedError,
+  EntryTooLargeError,
   HookError,
   InvalidationNotAcknowledgedError,
   InvalidOptionError,
+  StoreError,
   ZooCacheError,
 } from "./errors.js"
 import { type Dependencies, freshnessOf } from "./freshness.js"
@@ -23,7 +25,7 @@ import { parseTag } from "./tag.js"
 import type { TagNode } from "./tag-node.js"
 import type { Stamp } from "./tag-trie.js"
 import { Transaction, type TransactionHandle } from "./transaction.js"
-import { NO_VERSION, type Token, type Version } from "./version.js"
+import { type Epoch, isSameEpoch, NO_VERSION, type Token, type Version } from "./version.js"
 
 /** How a value that is set by hand is kept. */
 export interface SetOptions {
@@ -48,6 +50,75 @@ interface Prepared {
   readonly nodes: readonly TagNode[]
   readonly stamp: Stamp
   readonly ttlMs: number
+  /** What the shared tier will keep; undefined without one. */
+  readonly bytes: Uint8Array | undefined
+  /** No tier may keep it: the shared one could not bring it back as it is. */
+  readonly isRefused: boolean
+}
+
+/** A value that was set, on its way to the log. */
+export interface SetByHand {
+  readonly table: Table
+  readonly id: EntryId
+  /** Undefined where memory does not keep it. */
+  readonly entry: Entry | undefined
+  readonly bytes: Uint8Array | undefined
+  readonly epoch: Epoch
+}
+
+/**
+ * Values that were set with one append. Until that is acknowledged they outrank every other word on their keys; then
+ * they have its version, and go to the shared tier with it.
+ */
+class SetBatch {
+  readonly #engine: Engine
+  readonly #share: (written: SetByHand, version: Version, writes: Promise<void>[]) => void
+  readonly #values: SetByHand[] = []
+  readonly #writes: Promise<void>[] = []
+
+  constructor(engine: Engine, share: (written: SetByHand, version: Version, writes: Promise<void>[]) => void) {
+    this.#engine = engine
+    this.#share = share
+  }
+
+  add(value: SetByHand | undefined): void {
+    if (value === undefined) return
+    this.#values.push(value)
+    if (value.bytes === undefined) return
+    const { latestSets } = this.#engine
+    const ofTable = latestSets.get(value.table) ?? new Map<EntryId, SetByHand>()
+    latestSets.set(value.table, ofTable.set(value.id, value))
+  }
+
+  /** Whether nothing newer was said of its key here: a log may have put two appends in the other order. */
+  #takeLatest(value: SetByHand): boolean {
+    const { latestSets } = this.#engine
+    const ofTable = latestSets.get(value.table)
+    if (ofTable?.get(value.id) !== value) return false
+    ofTable.delete(value.id)
+    if (ofTable.size === 0) latestSets.delete(value.table)
+    return true
+  }
+
+  /** The append has ended; without a version where that will never be known. */
+  readonly end = (version: Version | undefined): void => {
+    for (const value of this.#values) {
+      const { table, id, entry } = value
+      const rare = entry?.rare
+      if (rare != null) {
+        rare.keyVersion = version ?? NO_VERSION
+        if (rare.rivalVersion > rare.keyVersion) this.#engine.overrule(table, id, rare.rivalVersion)
+      }
+      const isLatest = value.bytes !== undefined && this.#takeLatest(value)
+      if (isLatest && version !== undefined) this.#share(value, version, this.#writes)
+    }
+  }
+
+  /** Resolves like the append, when the shared tier has the values too. */
+  after(appended: Promise<Token | undefined>): Promise<Token | undefined> {
+    if (this.#values.every(({ bytes }) => bytes === undefined)) return appended
+    return appended.then((token) => Promise.all(this.#writes).then(() => token))
+  }
 }
 
 /** Everything that changes what others see: invalidations, values set by hand, transactions. */
@@ -158,26 +229,35 @@ export class Writer {
     const changes = prepared.map(({ table, id }): LogChange => ({ kind: "key", path: table.keyOf(id) }))
     if (client.isLocal) {
       // Stored first, as the newest word on its key, it replaces what was there in place.
-      const entries = prepared.map((item) => this.#store(item, Number.POSITIVE_INFINITY))
+      const stored = prepared.map((item) => this.#store(item, Number.POSITIVE_INFINITY))
       const token = client.appendLocally(changes)
+      const writes: Promise<void>[] = []
       prepared.forEach(({ table, id, nodes }, index) => {
-        const entry = entries[index]
+        const entry = stored[index]?.entry
         if (entry?.rare != null) {
           if (entry.rare.isCloned) entry.rare.keyVersion = undefined
           else entry.rare = null
         } else if (entry === undefined) this.#engine.overrule(table, id, Number.POSITIVE_INFINITY)
         this.#release(nodes)
+        const written = stored[index]
+        if (written !== undefined) this.#share(written, this.#engine.trie.cursor, writes)
       })
-      return Promise.resolve(token)
+      return writes.length === 0 ? Promise.resolve(token) : Promise.all(writes).then(() => token)
     }
-    const stored: Entry[] = []
-    const appended = client.append(changes, { onEnd: endOf(stored, this.#engine) })
+    const batch = new SetBatch(this.#engine, (written, version, writes) => this.#share(written, version, writes))
+    const appended = client.append(changes, { onEnd: batch.end })
     for (const item of prepared) {
-      const entry = this.#store(item, Number.POSITIVE_INFINITY)
-      if (entry !== undefined) stored.push(entry)
+      batch.add(this.#store(item, Number.POSITIVE_INFINITY))
       this.#release(item.nodes)
     }
-    return appended
+    return batch.after(appended)
+  }
+
+  /** Gives a value that was set to the shared tier, with the version that the log gave it. */
+  #share({ table, id, bytes, epoch }: SetByHand, version: Version, writes: Promise<void>[]): void {
+    const { shared, trie } = this.#engine
+    if (shared === undefined || bytes === undefined || !isSameEpoch(epoch, trie.epoch)) return
+    writes.push(shared.putSet(table.keyOf(id), bytes, version))
   }
 
   /** Runs `work` with its invalidations collected, and appends them when it has succeeded. */
@@ -236,10 +316,12 @@ export class Writer {
     const unique = new Map<string, LogChange>()
     for (const change of transaction.changes) unique.set(`${change.kind} ${change.path}`, change)
     const { client } = this.#engine
-    const stored: Entry[] = []
-    const appended = client.append([...unique.values()], { onEnd: endOf(stored, this.#engine) })
-    stored.push(...transaction.storeWritten(client.isLocal ? null : Number.POSITIVE_INFINITY))
-    return appended
+    const batch = new SetBatch(this.#engine, (written, version, writes) => this.#share(written, version, writes))
+    const appended = client.append([...unique.values()], { onEnd: batch.end })
+    for (const stored of transaction.storeWritten(client.isLocal ? null : Number.POSITIVE_INFINITY)) batch.add(stored)
+    // A local log has answered before there was anything to tell it of.
+    if (client.isLocal) batch.end(this.#engine.trie.cursor)
+    return batch.after(appended)
   }
 
   // --- values set by hand ----------------------------------------------------------------------------------------
@@ -262,10 +344,36 @@ export class Writer {
       if (own !== undefined) nodes.push(own)
       for (const tag of deps === undefined || deps.length < 2 ? (deps ?? []) : new Set(deps))
         nodes.push(scope.acquire(tag))
-      return { table, id, value: isolated, nodes, stamp: this.#stampOf(asOf), ttlMs }
+      const stamp = this.#stampOf(asOf)
+      const encoded = this.#encode(table, id, isolated, nodes, stamp, ttlMs)
+      return { table, id, value: isolated, nodes, stamp, ttlMs, ...encoded }
     } catch (error) {
       this.#release(nodes)
       throw error
+    }
+  }
+
+  /** Throws what is wrong with the value in strict mode; else it is told, and the value kept nowhere. */
+  #encode(
+    table: Table,
+    id: EntryId,
+    value: unknown,
+    nodes: readonly TagNode[],
+    stamp: Stamp,
+    ttlMs: number,
+  ): Pick<Prepared, "bytes" | "isRefused"> {
+    const engine = this.#engine
+    const { behaviour, random, strict } = engine.settings
+    const aged = agingOf(ttlMs, behaviour, engine.turn.current(), random, Number.POSITIVE_INFINITY)
+    if (aged === undefined) return { bytes: undefined, isRefused: false }
+    try {
+      const bytes = engine.encode(value, { table, id, dependencies: nodes, stamp, keyVersion: undefined, aged })
+      return { bytes, isRefused: false }
+    } catch (error) {
+      const refusal = error instanceof ZooCacheError ? error : new StoreError("encode", error)
+      if (strict && !(refusal instanceof EntryTooLargeError)) throw refusal
+      engine.fault(refusal, table.keyOf(id))
+      return { bytes: undefined, isRefused: true }
     }
   }
 
@@ -280,9 +388,9 @@ export class Writer {
   }
 
   /** Keeps a value that was set, if nothing that it depends on has changed since its source was read. */
-  #store(item: Prepared, keyVersion: Version | null): Entry | undefined {
+  #store(item: Prepared, keyVersion: Version | null): SetByHand | undefined {
     const engine = this.#engine
-    const { table, id, value, nodes, stamp, ttlMs } = item
+    const { table, id, value, nodes, stamp, ttlMs, bytes, isRefused } = item
     const { behaviour } = engine.settings
     const dependencies: Dependencies = nodes.length === 0 ? null : nodes.length === 1 ? (nodes[0] as TagNode) : nodes
     const subject = { stamp, dependencies, keyNode: table.keyNode, keyVersion: Number.POSITIVE_INFINITY }
@@ -291,7 +399,7 @@ export class Writer {
     const nowMs = engine.turn.current()
     const latestExpiryMs = runOf(currentFrame(), engine)?.latestExpiryMs ?? Number.POSITIVE_INFINITY
     let aged = agingOf(ttlMs, behaviour, nowMs, engine.settings.random, latestExpiryMs)
-    if (!isFresh || aged === undefined) return undefined
+    if (!isFresh || aged === undefined || isRefused) return undefined
     let weight: number
     try {
       weight = engine.weigh(table, id, value, undefined)
@@ -306,7 +414,8 @@ export class Writer {
     const rare = isPlain
       ? null
       : { isError: false, isCloned, failures: 0, keyVersion: keyVersion ?? undefined, rivalVersion: NO_VERSION }
-    return engine.store({ table, id, value, dependencies, aged, rare, weight, bornMs: nowMs })
+    const entry = engine.store({ table, id, value, dependencies, aged, rare, weight, bornMs: nowMs })
+    return { table, id, entry, bytes, epoch: stamp.epoch }
   }
 
   #release(nodes: readonly TagNode[]): void {
@@ -333,17 +442,6 @@ export class Writer {
 
   #assertOpen(what: string): void {
     if (this.#engine.isClosed) throw new CacheClosedError(what)
-  }
-}
-
-/** Until their own append is acknowledged, values that were set outrank every other word on their keys. */
-function endOf(stored: readonly Entry[], engine: Engine): (version: Version | undefined) => void {
-  return (version) => {
-    for (const { rare, table, id } of stored) {
-      if (rare === null) continue
-      rare.keyVersion = version ?? NO_VERSION
-      if (rare.rivalVersion > rare.keyVersion) engine.overrule(table, id, rare.rivalVersion)
-    }
   }
 }
 

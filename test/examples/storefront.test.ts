@@ -49,6 +49,24 @@ describe.concurrent("the demo", { timeout: 120_000 }, () => {
     expect(code).toBe(1)
   })
 
+  test("finds nothing stale in two processes that share one environment, and each other's changes in a TTL cache", async () => {
+    const { code, out, err } = await demo(...small, "--processes", "2")
+    expect(err).toBe("")
+    const table = tableOf(out)
+    expect(table.get("no cache")?.at(-1)).toBe("0")
+    expect(table.get("TTL cache")?.at(-1)).toMatch(/^[1-9]/)
+    expect(table.get("zoocache")?.at(-1)).toBe("0")
+    expect(out).toContain("2 server processes")
+    expect(code).toBe(0)
+  })
+
+  test("fails when writers forget to invalidate in two processes", async () => {
+    const { code, out } = await demo(...small, "--processes", "2", "--sabotage")
+    expect(tableOf(out).get("zoocache")?.at(-1)).toMatch(/^[1-9]/)
+    expect(out).toMatch(/FAILED {2}zoocache served .+ stale response/)
+    expect(code).toBe(1)
+  })
+
   test.each([
     [["--products", "many"], '--products must be a whole number from 100 to 1000000, not "many"'],
     [["--seconds", "0"], '--seconds must be a number from 0.5 to 600, not "0"'],

@@ -13,6 +13,7 @@ describe("found once", () => {
     faults: 0,
     maxTags: 1000,
     losesPulls: false,
+    hasStore: false,
     losesHistory: true,
   }
   const found: Record<string, [Partial<Setup>, Command[]]> = {

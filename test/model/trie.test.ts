@@ -136,6 +136,7 @@ describe("the trie of tags", () => {
             random: () => 0.4,
             oldestLoadAsOf: () => loads[0] ?? Number.POSITIVE_INFINITY,
             rememberedMarks,
+            isShared: false,
           })
           const uses: Use[] = []
           const pending: { path: string; node: TagNode }[] = []

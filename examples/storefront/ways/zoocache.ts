@@ -1,13 +1,22 @@
 import { createCache } from "zoocache"
+import { lmdb } from "zoocache/lmdb"
 import type { Shop } from "../shop.js"
 import { MAX_ENTRIES, type Way } from "./way.js"
+
+export interface ZoocacheOptions {
+  readonly sabotage?: boolean
+  readonly sharedPath?: string | undefined
+}
 
 /**
  * Readers say what a result depends on, writers say what changed. Nobody needs to know who shows what: the home page
  * names no tag at all, it depends on whatever the pages in it depend on.
+ *
+ * With a path, entries and invalidations are shared by all processes that give the same one; nothing else changes.
  */
-export function zoocache(shop: Shop, { sabotage = false } = {}) {
-  const cache = createCache({ memory: { maxEntries: MAX_ENTRIES } })
+export function zoocache(shop: Shop, { sabotage = false, sharedPath }: ZoocacheOptions = {}) {
+  const memory = { maxEntries: MAX_ENTRIES }
+  const cache = createCache(sharedPath === undefined ? { memory } : { memory, backend: lmdb({ path: sharedPath }) })
 
   const product = cache.cacheable(shop.product, {
     name: "product",

@@ -64,6 +64,8 @@ export interface Setup {
   readonly maxTags: number
   readonly losesPulls: boolean
   readonly losesHistory: boolean
+  /** The caches have a store in common. */
+  readonly hasStore: boolean
 }
 
 const name = fc.constantFrom<FunctionName>(
@@ -221,6 +223,7 @@ export function setup(log: Setup["log"], more: Partial<Setup> = {}): fc.Arbitrar
       faults: fc.constantFrom(0, 0.1, 0.3, 0.6),
       maxTags: fc.constantFrom(1000, 3),
       losesPulls: fc.boolean(),
+      hasStore: fc.boolean(),
     })
     .map((chosen) => ({ log, losesHistory: true, ...chosen, ...more }))
 }

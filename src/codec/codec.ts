@@ -1,0 +1,215 @@
+import type { Packr, Unpackr } from "msgpackr"
+import type { EntryCodec, EntryHeader, HeaderChange } from "../core/codec.js"
+import { CorruptEntryError, EntryTooLargeError, InvalidOptionError, UnencodableValueError } from "../core/errors.js"
+import { amendHeader, COMPRESSED, MARKED, readHeader, readPayload, writeEntry } from "./header.js"
+import { Lowering } from "./lowering.js"
+import { loadPeers, type Peers } from "./peers.js"
+import { NOT_PLAIN, plainSize } from "./plain.js"
+import { Raising } from "./raising.js"
+import { scan } from "./scan.js"
+import { NO_TYPES, type UserTypes, type ValueType, withType } from "./user-types.js"
+
+export interface CodecOptions {
+  /** From how many bytes on a value is compressed, if that makes it smaller by an eighth. Default 2048; Infinity: never. */
+  readonly threshold?: number
+  /** The largest entry, as stored and as decompressed. Default 16 MiB. */
+  readonly maxEntryBytes?: number
+}
+
+/** Entries as bytes: MessagePack, compressed with LZ4 if large, behind a header with checksums. */
+export interface Codec extends EntryCodec {
+  /**
+   * A codec with one more class whose instances come back. This one stays as it is. All processes that share a store
+   * need the same types, in any order.
+   *
+   * @example
+   * const codec = createCodec().extend({
+   *   name: "Money",
+   *   class: Money,
+   *   encode: (money) => [money.cents, money.currency],
+   *   decode: ([cents, currency]) => new Money(cents, currency),
+   * })
+   * @throws InvalidOptionError
+   */
+  extend<T extends object, D>(type: ValueType<T, D>): Codec
+}
+
+interface Settings {
+  readonly threshold: number
+  readonly maxEntryBytes: number
+}
+
+// A read of a smaller value would spend more on decompressing it than on all the rest of its header and checks.
+const THRESHOLD = 2_048
+const MAX_ENTRY_BYTES = 16 * 1024 * 1024
+/** Node.js holds no larger Buffer everywhere, and the header's lengths have 32 bits. */
+const LARGEST_LIMIT = 2 ** 31 - 1
+/** An array, an object or a byte string may stand for so many bytes of the limit: it takes more than that in memory. */
+const BYTES_PER_OBJECT = 16
+/** LZ4 can't shrink more than to 1/255. */
+const LARGEST_RATIO = 255
+/** LZ4 blocks as lz4-napi has them begin with the length of what is in them. */
+const BLOCK_PREFIX = 4
+
+/**
+ * Makes a codec. It needs the packages `msgpackr` and `lz4-napi`.
+ *
+ * @throws InvalidOptionError
+ * @throws ConfigurationError if one of the packages is missing.
+ */
+export function createCodec(options: CodecOptions = {}): Codec {
+  return new MessagePackCodec(loadPeers(), settingsOf(options), NO_TYPES)
+}
+
+function settingsOf(options: CodecOptions): Settings {
+  if (typeof options !== "object" || options === null) {
+    throw new InvalidOptionError("options", options, "it must be an object")
+  }
+  const { threshold = THRESHOLD, maxEntryBytes = MAX_ENTRY_BYTES, ...unknown } = options
+  const [name] = Object.keys(unknown)
+  if (name !== undefined) throw new InvalidOptionError(name, unknown[name as never], "there is no such option")
+  if (typeof threshold !== "number" || !(threshold >= 0)) {
+    throw new InvalidOptionError("threshold", threshold, "it must be a number of bytes, 0 or more; Infinity for never")
+  }
+  if (!Number.isSafeInteger(maxEntryBytes) || maxEntryBytes < 1 || maxEntryBytes > LARGEST_LIMIT) {
+    throw new InvalidOptionError("maxEntryBytes", maxEntryBytes, `it must be a number of bytes, 1 to ${LARGEST_LIMIT}`)
+  }
+  return { threshold, maxEntryBytes }
+}
+
+class MessagePackCodec implements Codec {
+  readonly #peers: Peers
+  readonly #settings: Settings
+  readonly #types: UserTypes
+  readonly #packr: Packr
+  readonly #unpackr: Unpackr
+  readonly #maxObjects: number
+  // Reused: an object for each read would be waste.
+  readonly #range = { start: 0, end: 0 }
+
+  constructor(peers: Peers, settings: Settings, types: UserTypes) {
+    this.#peers = peers
+    this.#settings = settings
+    this.#types = types
+    this.#maxObjects = Math.max(BYTES_PER_OBJECT, Math.floor(settings.maxEntryBytes / BYTES_PER_OBJECT))
+    const { Packr, Unpackr } = peers.msgpackr
+    // No records: they make lists of like objects quicker to read and all else slower, keep state between entries, and
+    // turn stored text into code. Sizes of objects of which any is allowed; nobody's `toJSON`.
+    this.#packr = new Packr({ useRecords: false, variableMapSize: true, useToJSON: false })
+    this.#unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, structuredClone: false })
+  }
+
+  extend<T extends object, D>(type: ValueType<T, D>): Codec {
+    return new MessagePackCodec(this.#peers, this.#settings, withType(this.#types, type as unknown as ValueType))
+  }
+
+  encode(header: EntryHeader, value: unknown): Uint8Array {
+    const { threshold, maxEntryBytes } = this.#settings
+    let flags = 0
+    let tree = value
+    let bytes = plainSize(value, maxEntryBytes)
+    if (bytes === NOT_PLAIN) {
+      const lowering = new Lowering(this.#types, maxEntryBytes)
+      tree = this.#guarded(value, () => lowering.lower(value))
+      bytes = lowering.bytes
+      flags |= MARKED
+    }
+    // Before it is written: a value of a gigabyte would take three for that.
+    if (bytes > maxEntryBytes) throw new EntryTooLargeError(header.key, bytes, maxEntryBytes)
+    const raw = this.#guarded(value, () => this.#pack(tree))
+    if (raw.length > maxEntryBytes) throw new EntryTooLargeError(header.key, raw.length, maxEntryBytes)
+    this.#check(raw, flags, value)
+    let payload: Uint8Array = raw
+    if (raw.length >= threshold) {
+      const compressed = this.#peers.lz4.compressSync(raw)
+      if (compressed.length <= raw.length - raw.length / 8) {
+        payload = compressed
+        flags |= COMPRESSED
+      }
+    }
+    const entry = writeEntry(header, flags, raw.length, payload)
+    if (entry.length > maxEntryBytes) throw new EntryTooLargeError(header.key, entry.length, maxEntryBytes)
+    return entry
+  }
+
+  decodeHeader(bytes: Uint8Array): EntryHeader {
+    return readHeader(bytes)
+  }
+
+  decodeValue(bytes: Uint8Array): unknown {
+    const { start, flags, rawLength } = readPayload(bytes)
+    if (rawLength > this.#settings.maxEntryBytes) {
+      throw new CorruptEntryError(`its value has ${rawLength} bytes, more than \`maxEntryBytes\` allows`)
+    }
+    const isMarked = (flags & MARKED) !== 0
+    try {
+      if ((flags & COMPRESSED) !== 0) {
+        return this.#read(this.#decompress(bytes.subarray(start, bytes.length), rawLength), 0, rawLength, isMarked)
+      }
+      if (bytes.length - start !== rawLength) throw new CorruptEntryError("its value is not as long as its header says")
+      return this.#read(bytes, start, bytes.length, isMarked)
+    } catch (error) {
+      if (error instanceof CorruptEntryError) throw error
+      throw new CorruptEntryError(error instanceof Error ? error.message : "its value makes no sense", error)
+    }
+  }
+
+  amend(bytes: Uint8Array, change: HeaderChange): void {
+    amendHeader(bytes, change)
+  }
+
+  #pack(tree: unknown): Buffer {
+    // Its buffer is free again at once: the caller copies.
+    return this.#packr.pack(tree, this.#peers.msgpackr.RESET_BUFFER_MODE)
+  }
+
+  #read(source: Uint8Array, start: number, end: number, isMarked: boolean): unknown {
+    scan(source, start, end, isMarked, this.#maxObjects)
+    const range = this.#range
+    range.start = start
+    range.end = end
+    const tree: unknown = this.#unpackr.unpack(source, range)
+    return isMarked ? new Raising(this.#types).raise(tree) : tree
+  }
+
+  #decompress(block: Uint8Array, rawLength: number): Uint8Array {
+    // The library allocates what the block says, so that has to be looked at first.
+    if (block.length < BLOCK_PREFIX || rawLength > block.length * LARGEST_RATIO || length32(block) !== rawLength) {
+      throw new CorruptEntryError("its compressed value is not as long as its header says")
+    }
+    const raw = this.#peers.lz4.uncompressSync(block)
+    if (raw.length !== rawLength) throw new CorruptEntryError("its value is not as long as its header says")
+    return raw
+  }
+
+  /** What can't be read must not be written, for example because someone gave msgpackr an extension for Buffers. */
+  #check(raw: Uint8Array, flags: number, value: unknown): void {
+    try {
+      scan(raw, 0, raw.length, (flags & MARKED) !== 0, this.#maxObjects)
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : ""
+      throw new UnencodableValueError("", value, `which could not be read again: ${reason}`)
+    }
+  }
+
+  /** Turns what the engine throws, at the end of the stack or of memory, into a refusal. */
+  #guarded<T>(value: unknown, run: () => T): T {
+    try {
+      return run()
+    } catch (error) {
+      if (error instanceof UnencodableValueError) throw error
+      const reason = error instanceof Error ? error.message : String(error)
+      throw new UnencodableValueError("", value, `which can't be encoded: ${reason}`)
+    }
+  }
+}
+
+function length32(block: Uint8Array): number {
+  return (
+    ((block[0] as number) |
+      ((block[1] as number) << 8) |
+      ((block[2] as number) << 16) |
+      ((block[3] as number) << 24)) >>>
+    0
+  )
+}

@@ -1,0 +1,402 @@
+import { types } from "node:util"
+import { UnencodableValueError } from "../core/errors.js"
+import { isPlainObject } from "../core/isolation.js"
+import { isWellFormed } from "./header.js"
+import {
+  BARE_OBJECT,
+  BIGINT,
+  BYTES,
+  DATE,
+  DEFINE,
+  ERROR,
+  ERROR_CLASSES,
+  MAP,
+  MAX_DEPTH,
+  NEGATIVE_ZERO,
+  OBJECT,
+  REFERENCE,
+  REGEXP,
+  SET,
+  TEXT,
+  UNDEFINED,
+  URL_MARK,
+  USER,
+  VIEW_KINDS,
+} from "./marks.js"
+import type { UserTypes, ValueType } from "./user-types.js"
+
+/** An object that was met, and where its lowered form stands. */
+interface Met {
+  readonly holder: Holder
+  readonly at: number | string
+  /** Its number, once it was met again. */
+  id: number | undefined
+  isDone: boolean
+  /** Made by a decoder from its parts, so that it can't be one of them. */
+  readonly isUser: boolean
+}
+
+type Holder = Record<number | string, unknown>
+
+const undefinedMark = Buffer.of(UNDEFINED)
+const negativeZeroMark = Buffer.of(NEGATIVE_ZERO)
+const marks = new Map(
+  [OBJECT, BARE_OBJECT, MAP, SET, REGEXP, ERROR, URL_MARK, USER, DEFINE, REFERENCE].map((mark) => [
+    mark,
+    Buffer.of(mark),
+  ]),
+)
+
+const classHint = "which would not come back as it is. Return plain data, or register its class with `codec.extend`"
+
+/**
+ * Lowers a value to a tree of marks (see marks.ts): a copy, so that nothing that the code of others does on the way can
+ * change what has been checked.
+ */
+export class Lowering {
+  readonly #types: UserTypes
+  readonly #limit: number
+  readonly #met = new Map<object, Met>()
+  readonly #path: string[] = []
+  #bytes = 0
+  #ids = 0
+
+  constructor(userTypes: UserTypes, limit: number) {
+    this.#types = userTypes
+    this.#limit = limit
+  }
+
+  /** How many bytes the value takes at least. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /**
+   * Stops where there are more bytes than allowed; what it returns is of no use then.
+   *
+   * @throws UnencodableValueError
+   */
+  lower(value: unknown): unknown {
+    const holder: Holder = {}
+    this.#put(holder, 0, value)
+    return holder[0]
+  }
+
+  #put(holder: Holder, at: number | string, value: unknown): void {
+    this.#bytes += 1
+    switch (typeof value) {
+      case "string":
+        holder[at] = this.#text(value)
+        break
+      case "number":
+        holder[at] = Object.is(value, -0) ? negativeZeroMark : value
+        break
+      case "boolean":
+        holder[at] = value
+        break
+      case "undefined":
+        holder[at] = undefinedMark
+        break
+      case "bigint":
+        holder[at] = bigintMark(value)
+        this.#bytes += (holder[at] as Buffer).length
+        break
+      case "object":
+        if (value === null) holder[at] = null
+        else this.#putObject(holder, at, value)
+        break
+      case "function":
+      case "symbol":
+        this.#refuse(value, "which can't be stored. Return plain data")
+    }
+  }
+
+  #text(text: string): unknown {
+    this.#bytes += text.length
+    if (isWellFormed(text)) return text
+    const mark = Buffer.allocUnsafe(1 + text.length * 2)
+    mark[0] = TEXT
+    mark.write(text, 1, "utf16le")
+    return mark
+  }
+
+  #putObject(holder: Holder, at: number | string, value: object): void {
+    if (this.#bytes > this.#limit) return
+    const met = this.#met.get(value)
+    if (met !== undefined) {
+      this.#putReference(holder, at, value, met)
+      return
+    }
+    if (this.#path.length >= MAX_DEPTH) this.#refuse(value, `nested deeper than ${MAX_DEPTH}`)
+    if (types.isProxy(value)) this.#refuse(value, "a proxy, of which only a copy would come back")
+    const prototype: unknown = Object.getPrototypeOf(value)
+    const type = prototype === null ? undefined : this.#types.byPrototype.get(prototype as object)
+    const entered: Met = { holder, at, id: undefined, isDone: false, isUser: type !== undefined }
+    this.#met.set(value, entered)
+    const lowered = type === undefined ? this.#object(value) : this.#user(value, type)
+    holder[at] = entered.id === undefined ? lowered : composite(DEFINE, entered.id, lowered)
+    entered.isDone = true
+  }
+
+  #putReference(holder: Holder, at: number | string, value: object, met: Met): void {
+    if (met.isUser && !met.isDone)
+      this.#refuse(value, "which contains itself. Leave that out in the encoder of its type")
+    if (met.id === undefined) {
+      met.id = this.#ids++
+      if (met.isDone) met.holder[met.at] = composite(DEFINE, met.id, met.holder[met.at])
+    }
+    holder[at] = composite(REFERENCE, met.id)
+  }
+
+  #object(value: object): unknown {
+    if (Array.isArray(value)) return this.#array(value)
+    if (isPlainObject(value)) return this.#record(value)
+    if (types.isDate(value)) return this.#date(value)
+    if (types.isMap(value)) return this.#map(value)
+    if (types.isSet(value)) return this.#set(value)
+    if (types.isNativeError(value)) return this.#error(value)
+    if (types.isRegExp(value)) return this.#regExp(value)
+    if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return this.#memory(value)
+    if (Object.getPrototypeOf(value) === URL.prototype) return this.#url(value as URL)
+    return this.#refuse(value, classHint)
+  }
+
+  #array(array: readonly unknown[]): unknown {
+    if (!isOf(array, "Array")) this.#refuse(array, classHint)
+    const { length } = array
+    const names = Reflect.ownKeys(array)
+    // The elements come first, then `length`.
+    for (let index = 0; index < length; index++) {
+      if (names[index] !== String(index)) {
+        this.#refuse(array, `with a hole at ${index}; holes don't come back. Fill it with \`null\` or \`undefined\``)
+      }
+    }
+    const extra = names.find((name, index) => index >= length && name !== "length")
+    if (extra !== undefined) this.#refuseExtra(array, extra)
+    const lowered: unknown[] = new Array(length)
+    for (let index = 0; index < length; index++) {
+      this.#path.push(`[${index}]`)
+      this.#put(lowered as unknown as Holder, index, this.#read(array, String(index)))
+      this.#path.pop()
+    }
+    return lowered
+  }
+
+  #record(record: object): unknown {
+    const isBare = Object.getPrototypeOf(record) === null
+    const names = Reflect.ownKeys(record)
+    let isSimple = !isBare
+    for (const name of names) {
+      if (typeof name === "symbol") return this.#refuseExtra(record, name)
+      // msgpackr renames `__proto__`.
+      if (name === "__proto__" || !isWellFormed(name)) isSimple = false
+    }
+    const simple: Holder = {}
+    const listed: unknown[] = [marks.get(isBare ? BARE_OBJECT : OBJECT)]
+    for (const name of names as string[]) {
+      this.#path.push(step(name))
+      this.#bytes += name.length
+      const value = this.#read(record, name)
+      if (isSimple) this.#put(simple, name, value)
+      else {
+        listed.push(this.#text(name))
+        this.#put(listed as unknown as Holder, listed.length, value)
+      }
+      this.#path.pop()
+    }
+    return isSimple ? simple : listed
+  }
+
+  /** An enumerable data property. The path already leads to it. */
+  #read(object: object, name: string): unknown {
+    const property = Object.getOwnPropertyDescriptor(object, name)
+    if (property === undefined) return this.#refuse(undefined, "a property that vanished meanwhile")
+    if (!("value" in property)) return this.#refuse(undefined, "computed by an accessor. Return its value instead")
+    if (property.enumerable !== true)
+      return this.#refuse(property.value, "a hidden property, which would not come back as one")
+    return property.value
+  }
+
+  #date(date: Date): unknown {
+    this.#checkBuiltIn(date, "Date")
+    const mark = Buffer.allocUnsafe(9)
+    mark[0] = DATE
+    mark.writeDoubleLE(Date.prototype.getTime.call(date), 1)
+    return mark
+  }
+
+  #map(map: ReadonlyMap<unknown, unknown>): unknown {
+    this.#checkBuiltIn(map, "Map")
+    const lowered: unknown[] = [marks.get(MAP)]
+    // A copy: the encoder of a registered type might change it.
+    for (const [index, [key, value]] of [...map].entries()) {
+      this.#path.push(`.keys()[${index}]`)
+      this.#put(lowered as unknown as Holder, lowered.length, key)
+      this.#path.pop()
+      this.#path.push(typeof key === "string" ? `.get(${JSON.stringify(key)})` : `.values()[${index}]`)
+      this.#put(lowered as unknown as Holder, lowered.length, value)
+      this.#path.pop()
+    }
+    return lowered
+  }
+
+  #set(set: ReadonlySet<unknown>): unknown {
+    this.#checkBuiltIn(set, "Set")
+    const lowered: unknown[] = [marks.get(SET)]
+    for (const [index, member] of [...set].entries()) {
+      this.#path.push(`.values()[${index}]`)
+      this.#put(lowered as unknown as Holder, lowered.length, member)
+      this.#path.pop()
+    }
+    return lowered
+  }
+
+  #regExp(regExp: RegExp): unknown {
+    if (!isOf(regExp, "RegExp")) this.#refuse(regExp, classHint)
+    const extra = Reflect.ownKeys(regExp).find((name) => name !== "lastIndex")
+    if (extra !== undefined) this.#refuseExtra(regExp, extra)
+    const { lastIndex } = regExp
+    if (!Number.isSafeInteger(lastIndex) || lastIndex < 0) this.#refuse(regExp, "with a lastIndex that is no position")
+    return composite(REGEXP, this.#text(regExp.source), regExp.flags, lastIndex)
+  }
+
+  #error(error: Error): unknown {
+    const name = Object.keys(ERROR_CLASSES).find((each) => isOf(error, each))
+    if (name === undefined) return this.#refuse(error, classHint)
+    const hidden: unknown[] = []
+    const visible: unknown[] = []
+    for (const key of Reflect.ownKeys(error)) {
+      if (typeof key === "symbol") return this.#refuseExtra(error, key)
+      this.#path.push(step(key))
+      const property = Object.getOwnPropertyDescriptor(error, key)
+      let value: unknown
+      if (property !== undefined && "value" in property) value = property.value
+      // Newer engines make an accessor of it.
+      else if (key === "stack") value = error.stack
+      else return this.#refuse(undefined, "computed by an accessor")
+      const list = property?.enumerable === true ? visible : hidden
+      list.push(this.#text(key))
+      this.#put(list as unknown as Holder, list.length, value)
+      this.#path.pop()
+    }
+    return composite(ERROR, name, hidden, visible)
+  }
+
+  #url(url: URL): unknown {
+    const extra = Reflect.ownKeys(url).find((name) => typeof name === "string")
+    if (extra !== undefined) this.#refuseExtra(url, extra)
+    let href = ""
+    try {
+      href = url.href
+    } catch {
+      this.#refuse(url, classHint)
+    }
+    return composite(URL_MARK, this.#text(href))
+  }
+
+  #memory(value: ArrayBufferView | ArrayBufferLike): unknown {
+    const tag: unknown = ArrayBuffer.isView(value)
+      ? (viewTag.call(value) ?? "DataView")
+      : types.isSharedArrayBuffer(value)
+        ? "SharedArrayBuffer"
+        : "ArrayBuffer"
+    const isBuffer = tag === "Uint8Array" && Object.getPrototypeOf(value) === Buffer.prototype
+    if (!isBuffer && !isOf(value, tag as string)) this.#refuse(value, classHint)
+    if (tag === "ArrayBuffer" || tag === "DataView") {
+      const [extra] = Reflect.ownKeys(value)
+      if (extra !== undefined) this.#refuseExtra(value, extra)
+    }
+    const memory = ArrayBuffer.isView(value) ? value.buffer : value
+    if (types.isSharedArrayBuffer(memory))
+      this.#refuse(value, "memory that is shared with other threads; a copy would not be")
+    if ((memory as { resizable?: boolean }).resizable === true)
+      this.#refuse(value, "resizable memory, which would come back fixed")
+    this.#bytes += value.byteLength
+    if (this.#bytes > this.#limit) return null
+    const mark = Buffer.allocUnsafe(2 + value.byteLength)
+    mark[0] = BYTES
+    mark[1] = VIEW_KINDS.indexOf(isBuffer ? "Buffer" : (tag as string))
+    try {
+      const start = ArrayBuffer.isView(value) ? value.byteOffset : 0
+      mark.set(new Uint8Array(memory, start, value.byteLength), 2)
+    } catch {
+      this.#refuse(value, "memory that was transferred away")
+    }
+    return mark
+  }
+
+  #user(value: object, type: ValueType): unknown {
+    let data: unknown
+    try {
+      data = type.encode(value)
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      this.#refuse(value, `and the encoder of its type ${JSON.stringify(type.name)} failed: ${reason}`)
+    }
+    const lowered = composite(USER, this.#text(type.name), null)
+    // An encoder that always returns another instance must come to an end.
+    this.#path.push("")
+    this.#put(lowered as unknown as Holder, 2, data)
+    this.#path.pop()
+    return lowered
+  }
+
+  /** Of a class that has no own properties by itself. */
+  #checkBuiltIn(value: object, name: string): void {
+    if (!isOf(value, name)) this.#refuse(value, classHint)
+    const [extra] = Reflect.ownKeys(value)
+    if (extra !== undefined) this.#refuseExtra(value, extra)
+  }
+
+  #refuseExtra(value: object, name: PropertyKey): never {
+    return this.#refuse(value, `with a property ${String(name)}, which would not come back`)
+  }
+
+  #refuse(value: unknown, reason: string): never {
+    const path = this.#path.join("")
+    throw new UnencodableValueError(
+      path.length > 120 ? `${path.slice(0, 60)} … ${path.slice(-50)}` : path,
+      value,
+      reason,
+    )
+  }
+}
+
+const viewTag = (
+  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype) as object, Symbol.toStringTag) as {
+    get: (this: object) => string | undefined
+  }
+).get
+
+function composite(mark: number, ...parts: unknown[]): unknown[] {
+  return [marks.get(mark), ...parts]
+}
+
+function bigintMark(value: bigint): Buffer {
+  const digits = (value < 0n ? -value : value).toString(16)
+  return Buffer.concat([
+    Buffer.of(BIGINT, value < 0n ? 1 : 0),
+    Buffer.from(digits.length % 2 === 0 ? digits : `0${digits}`, "hex"),
+  ])
+}
+
+/** Whether it is of a class of the language itself and not of a subclass; of any realm, as under Jest. */
+function isOf(value: object, name: string): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  const own = (globalThis as unknown as Record<string, { prototype: object } | undefined>)[name]
+  if (own !== undefined && prototype === own.prototype) return true
+  if (prototype === null) return false
+  const foreign: unknown = Object.getOwnPropertyDescriptor(prototype, "constructor")?.value
+  return (
+    typeof foreign === "function" &&
+    foreign.name === name &&
+    foreign.prototype === prototype &&
+    Function.prototype.toString.call(foreign).includes("[native code]")
+  )
+}
+
+function step(name: string): string {
+  return /^[A-Za-z_$][\w$]*$/.test(name)
+    ? `.${name}`
+    : `[${JSON.stringify(name.length > 40 ? `${name.slice(0, 40)}…` : name)}]`
+}

@@ -1,0 +1,133 @@
+import { CorruptEntryError } from "../core/errors.js"
+
+/** Deeper than any value that may be written, marks included; msgpackr reads twice as deep without trouble. */
+const MAX_SCAN_DEPTH = 2_000
+
+// What is still to come at the levels above. One scan is over before the next begins.
+const pending = new Uint32Array(MAX_SCAN_DEPTH)
+
+/**
+ * Checks that bytes are one MessagePack value of the kinds that this codec writes, before msgpackr sees them: its
+ * extensions, records and string bundles have state of their own, its native part looks ahead in the bytes, and a
+ * few bytes can make it allocate a lot. Also what is written is checked, so that everything written can be read.
+ *
+ * @param mayHoldBytes whether byte strings are among those kinds
+ * @param maxObjects the number of arrays, objects and byte strings: each costs far more memory than its byte here
+ * @throws CorruptEntryError
+ */
+export function scan(bytes: Uint8Array, start: number, end: number, mayHoldBytes: boolean, maxObjects: number): void {
+  let at = start
+  let depth = 0
+  let left = 1
+  let room = maxObjects
+  for (;;) {
+    while (left === 0) {
+      if (depth === 0) {
+        if (at !== end) throw new CorruptEntryError("there are bytes behind its value")
+        return
+      }
+      left = pending[--depth] as number
+    }
+    left--
+    if (at >= end) throw truncated()
+    const token = bytes[at++] as number
+    // Small integers of both signs.
+    if (token < 0x80 || token >= 0xe0) continue
+    let children = 0
+    if (token >= 0xa0 && token < 0xc0) {
+      at += token & 0x1f
+      continue
+    } else if (token < 0x90) children = (token & 0x0f) * 2
+    else if (token < 0xa0) children = token & 0x0f
+    else {
+      switch (token) {
+        case 0xc0: // null
+        case 0xc2: // false
+        case 0xc3: // true
+          continue
+        case 0xcb: // a 64-bit float
+          at += 8
+          continue
+        case 0xcc: // an integer of 8 bits
+        case 0xd0:
+          at += 1
+          continue
+        case 0xcd: // of 16
+        case 0xd1:
+          at += 2
+          continue
+        case 0xce: // of 32
+        case 0xd2:
+          at += 4
+          continue
+        case 0xd9: // text
+          at = after(bytes, at, end, 1)
+          continue
+        case 0xda:
+          at = after(bytes, at, end, 2)
+          continue
+        case 0xdb:
+          at = after(bytes, at, end, 4)
+          continue
+        case 0xc4: // bytes
+          at = after(bytes, at, end, 1)
+          break
+        case 0xc5:
+          at = after(bytes, at, end, 2)
+          break
+        case 0xc6:
+          at = after(bytes, at, end, 4)
+          break
+        case 0xdc: // an array
+          children = count(bytes, at, end, 2)
+          at += 2
+          break
+        case 0xdd:
+          children = count(bytes, at, end, 4)
+          at += 4
+          break
+        case 0xde: // an object
+          children = count(bytes, at, end, 2) * 2
+          at += 2
+          break
+        case 0xdf:
+          children = count(bytes, at, end, 4) * 2
+          at += 4
+          break
+        default:
+          throw new CorruptEntryError(`its value has a token ${token.toString(16)}, which is never written`)
+      }
+      if (token <= 0xc6 && !mayHoldBytes) throw new CorruptEntryError("its value has bytes where none are written")
+    }
+    if (--room < 0) throw new CorruptEntryError("its value has too many parts")
+    // Each takes a byte at least.
+    if (children > end - at) throw truncated()
+    if (children > 0) {
+      if (depth === MAX_SCAN_DEPTH) throw new CorruptEntryError("its value is nested too deeply")
+      pending[depth++] = left
+      left = children
+    }
+  }
+}
+
+/** Where text or bytes end whose length is written in so many bytes. */
+function after(bytes: Uint8Array, at: number, end: number, width: number): number {
+  const length = count(bytes, at, end, width)
+  const start = at + width
+  if (length > end - start) throw truncated()
+  return start + length
+}
+
+/** At most half of what 31 bits hold: it stays a small integer, also doubled, and with it all that is computed here. */
+function count(bytes: Uint8Array, at: number, end: number, width: number): number {
+  if (width > end - at) throw truncated()
+  if (width === 1) return bytes[at] as number
+  const high = ((bytes[at] as number) << 8) | (bytes[at + 1] as number)
+  if (width === 2) return high
+  if (high >= 0x4000) throw truncated()
+  return (high << 16) | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number)
+}
+
+function truncated(): CorruptEntryError {
+  return new CorruptEntryError("its value ends in the middle")
+}

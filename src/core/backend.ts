@@ -1,0 +1,31 @@
+import type { Clock } from "./clock.js"
+import type { EntryCodec } from "./codec.js"
+import type { ZooCacheError } from "./errors.js"
+import type { InvalidationLog } from "./log.js"
+import type { Store } from "./store.js"
+
+/** What a backend is told by the cache that opens it. */
+export interface BackendContext {
+  /** The namespace: entries and invalidations of other prefixes never meet these. */
+  readonly prefix: string
+  readonly clock: Clock
+  /** Uniform in [0, 1). */
+  readonly random: () => number
+  /** Hears of what fails nobody's call. */
+  readonly onFault: (error: ZooCacheError) => void
+}
+
+/** A backend as one cache holds it. The cache closes both parts. */
+export interface OpenBackend {
+  readonly log: InvalidationLog
+  readonly store: Store
+  readonly codec: EntryCodec
+}
+
+/** A shared store and a log for invalidations, such as `lmdb({ path })` makes. It can be given to several caches. */
+export interface Backend {
+  /** For sentences: `lmdb`. */
+  readonly name: string
+  /** Returns at once, and opens in the background where that takes time. Throws what is wrong with its options. */
+  open(context: BackendContext): OpenBackend
+}

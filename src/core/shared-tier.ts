@@ -1,0 +1,251 @@
+import { type Aged, type Aging, deadlineOf, expiredAging, lookedAtAlways, NEVER } from "./age.js"
+import type { EntryCodec, EntryHeader } from "./codec.js"
+import type { Engine, Stored } from "./engine.js"
+import { Entry } from "./entry.js"
+import { CorruptEntryError, HookError, StoreError, ZooCacheError } from "./errors.js"
+import { type Dependencies, expiredSince, freshnessOf } from "./freshness.js"
+import { freezeDeep } from "./isolation.js"
+import { type EntryId, splitKey } from "./key.js"
+import type { Behaviour } from "./settings.js"
+import type { Rank, Store } from "./store.js"
+import type { Table } from "./table.js"
+import { parseTag } from "./tag.js"
+import type { TagNode } from "./tag-node.js"
+import { isSameEpoch, NO_VERSION, TICKS_PER_MS, type Version } from "./version.js"
+
+/** How what comes from the shared tier is taken in: the part of a function's options that concerns it. */
+export interface Intake {
+  readonly behaviour: Behaviour
+  readonly sizeOf: ((value: unknown) => number) | undefined
+  readonly validate: ((value: unknown) => boolean) | undefined
+}
+
+/** A read that finds an entry not older than this leaves its place among the used ones as it is. */
+const YOUNG_MS = 60_000
+/** Of the reads of older ones, so many are noted: one in. */
+const NOTED_USES = 8
+/** An entry that was last found fresh so long ago is lifted, or earlier where the log forgets faster. */
+const OLD_TICKS = 60_000 * TICKS_PER_MS
+/** A sliding entry is written anew when this part of its time has passed. */
+const SLIDE_PART = 1 / 8
+
+/**
+ * The shared tier as one cache sees it: entries that other processes stored, or this one before it forgot them. The same
+ * rule decides about them as about entries in memory; a store only keeps bytes.
+ *
+ * None of its faults fails a call: what can't be read is a miss, what can't be written is counted and told.
+ */
+export class SharedTier {
+  readonly #engine: Engine
+  readonly #store: Store
+  readonly #codec: EntryCodec
+  /** Nodes of entries that memory did not keep, held until whoever read them has inherited what they depend on. */
+  #held: TagNode[] = []
+
+  constructor(engine: Engine, store: Store, codec: EntryCodec) {
+    this.#engine = engine
+    this.#store = store
+    this.#codec = codec
+  }
+
+  get store(): Store {
+    return this.#store
+  }
+
+  /** The entry of a key if it is fresh by the rule and of any use, taken into memory on the way. */
+  find(table: Table, id: EntryId, intake: Intake): Entry | undefined {
+    const key = table.keyOf(id)
+    const { counters } = table
+    try {
+      const bytes = this.#store.get(key)
+      if (bytes === undefined) {
+        counters.storeMisses += 1
+        return undefined
+      }
+      const found = this.#read(table, id, key, bytes, intake)
+      if (found === undefined) counters.storeMisses += 1
+      else counters.storeHits += 1
+      return found
+    } catch (error) {
+      counters.storeMisses += 1
+      this.#engine.fault(error instanceof ZooCacheError ? error : new StoreError("read", error), key)
+      return undefined
+    }
+  }
+
+  /** Writes in the background; the promise is for who wants to wait, and never rejects. */
+  async put(key: string, bytes: Uint8Array): Promise<void> {
+    try {
+      await this.#store.put(key, bytes)
+    } catch (error) {
+      this.#writeFailed(error, key)
+    }
+  }
+
+  /** The same for a value that was set by hand, when the log has given it its version. */
+  putSet(key: string, bytes: Uint8Array, keyVersion: Version): Promise<void> {
+    try {
+      this.#codec.amend(bytes, { keyVersion })
+    } catch (error) {
+      this.#writeFailed(error, key)
+      return Promise.resolve()
+    }
+    return this.put(key, bytes)
+  }
+
+  /** A load's result is not kept, but is the newest word on its key. */
+  remove(key: string, rank: Rank): void {
+    this.#store.remove(key, rank).catch((error: unknown) => this.#writeFailed(error, key))
+  }
+
+  /** A sliding entry goes to the store with its present end. */
+  noteWritten(aging: Aging, rank: Rank): void {
+    if (aging.idleTtlMs === Number.POSITIVE_INFINITY) return
+    aging.shared = { rank, idleUntilMs: this.#engine.clock.wall() + aging.idleTtlMs }
+  }
+
+  /** A sliding entry was used in memory: others, and this process after a restart, must see it slide too. */
+  slide(entry: Entry): void {
+    const { aging } = entry
+    const shared = aging?.shared
+    if (aging === null || shared === undefined) return
+    const wallMs = this.#engine.clock.wall()
+    if (wallMs + aging.idleTtlMs - shared.idleUntilMs < aging.idleTtlMs * SLIDE_PART) return
+    shared.idleUntilMs = wallMs + aging.idleTtlMs
+    void this.#store.touch(entry.table.keyOf(entry.id), shared.rank, { idleUntilMs: shared.idleUntilMs })
+  }
+
+  close(): Promise<void> {
+    return this.#store.close()
+  }
+
+  #read(table: Table, id: EntryId, key: string, bytes: Uint8Array, intake: Intake): Entry | undefined {
+    const engine = this.#engine
+    const { trie, turn, clock } = engine
+    const header = this.#codec.decodeHeader(bytes)
+    // A store may keep two keys in one place.
+    if (header.key !== key) return undefined
+    const isOfNow = isSameEpoch(header.epoch, trie.epoch) && header.asOf >= trie.forgotten
+    // An entry from above the cursor was stored by a process that has seen more: the next look brings it.
+    if (!isOfNow || header.asOf > trie.cursor) return undefined
+    const wallMs = clock.wall()
+    const endMs = Math.min(header.expiresAtMs, header.idleUntilMs) + header.graceMs
+    if (wallMs >= endMs) return undefined
+    const acquired: TagNode[] = []
+    try {
+      for (const tag of header.tags) acquired.push(acquireTag(engine, tag))
+      for (const used of header.keys) acquired.push(trie.acquire(splitKey(used), trie.keyRoot))
+      const dependencies: Dependencies =
+        acquired.length === 0 ? null : acquired.length === 1 ? (acquired[0] as TagNode) : acquired.slice()
+      const stamp = { epoch: trie.epoch, asOf: header.asOf }
+      const keyNode = engine.keyNodeOf(table, id) ?? table.keyNode
+      const freshness = freshnessOf({ stamp, dependencies, keyNode, keyVersion: header.keyVersion }, trie)
+      if (freshness === "stale") return undefined
+      const value = this.#takeIn(table, key, bytes, intake)
+      let aged = this.#agedOf(header, wallMs, intake.behaviour)
+      if (freshness === "expired") {
+        const aging = expiredAging(aged, Math.min(turn.now, expiredSince(dependencies, header.asOf, trie.root)))
+        aged = { aging, deadlineMs: deadlineOf(aging) }
+      }
+      const isCloned = intake.behaviour.isolation === "clone"
+      if (isCloned) aged = lookedAtAlways(aged)
+      const rare = isCloned
+        ? { isError: false, isCloned, failures: 0, keyVersion: undefined, rivalVersion: NO_VERSION }
+        : null
+      const stored: Stored = {
+        table,
+        id,
+        value,
+        dependencies,
+        aged,
+        rare,
+        weight: engine.weigh(table, id, value, intake.sizeOf),
+        bornMs: turn.now - Math.max(0, wallMs - header.storedAtMs),
+      }
+      const entry = engine.store(stored) ?? new Entry(table, id, value, dependencies, trie.stamp, aged, rare)
+      if (entry.slot < 0) this.#hold(acquired.splice(0))
+      this.#keepUp(key, header, wallMs, freshness === "fresh")
+      return entry
+    } finally {
+      for (const node of acquired) trie.release(node)
+    }
+  }
+
+  /** The value as callers get it. Throws what is wrong with it. */
+  #takeIn(table: Table, key: string, bytes: Uint8Array, { behaviour, validate }: Intake): unknown {
+    const value = this.#codec.decodeValue(bytes)
+    if (validate !== undefined) {
+      let isValid: boolean
+      try {
+        isValid = validate(value)
+      } catch (error) {
+        throw new HookError("validate", key, error)
+      }
+      if (!isValid) throw new CorruptEntryError("the hook `validate` has refused its value")
+    }
+    if (behaviour.isolation === "freeze" && typeof value === "object" && value !== null) {
+      table.counters.shared += freezeDeep(value)
+    }
+    return value
+  }
+
+  #agedOf(header: EntryHeader, wallMs: number, behaviour: Behaviour): Aged {
+    const nowMs = this.#engine.turn.now
+    const expiresAtMs = nowMs + (header.expiresAtMs - wallMs)
+    const hasLife = header.expiresAtMs !== Number.POSITIVE_INFINITY
+    const isDueEarly = behaviour.earlyRefresh > 0 && hasLife
+    const isSliding = header.idleTtlMs !== Number.POSITIVE_INFINITY
+    if (header.graceMs === 0 && !isSliding && !isDueEarly) {
+      return { deadlineMs: hasLife ? Math.floor(expiresAtMs) : NEVER, aging: null }
+    }
+    const lifeMs = header.expiresAtMs - header.storedAtMs
+    const aging: Aging = {
+      expiresAtMs,
+      graceMs: header.graceMs,
+      idleTtlMs: header.idleTtlMs,
+      idleUntilMs: nowMs + (header.idleUntilMs - wallMs),
+      refreshAtMs: isDueEarly ? expiresAtMs - lifeMs * (1 - behaviour.earlyRefresh) : Number.POSITIVE_INFINITY,
+      retryAtMs: nowMs,
+      shared: isSliding ? { rank: rankOf(header), idleUntilMs: header.idleUntilMs } : undefined,
+    }
+    return { deadlineMs: deadlineOf(aging), aging }
+  }
+
+  /** Keeps an entry that is still of use from being evicted, and from falling below what the log remembers. */
+  #keepUp(key: string, header: EntryHeader, wallMs: number, isFresh: boolean): void {
+    const { trie, settings } = this.#engine
+    // What a soft invalidation covers must stay below it.
+    const isOld = isFresh && trie.cursor - header.asOf > Math.min(OLD_TICKS, (trie.cursor - trie.logFloor) / 2)
+    const isNoted = wallMs - header.storedAtMs > YOUNG_MS && settings.random() * NOTED_USES < 1
+    if (!isOld && !isNoted) return
+    void this.#store.touch(key, rankOf(header), isOld ? { asOf: trie.cursor } : {})
+  }
+
+  #hold(nodes: readonly TagNode[]): void {
+    if (this.#held.length === 0) {
+      this.#engine.clock.onTurnEnd(() => {
+        const held = this.#held
+        this.#held = []
+        for (const node of held) this.#engine.trie.release(node)
+      })
+    }
+    this.#held.push(...nodes)
+  }
+
+  #writeFailed(error: unknown, key: string): void {
+    if (this.#engine.isClosed) return
+    this.#engine.fault(error instanceof ZooCacheError ? error : new StoreError("write", error), key)
+  }
+}
+
+function acquireTag(engine: Engine, tag: string): TagNode {
+  try {
+    return engine.trie.acquire(parseTag(tag))
+  } catch (error) {
+    throw new CorruptEntryError("a tag that it depends on is none", error)
+  }
+}
+
+function rankOf({ epoch, keyVersion, asOf }: EntryHeader): Rank {
+  return { epoch, keyVersion, asOf }
+}

@@ -1,0 +1,54 @@
+import type { Epoch, Version } from "./version.js"
+
+/** Where an entry stands among the entries of its key: by epoch, then `keyVersion`, then `asOf`. */
+export interface Rank {
+  readonly epoch: Epoch
+  readonly keyVersion: Version
+  readonly asOf: Version
+}
+
+/** What may change in a stored entry without its value. What is left out stays. */
+export interface Amendment {
+  /** It was found fresh as of here. */
+  readonly asOf?: Version
+  /** Sliding expiry; Unix milliseconds. */
+  readonly idleUntilMs?: number
+}
+
+/**
+ * A shared tier: encoded entries (see {@link EntryCodec}) by public key. It knows nothing of tags: whether an entry may
+ * be served is for its reader to decide, by the freshness rule.
+ *
+ * Reads answer at once. Writes are queued, go out in order, and are visible to everyone when their promise resolves; a
+ * repeated write does no harm. All operations may fail with `StoreError`, writes also with `StorageFullError`; after
+ * `close` all do.
+ *
+ * The conformance suite in `zoocache/testing` states this contract as tests.
+ */
+export interface Store {
+  /** The entry of a key, undefined if there is none. The bytes are the store's: valid until its next call only. */
+  get(key: string): Uint8Array | undefined
+  /**
+   * Keeps an entry, unless there is one of a higher rank: then false. The rank is in the bytes. The store may drop
+   * entries at any time to keep within its budget. The bytes are the store's from the call on.
+   */
+  put(key: string, bytes: Uint8Array): Promise<boolean>
+  /** Removes the entry of a key, unless there is one above `rank`. */
+  remove(key: string, rank: Rank): Promise<void>
+  /**
+   * Notes that an entry was used, which keeps it from eviction for longer, and amends it if it still is of `rank`. Never
+   * rejects: it is lost where it can't be done.
+   */
+  touch(key: string, rank: Rank, amendment: Amendment): Promise<void>
+  /** What is stored now, as far as the store knows without a search. */
+  stats(): StoreStats
+  /** Resolves when what was queued is written, or can't be. Twice is fine. */
+  close(): Promise<void>
+}
+
+export interface StoreStats {
+  readonly entries: number
+  readonly bytes: number
+  /** Writes that wait. */
+  readonly queued: number
+}

@@ -1,0 +1,82 @@
+import { createRequire } from "node:module"
+
+/** What is used of an open database of lmdb-js. */
+export interface Database {
+  /** The size of what was read last. */
+  readonly lastSize: number
+  /** The value in a buffer that the next read reuses, and whose own length says nothing: see {@link readRow}. */
+  getBinaryFast(key: Uint8Array): Uint8Array | undefined
+  put(key: Uint8Array, value: Uint8Array): unknown
+  remove(key: Uint8Array): unknown
+  /** One write transaction. Takes the write lock, which blocks the thread while another process has it. */
+  transactionSync<T>(work: () => T): T
+  /** In the order of the keys; `start` inclusive, `end` exclusive. */
+  getRange(options: RangeOptions): Iterable<{ readonly key: Uint8Array; readonly value: Uint8Array }>
+  getKeys(options: RangeOptions): Iterable<Uint8Array>
+  /** The next read sees what is committed by then. */
+  resetReadTxn(): void
+  readerCheck(): number
+  getStats(): DatabaseStats
+  close(): Promise<void>
+}
+
+export interface RangeOptions {
+  readonly start: Uint8Array
+  readonly end: Uint8Array
+  readonly limit?: number
+}
+
+interface TreeStats {
+  readonly treeBranchPageCount: number
+  readonly treeLeafPageCount: number
+  readonly overflowPages: number
+  readonly entryCount: number
+}
+
+export interface DatabaseStats extends TreeStats {
+  readonly pageSize: number
+  readonly lastPageNumber: number
+  readonly free: TreeStats
+}
+
+export interface OpenOptions {
+  readonly path: string
+  readonly mapSize?: number
+  readonly readOnly?: boolean
+  readonly noSync?: boolean
+}
+
+/**
+ * `require` and not `import`: what is built is CommonJS, and must also run where `import()` is not at hand, as in a test
+ * of Jest on Node 20.
+ */
+const require = createRequire(import.meta.url)
+
+/** Whether the package `lmdb` can be found, without loading it. */
+export function hasLmdb(): boolean {
+  try {
+    require.resolve("lmdb")
+    return true
+  } catch {
+    return false
+  }
+}
+
+export function openDatabase(options: OpenOptions): Database {
+  const lmdb = require("lmdb") as { open(options: object): Database }
+  return lmdb.open({
+    ...options,
+    noSubdir: true,
+    encoding: "binary",
+    keyEncoding: "binary",
+    cache: false,
+    // A commit that is to last is synced before it returns.
+    overlappingSync: false,
+  })
+}
+
+/** A row, in memory that the next read reuses; undefined if there is none. */
+export function readRow(database: Database, key: Uint8Array): Buffer | undefined {
+  const bytes = database.getBinaryFast(key)
+  return bytes === undefined ? undefined : Buffer.from(bytes.buffer, bytes.byteOffset, database.lastSize)
+}

@@ -1,0 +1,181 @@
+import { amendHeader, compareRank, readHeader, readRank } from "../codec/header.js"
+import type { Amendment, Rank } from "../core/store.js"
+import { isSameEpoch } from "../core/version.js"
+import type { Batch } from "./batch.js"
+import { readRow } from "./database.js"
+import {
+  ALL_USES,
+  ENTRY_OFFSET,
+  entryKey,
+  entryKeyOfUse,
+  readSize,
+  readUse,
+  sizeRow,
+  spaceOfKey,
+  useKey,
+  writeUse,
+} from "./layout.js"
+import { Refusal } from "./refusal.js"
+import type { Room } from "./room.js"
+
+/** How much is kept, of all prefixes together. */
+export interface EntryBudget {
+  readonly maxEntries: number
+  readonly maxBytes: number
+}
+
+/** Evicted beyond what is needed, so that not every entry pays for the search. */
+const EVICTION_STEP = 32
+/** A turn's evictions hold the write lock: what is left over goes with the next ones. */
+const MOST_EVICTED = 2048
+
+/** How much later than noted an entry must have been used before that is worth a write. */
+export const TOUCH_AFTER_MS = 60_000
+/** Noting it writes the whole entry anew, so large ones are noted less often. */
+const LARGE_BYTES = 64 * 1024
+const LARGE_FACTOR = 10
+
+export interface Put {
+  readonly prefix: string
+  readonly key: string
+  /** Room for the time of the last use, then the entry. */
+  readonly row: Buffer
+  readonly usedMs: number
+  readonly budget: EntryBudget
+}
+
+/** False where there is an entry above it, or where the log knows already that nobody can use it. */
+export function putEntry(batch: Batch, room: Room, put: Put): boolean {
+  const { prefix, key, row, usedMs, budget } = put
+  const head = batch.head(prefix)
+  const rank = readRank(row.subarray(ENTRY_OFFSET))
+  if (head === undefined || !isSameEpoch(rank.epoch, head.epoch)) return false
+  if (batch.versionOf(head.space, "key", key) > rank.keyVersion) return false
+  const at = entryKey(head.space, key)
+  const bytes = at.length + row.length
+  if (bytes > budget.maxBytes) {
+    throw new Refusal("full", key, `the entry has ${bytes} bytes, and \`maxBytes\` is ${budget.maxBytes}`)
+  }
+  const old = readRow(batch.database, at)
+  const oldRank = old === undefined ? undefined : rankOf(old)
+  if (oldRank !== undefined && compareRank(oldRank, rank) > 0) return false
+  // May throw, and may evict the very entry that is to be replaced.
+  makeRoom(batch, room, bytes)
+  deleteEntry(batch, at)
+  writeUse(row, 0, usedMs)
+  batch.database.put(at, row)
+  batch.database.put(useKey(usedMs, at), sizeRow(bytes))
+  batch.count(head.space, 1, bytes)
+  const { entries, bytes: total } = batch.total()
+  if (entries > budget.maxEntries || total > budget.maxBytes) evictDownTo(batch, budget)
+  return true
+}
+
+function makeRoom(batch: Batch, room: Room, bytes: number): void {
+  let evicted = 0
+  while (!room.take(batch.database, bytes)) {
+    const step = evicted < MOST_EVICTED && room.canGain() ? evict(batch, EVICTION_STEP) : 0
+    if (step === 0) throw room.full()
+    evicted += step
+    room.lookAgain()
+  }
+}
+
+function evictDownTo(batch: Batch, budget: EntryBudget): void {
+  for (let evicted = 0; evicted < MOST_EVICTED;) {
+    const { entries, bytes } = batch.total()
+    const isOver = entries > budget.maxEntries || bytes > budget.maxBytes
+    if (!isOver) return
+    const step = evict(batch, Math.max(1, Math.min(EVICTION_STEP, entries - budget.maxEntries)))
+    if (step === 0) return
+    evicted += step
+  }
+}
+
+/** Drops the entries that were not used for longest. Answers how many. */
+function evict(batch: Batch, most: number): number {
+  const oldest = [...batch.database.getRange({ ...ALL_USES, limit: most })]
+  for (const { key, value } of oldest) {
+    const use = Buffer.from(key)
+    const at = entryKeyOfUse(use)
+    batch.database.remove(use)
+    batch.database.remove(at)
+    batch.count(spaceOfKey(at), -1, -readSize(Buffer.from(value)))
+  }
+  return oldest.length
+}
+
+/** Whether there was one. */
+export function deleteEntry(batch: Batch, at: Buffer): boolean {
+  const old = readRow(batch.database, at)
+  if (old === undefined) return false
+  batch.count(spaceOfKey(at), -1, -(at.length + old.length))
+  batch.database.remove(useKey(readUse(old), at))
+  batch.database.remove(at)
+  return true
+}
+
+export function removeEntry(batch: Batch, prefix: string, key: string, rank: Rank): void {
+  const head = batch.head(prefix)
+  if (head === undefined) return
+  const at = entryKey(head.space, key)
+  const old = readRow(batch.database, at)
+  if (old === undefined) return
+  const oldRank = rankOf(old)
+  if (oldRank === undefined || compareRank(oldRank, rank) <= 0) deleteEntry(batch, at)
+}
+
+/** Of a stored row; undefined where that is damaged, so that anything may take its place. */
+function rankOf(row: Buffer): Rank | undefined {
+  try {
+    return readRank(row.subarray(ENTRY_OFFSET))
+  } catch {
+    return undefined
+  }
+}
+
+export interface Touch {
+  readonly prefix: string
+  readonly key: string
+  readonly rank: Rank
+  readonly amendment: Amendment
+  readonly usedMs: number
+}
+
+export function touchEntry(batch: Batch, { prefix, key, rank, amendment, usedMs }: Touch): void {
+  const head = batch.head(prefix)
+  if (head === undefined) return
+  const at = entryKey(head.space, key)
+  const old = readRow(batch.database, at)
+  if (old === undefined) return
+  const isNoted = isUseNoted(old, usedMs)
+  const entry = old.subarray(ENTRY_OFFSET)
+  const oldRank = rankOf(old)
+  if (oldRank === undefined) return
+  const isAmended = compareRank(oldRank, rank) === 0 && isWorthAmending(entry, amendment)
+  if (isNoted && !isAmended) return
+  // A copy: reading goes on in the same memory.
+  const row = Buffer.from(old)
+  if (isAmended) amendHeader(row.subarray(ENTRY_OFFSET), amendment)
+  if (!isNoted) {
+    batch.database.remove(useKey(readUse(row), at))
+    writeUse(row, 0, usedMs)
+    batch.database.put(useKey(usedMs, at), sizeRow(at.length + row.length))
+  }
+  batch.database.put(at, row)
+}
+
+/** Whether a use now need not be noted, since one was noted not long ago. */
+export function isUseNoted(row: Buffer, usedMs: number): boolean {
+  const debounceMs = row.length > LARGE_BYTES ? TOUCH_AFTER_MS * LARGE_FACTOR : TOUCH_AFTER_MS
+  return usedMs - readUse(row) < debounceMs
+}
+
+/** A sliding expiry that slides on with every hit need not be written with every hit. */
+export function isWorthAmending(entry: Buffer, { asOf, idleUntilMs }: Amendment): boolean {
+  if (asOf !== undefined) return true
+  if (idleUntilMs === undefined) return false
+  const stored = readHeader(entry)
+  const gainMs = idleUntilMs - stored.idleUntilMs
+  return !(gainMs >= 0 && gainMs < Math.min(TOUCH_AFTER_MS, stored.idleTtlMs / 10))
+}

@@ -1,0 +1,520 @@
+import { realpathSync } from "node:fs"
+import { basename, dirname, join, resolve } from "node:path"
+import type { Worker } from "node:worker_threads"
+import { LogError, StorageOpenError, StoreError, type ZooCacheError } from "../core/errors.js"
+import type { AppendReply } from "../core/log.js"
+import { type Database, openDatabase } from "./database.js"
+import { identityOf } from "./files.js"
+import { writeUse } from "./layout.js"
+import type {
+  FromWriter,
+  LogOutcome,
+  LogWrite,
+  StoreOutcome,
+  StoreWrite,
+  ToWriter,
+  WriterSettings,
+} from "./protocol.js"
+import { received } from "./refusal.js"
+import { startWriter } from "./thread.js"
+
+/** Someone who uses an environment: one prefix of one cache. */
+export interface Tenant {
+  readonly prefix: string
+  readonly onFault: (error: ZooCacheError) => void
+  /** The file is open and knows the prefix; also after it was opened again. */
+  onReady(): void
+  onAppended(write: LogWrite & { readonly type: "append" }, reply: AppendReply): void
+}
+
+/** A write without what only the queue knows. */
+export type StoreRequest =
+  Omit<StoreWrite & { readonly type: "put" }, "at" | "size"> | Exclude<StoreWrite, { readonly type: "put" }>
+
+interface Waiting<Value> {
+  resolve(value: Value): void
+  reject(error: ZooCacheError): void
+}
+
+interface WaitingLog extends Waiting<AppendReply | undefined> {
+  readonly tenant: Tenant
+  readonly write: LogWrite
+}
+
+interface WaitingStore extends Waiting<boolean> {
+  readonly tenant: Tenant
+  readonly bytes: number
+}
+
+/** What waits in memory until it is written. Beyond it entries are dropped; invalidations are refused. */
+const MOST_QUEUED = 10_000
+const MOST_QUEUED_BYTES = 64 * 1024 * 1024
+const MOST_APPENDS = 50_000
+/** For how long writes that wait keep the process from exiting: one that is stopped elsewhere may hold the lock. */
+const HOLD_MS = 2000
+
+type State = "opening" | "open" | "failed" | "closed"
+
+const environments = new Map<string, Environment>()
+
+/**
+ * One data file as this process has it: a database for reading here, and the thread that writes. Shared by all caches of
+ * the process that use its directory.
+ */
+export class Environment {
+  readonly #id: string
+  readonly #settings: WriterSettings
+  readonly #tenants = new Set<Tenant>()
+  #worker: Worker | undefined
+  #state: State = "opening"
+  #failure: ZooCacheError | undefined
+  #database: Database | undefined
+  #path = ""
+  #identity = ""
+  /** Tenants whose prefix the open file knows. */
+  readonly #attached = new Set<Tenant>()
+  readonly #openWaiters = new Set<Waiting<void>>()
+  // Not yet posted.
+  #logQueue: LogWrite[] = []
+  #storeQueue: { readonly request: StoreRequest; readonly bytes: Uint8Array | undefined }[] = []
+  #isFlushing = false
+  // Posted or not, in order.
+  #logWaiting: WaitingLog[] = []
+  #storeWaiting: WaitingStore[] = []
+  #storeBytes = 0
+  readonly #idle = new Set<() => void>()
+  readonly #releasing = new WeakMap<Tenant, Promise<void>>()
+  readonly #hold: NodeJS.Timeout
+  #isHolding = false
+
+  static acquire(tenant: Tenant, settings: WriterSettings): Environment {
+    const directory = realDirectory(settings.directory)
+    const id = JSON.stringify([directory, settings.isDurable, settings.bootId])
+    let environment = environments.get(id)
+    if (environment === undefined) {
+      environment = new Environment(id, { ...settings, directory })
+      environments.set(id, environment)
+    }
+    environment.#join(tenant)
+    return environment
+  }
+
+  private constructor(id: string, settings: WriterSettings) {
+    this.#id = id
+    this.#settings = settings
+    this.#hold = setTimeout(() => this.#letGo(), HOLD_MS).unref()
+    this.#start()
+  }
+
+  get directory(): string {
+    return this.#settings.directory
+  }
+
+  /** For reading. Throws while it is not open for this tenant. */
+  reader(tenant: Tenant): Database {
+    const database = this.#database
+    if (database === undefined || !this.#attached.has(tenant)) throw this.#notOpen()
+    return database
+  }
+
+  isReady(tenant: Tenant): boolean {
+    return this.#database !== undefined && this.#attached.has(tenant)
+  }
+
+  #notOpen(): ZooCacheError {
+    return (
+      this.#failure ?? new StoreError("read", `${this.directory} is not open${this.#state === "opening" ? " yet" : ""}`)
+    )
+  }
+
+  /** Resolves when it is open for this tenant. Tries again where opening had failed. */
+  async ready(tenant: Tenant): Promise<void> {
+    if (this.#state === "failed") this.#reopen()
+    while (!this.isReady(tenant)) {
+      if (this.#state === "failed" || this.#state === "closed") throw this.#notOpen()
+      await new Promise<void>((resolve, reject) => {
+        this.#openWaiters.add({ resolve, reject })
+        this.#holdOn()
+      })
+    }
+  }
+
+  /** Whether the file is still the one at its path; if not, it is opened anew in the background. */
+  checkPath(): void {
+    if (this.#database === undefined || identityOf(this.#path) === this.#identity) return
+    this.#lose()
+  }
+
+  writeLog(tenant: Tenant, write: LogWrite): Promise<AppendReply | undefined> {
+    return new Promise((resolve, reject) => {
+      if (this.#state === "failed" || this.#state === "closed") reject(this.#notOpen())
+      else if (this.#logWaiting.length >= MOST_APPENDS) {
+        reject(new LogError(write.type, `${MOST_APPENDS} invalidations wait for ${this.directory} already`))
+      } else {
+        this.#logWaiting.push({ tenant, write, resolve, reject })
+        this.#logQueue.push(write)
+        this.#flushSoon()
+      }
+    })
+  }
+
+  /** `bytes`: of a put. */
+  writeStore(tenant: Tenant, request: StoreRequest, bytes?: Uint8Array): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const size = bytes?.byteLength ?? 0
+      if (this.#state === "failed" || this.#state === "closed") reject(this.#notOpen())
+      else if (this.#storeWaiting.length >= MOST_QUEUED || this.#storeBytes + size > MOST_QUEUED_BYTES) {
+        const queued = `${this.#storeWaiting.length} writes (${this.#storeBytes} bytes) wait already`
+        reject(new StoreError(request.type, `${queued}; it was dropped`))
+      } else {
+        this.#storeWaiting.push({ tenant, bytes: size, resolve, reject })
+        this.#storeBytes += size
+        this.#storeQueue.push({ request, bytes })
+        this.#flushSoon()
+      }
+    })
+  }
+
+  queued(tenant: Tenant): number {
+    let count = 0
+    for (const waiting of this.#storeWaiting) if (waiting.tenant === tenant) count += 1
+    return count
+  }
+
+  /** Resolves when what a tenant queued is written, or the time is over. */
+  async settle(tenant: Tenant, patienceMs: number): Promise<void> {
+    const deadline = new Deadline(patienceMs)
+    try {
+      await this.#settled(tenant, deadline)
+    } finally {
+      deadline.end()
+    }
+  }
+
+  /** Ends the use by a tenant, when what it queued is written or the time is over. */
+  release(tenant: Tenant, patienceMs: number): Promise<void> {
+    let releasing = this.#releasing.get(tenant)
+    if (releasing === undefined) {
+      const deadline = new Deadline(patienceMs)
+      releasing = this.#release(tenant, deadline).finally(() => deadline.end())
+      this.#releasing.set(tenant, releasing)
+    }
+    return releasing
+  }
+
+  async #settled(tenant: Tenant, deadline: Deadline): Promise<void> {
+    while (this.#waitsFor(tenant) && !deadline.isOver) {
+      await Promise.race([deadline.over, new Promise<void>((resolve) => this.#idle.add(resolve))])
+    }
+  }
+
+  async #release(tenant: Tenant, deadline: Deadline): Promise<void> {
+    await this.#settled(tenant, deadline)
+    this.#tenants.delete(tenant)
+    this.#attached.delete(tenant)
+    this.#rejectAllOf(tenant)
+    if (this.#tenants.size === 0) await this.#close(deadline)
+  }
+
+  // --- the thread ----------------------------------------------------------------------------------------------------
+
+  #join(tenant: Tenant): void {
+    this.#tenants.add(tenant)
+    if (this.#state === "open") this.#attach(tenant)
+  }
+
+  #start(): void {
+    const worker = startWriter(this.#settings)
+    this.#worker = worker
+    let isOver = false
+    const onEnd = (error: unknown) => {
+      if (isOver || this.#worker !== worker) return
+      isOver = true
+      this.#crashed(error)
+    }
+    worker.on("message", (message: FromWriter) => {
+      if (this.#worker === worker) this.#receive(message)
+    })
+    worker.on("error", onEnd)
+    worker.on("exit", (code) => onEnd(new Error(`The writer thread ended with code ${code}.`)))
+    this.#post({ type: "open" })
+  }
+
+  #post(message: ToWriter, transfer: ArrayBuffer[] = []): void {
+    this.#worker?.postMessage(message, transfer)
+  }
+
+  #receive(message: FromWriter): void {
+    switch (message.type) {
+      case "opened":
+        this.#opened(message.path, message.identity)
+        break
+      case "failed":
+        this.#fail(received(message.error, "open", "store"))
+        break
+      case "written":
+        this.#written(message.log, message.store)
+        break
+      case "lost":
+        this.#lose()
+        break
+      case "fault":
+        this.#fault(received(message.error, "clear away", "store"))
+        break
+      case "closed":
+        break
+    }
+  }
+
+  #opened(path: string, identity: string): void {
+    if (this.#state === "closed") return
+    this.#closeReader()
+    try {
+      // Only now: opening takes the write lock unless the same process has the file open.
+      this.#database = openDatabase({ path, readOnly: true })
+    } catch (error) {
+      this.#fail(new StoreError("open", error))
+      return
+    }
+    this.#path = path
+    this.#identity = identity
+    this.#state = "open"
+    this.#failure = undefined
+    for (const tenant of this.#tenants) this.#attach(tenant)
+    this.#flushSoon()
+  }
+
+  /** Makes the prefix known to the file. */
+  #attach(tenant: Tenant): void {
+    this.writeLog(tenant, { type: "attach", prefix: tenant.prefix }).then(
+      () => {
+        if (this.#state !== "open" || !this.#tenants.has(tenant)) return
+        this.#attached.add(tenant)
+        this.#settleOpenWaiters((waiter) => waiter.resolve())
+        tenant.onReady()
+      },
+      (error: unknown) => {
+        if (this.#state === "open") this.#fail(error as ZooCacheError)
+      },
+    )
+  }
+
+  #fail(error: ZooCacheError): void {
+    if (this.#state === "closed") return
+    this.#state = "failed"
+    this.#failure = error
+    this.#closeReader()
+    this.#settleOpenWaiters((waiter) => waiter.reject(error))
+    this.#rejectAll(() => error)
+  }
+
+  /** What is open is not what is at the path: nobody else will ever see what is written to it. */
+  #lose(): void {
+    if (this.#state !== "open") return
+    this.#fault(new StoreError("read", `${this.directory} was removed or replaced; it is opened anew`))
+    this.#reopen()
+  }
+
+  #reopen(): void {
+    this.#closeReader()
+    this.#state = "opening"
+    this.#failure = undefined
+    if (this.#worker === undefined) this.#start()
+    else this.#post({ type: "open" })
+  }
+
+  #crashed(error: unknown): void {
+    this.#worker = undefined
+    if (this.#state === "closed") return
+    if (this.#state !== "open") {
+      this.#fail(new StorageOpenError(this.directory, `its writer thread failed: ${messageOf(error)}`, error))
+      return
+    }
+    this.#rejectAll((part) => (part === "log" ? new LogError("append", error) : new StoreError("write", error)))
+    this.#fault(new StoreError("write", error))
+    this.#reopen()
+  }
+
+  #fault(error: ZooCacheError): void {
+    for (const tenant of this.#tenants) tenant.onFault(error)
+  }
+
+  #closeReader(): void {
+    this.#attached.clear()
+    const database = this.#database
+    this.#database = undefined
+    void database?.close()
+  }
+
+  async #close(deadline: Deadline): Promise<void> {
+    this.#state = "closed"
+    environments.delete(this.#id)
+    clearTimeout(this.#hold)
+    this.#settleOpenWaiters((waiter) => waiter.reject(this.#notOpen()))
+    this.#closeReader()
+    const worker = this.#worker
+    this.#worker = undefined
+    if (worker === undefined) return
+    worker.postMessage({ type: "close" } satisfies ToWriter)
+    await Promise.race([deadline.over, new Promise((resolve) => worker.once("exit", resolve))])
+    // A thread that waits for the lock can't be ended: nobody waits for it.
+    void worker.terminate()
+  }
+
+  // --- the queue -----------------------------------------------------------------------------------------------------
+
+  #flushSoon(): void {
+    this.#holdOn()
+    if (this.#isFlushing) return
+    this.#isFlushing = true
+    queueMicrotask(() => this.#flush())
+  }
+
+  /** Everything of this turn goes out in one message, the rows behind each other in one piece of memory. */
+  #flush(): void {
+    this.#isFlushing = false
+    if (this.#worker === undefined || this.#state !== "open") return
+    const log = this.#logQueue
+    const queued = this.#storeQueue
+    if (log.length + queued.length === 0) return
+    this.#logQueue = []
+    this.#storeQueue = []
+    let size = 0
+    for (const { bytes } of queued) if (bytes !== undefined) size += USE_BYTES + bytes.byteLength
+    const packed = size === 0 ? undefined : new Uint8Array(size)
+    let at = 0
+    const store = queued.map(({ request, bytes }): StoreWrite => {
+      if (request.type !== "put") return request
+      const entry = bytes as Uint8Array
+      packed?.set(entry, at + USE_BYTES)
+      if (packed !== undefined) writeUse(packed, at, request.usedMs)
+      const write = { ...request, at, size: USE_BYTES + entry.byteLength }
+      at += write.size
+      return write
+    })
+    this.#post({ type: "write", log, store, bytes: packed }, packed === undefined ? [] : [packed.buffer])
+  }
+
+  #written(log: readonly LogOutcome[], store: readonly StoreOutcome[]): void {
+    // What was written is to be seen by whoever waited for it.
+    this.#database?.resetReadTxn()
+    const logWaiting = this.#logWaiting.splice(0, log.length)
+    const storeWaiting = this.#storeWaiting.splice(0, store.length)
+    for (const [index, waiting] of logWaiting.entries()) {
+      const outcome = log[index] as LogOutcome
+      if ("error" in outcome) waiting.reject(received(outcome.error, waiting.write.type, "log"))
+      else waiting.resolve(outcome.value)
+    }
+    for (const [index, waiting] of storeWaiting.entries()) {
+      this.#storeBytes -= waiting.bytes
+      const outcome = store[index] as StoreOutcome
+      if ("error" in outcome) waiting.reject(received(outcome.error, "write", "store"))
+      else waiting.resolve(outcome.value)
+    }
+    this.#announce(logWaiting, log)
+    this.#nothingWaits()
+  }
+
+  /** Tells everyone in this process who uses the same prefix. */
+  #announce(waiting: readonly WaitingLog[], outcomes: readonly LogOutcome[]): void {
+    for (const [index, { write }] of waiting.entries()) {
+      const outcome = outcomes[index] as LogOutcome
+      if (write.type !== "append" || "error" in outcome || outcome.value === undefined) continue
+      for (const tenant of this.#tenants) {
+        if (tenant.prefix === write.prefix) tenant.onAppended(write, outcome.value)
+      }
+    }
+  }
+
+  #waitsFor(tenant: Tenant): boolean {
+    const isOf = (waiting: { readonly tenant: Tenant }) => waiting.tenant === tenant
+    return this.#storeWaiting.some(isOf) || this.#logWaiting.some(isOf)
+  }
+
+  #nothingWaits(): void {
+    for (const resolve of this.#idle) resolve()
+    this.#idle.clear()
+    if (this.#logWaiting.length + this.#storeWaiting.length === 0) this.#letGo()
+  }
+
+  #rejectAll(errorOf: (part: "log" | "store") => ZooCacheError): void {
+    const waiting = [...this.#logWaiting, ...this.#storeWaiting]
+    const logCount = this.#logWaiting.length
+    this.#logQueue = []
+    this.#storeQueue = []
+    this.#logWaiting = []
+    this.#storeWaiting = []
+    this.#storeBytes = 0
+    for (const [index, { reject }] of waiting.entries()) reject(errorOf(index < logCount ? "log" : "store"))
+    this.#nothingWaits()
+  }
+
+  /** What a tenant that leaves still waits for. It may be written all the same, so it keeps its place in the line. */
+  #rejectAllOf(tenant: Tenant): void {
+    for (const waiting of this.#logWaiting) {
+      if (waiting.tenant === tenant)
+        waiting.reject(new LogError(waiting.write.type, "it was closed before it could be written"))
+    }
+    for (const waiting of this.#storeWaiting) {
+      if (waiting.tenant === tenant) waiting.reject(new StoreError("write", "it was closed before it could be written"))
+    }
+  }
+
+  #settleOpenWaiters(settle: (waiter: Waiting<void>) => void): void {
+    const waiters = [...this.#openWaiters]
+    this.#openWaiters.clear()
+    for (const waiter of waiters) settle(waiter)
+  }
+
+  // --- the life of the process ---------------------------------------------------------------------------------------
+
+  #holdOn(): void {
+    if (this.#isHolding) return
+    this.#isHolding = true
+    this.#worker?.ref()
+    this.#hold.refresh()
+  }
+
+  #letGo(): void {
+    if (!this.#isHolding) return
+    this.#isHolding = false
+    this.#worker?.unref()
+  }
+}
+
+const USE_BYTES = 6
+
+/** A time after which nothing is waited for any more. Keeps the process alive until then. */
+class Deadline {
+  isOver = false
+  readonly over: Promise<void>
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(delayMs: number) {
+    this.over = new Promise((resolve) => {
+      this.#timer = setTimeout(() => {
+        this.isOver = true
+        resolve()
+      }, delayMs)
+    })
+  }
+
+  end(): void {
+    clearTimeout(this.#timer)
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** The same for all spellings of a path, also where the directory is yet to be made. */
+function realDirectory(path: string): string {
+  const absolute = resolve(path)
+  try {
+    return realpathSync(absolute)
+  } catch {
+    const parent = dirname(absolute)
+    return parent === absolute ? absolute : join(realDirectory(parent), basename(absolute))
+  }
+}

@@ -1,0 +1,2 @@
+export { lmdb } from "./backend.js"
+export type { LmdbOptions } from "./options.js"

@@ -1,0 +1,225 @@
+import type { Clock } from "../core/clock.js"
+import { LogError } from "../core/errors.js"
+import type { AppendReply, LogChange, LoggedChange, LogNews, LogPosition, PullReply, RemoteLog } from "../core/log.js"
+import { isSameEpoch, NO_VERSION, type Version } from "../core/version.js"
+import { type Database, readRow } from "./database.js"
+import type { Environment } from "./environment.js"
+import { HeadCache } from "./head-cache.js"
+import { after, type ChangeClass, type Head, headKey, indexAbove, readIndexRow } from "./layout.js"
+import { hasLostHistory, type LogBudget } from "./log-rows.js"
+
+/** How often the path of the file is looked at while nobody pulls. */
+const CHECK_MS = 250
+/** Rows read at once; more are left to a pull, which lets others run in between. */
+const MOST_LOOKED_AT = 2000
+const PAGE = 500
+
+/** The log of one prefix as one cache has it. */
+export class LmdbLog implements RemoteLog {
+  readonly local = false
+  readonly endsAppends = true
+  readonly #room: LogRoom
+  readonly #listeners = new Set<(news?: LogNews) => void>()
+  readonly #headKey: Buffer
+  readonly #heads = new HeadCache()
+  #checkedMs = Number.NEGATIVE_INFINITY
+  #isRenewing = false
+  #news: LogNews[] = []
+  #isClosed = false
+
+  constructor(room: LogRoom) {
+    this.#room = room
+    this.#headKey = headKey(room.prefix)
+  }
+
+  async append(changes: readonly LogChange[], position: LogPosition, origin: string): Promise<AppendReply> {
+    if (this.#isClosed) throw closed("append")
+    const { prefix, budget } = this.#room
+    // A copy: the caller's array is the caller's, and the thread gets it only at the end of this turn.
+    const copy = changes.map(({ kind, path }) => ({ kind, path }))
+    const write = { type: "append", prefix, changes: copy, position: copyOf(position), origin, budget } as const
+    return (await this.#room.write(write)) as AppendReply
+  }
+
+  look(position: LogPosition): PullReply | undefined {
+    if (this.#isClosed) throw closed("look")
+    const { clock } = this.#room
+    const nowMs = clock.now()
+    if (!(nowMs - this.#checkedMs < CHECK_MS)) {
+      this.#checkedMs = nowMs
+      this.#room.checkPath()
+    }
+    const database = this.#room.reader()
+    database.resetReadTxn()
+    const head = this.#head(database)
+    if (head.head === position.cursor && isOf(head, position)) return undefined
+    if (hasLostHistory(head, position)) {
+      this.#renew(position)
+      throw new LogError("look", "its history was lost; a new epoch begins")
+    }
+    const cursor = isOf(head, position) ? position.cursor : NO_VERSION
+    const changes: LoggedChange[] = []
+    for (const of of [0, 1] as const) {
+      const limit = MOST_LOOKED_AT + 1 - changes.length
+      readPage(database, head.space, of, cursor, undefined, limit, (change) => changes.push(change))
+    }
+    if (changes.length > MOST_LOOKED_AT) {
+      this.#ring()
+      throw new LogError("look", `more than ${MOST_LOOKED_AT} changes are new; they are pulled`)
+    }
+    return replyOf(head, changes)
+  }
+
+  async pull(position: LogPosition): Promise<PullReply> {
+    if (this.#isClosed) throw closed("pull")
+    const own = copyOf(position)
+    this.#room.checkPath()
+    for (;;) {
+      await this.#room.ready()
+      if (this.#isClosed) throw closed("pull")
+      const database = this.#room.reader()
+      database.resetReadTxn()
+      const head = this.#head(database)
+      if (hasLostHistory(head, own)) {
+        await this.#room.write({ type: "renew", prefix: this.#room.prefix, position: own })
+        continue
+      }
+      const reply = await this.#readAll(head, isOf(head, own) ? own.cursor : NO_VERSION)
+      if (reply !== undefined) return reply
+    }
+  }
+
+  listen(onNews: (news?: LogNews) => void): () => void {
+    const listener = (news?: LogNews) => onNews(news)
+    if (!this.#isClosed) this.#listeners.add(listener)
+    return () => {
+      this.#listeners.delete(listener)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#listeners.clear()
+    await this.#room.leave()
+  }
+
+  /** The file was opened, perhaps anew: there may be something to pull. */
+  onReady(): void {
+    this.#ring()
+  }
+
+  /** Someone in this process has appended. Told later: who did it learns it from the reply. */
+  onAppended(changes: readonly LogChange[], origin: string, reply: AppendReply): void {
+    if (this.#listeners.size === 0) return
+    if (this.#news.length === 0) setImmediate(() => this.#tellNews())
+    this.#news.push({ ...reply, changes, origin })
+  }
+
+  #tellNews(): void {
+    const told = this.#news
+    this.#news = []
+    for (const news of told) for (const listener of this.#listeners) listener(news)
+  }
+
+  #ring(): void {
+    for (const listener of this.#listeners) listener()
+  }
+
+  #renew(position: LogPosition): void {
+    if (this.#isRenewing) return
+    this.#isRenewing = true
+    this.#room
+      .write({ type: "renew", prefix: this.#room.prefix, position: copyOf(position) })
+      .then(
+        () => this.#ring(),
+        // Whoever pulls next will see for itself.
+        () => {},
+      )
+      .finally(() => {
+        this.#isRenewing = false
+      })
+  }
+
+  #head(database: Database): Head {
+    const row = readRow(database, this.#headKey)
+    if (row === undefined) throw new LogError("read", "its rows are gone")
+    return this.#heads.read(row)
+  }
+
+  /**
+   * All changes above a cursor, in pages, with other work in between. What changes meanwhile moves to the end and is met
+   * again there; the last page is read together with the head that it reaches, so nothing is missed up to that head.
+   * Undefined if the log began a new epoch on the way.
+   */
+  async #readAll(first: Head, cursor: Version): Promise<PullReply | undefined> {
+    const found = new Map<string, LoggedChange>()
+    const next: [Buffer | undefined, Buffer | undefined] = [undefined, undefined]
+    let left = PAGE
+    const readOn = (database: Database, of: ChangeClass) => {
+      const note = (change: LoggedChange) => found.set(`${change.kind} ${change.path}`, change)
+      const page = readPage(database, first.space, of, cursor, next[of], left, note)
+      next[of] = page.next ?? next[of]
+      left -= page.count
+    }
+    for (let isFirst = true; ; isFirst = false) {
+      if (!isFirst) await new Promise((resolve) => setImmediate(resolve))
+      const database = this.#room.reader()
+      if (!isFirst) database.resetReadTxn()
+      const head = this.#head(database)
+      if (head.space !== first.space) return undefined
+      left = PAGE
+      readOn(database, 0)
+      if (left > 0) readOn(database, 1)
+      if (left > 0) return replyOf(head, [...found.values()])
+    }
+  }
+}
+
+/** What a log needs of the place it lives in. */
+export interface LogRoom {
+  readonly prefix: string
+  readonly clock: Clock
+  readonly budget: LogBudget
+  reader(): Database
+  ready(): Promise<void>
+  checkPath(): void
+  write(write: Parameters<Environment["writeLog"]>[1]): Promise<AppendReply | undefined>
+  leave(): Promise<void>
+}
+
+/** `from`: behind which row to go on. Answers where the next page begins. */
+function readPage(
+  database: Database,
+  space: number,
+  of: ChangeClass,
+  cursor: Version,
+  from: Buffer | undefined,
+  limit: number,
+  note: (change: LoggedChange) => void,
+): { readonly count: number; readonly next: Buffer | undefined } {
+  const { start, end } = indexAbove(space, of, cursor)
+  let count = 0
+  let last: Buffer | undefined
+  for (const { key, value } of database.getRange({ start: from ?? start, end, limit })) {
+    last = Buffer.from(key.buffer, key.byteOffset, key.byteLength)
+    note(readIndexRow(last, Buffer.from(value.buffer, value.byteOffset, value.byteLength)))
+    count += 1
+  }
+  return { count, next: last === undefined ? undefined : after(last) }
+}
+
+function replyOf({ epoch, head, floor, keyFloor }: Head, changes: readonly LoggedChange[]): PullReply {
+  return { epoch, head, floor, keyFloor, changes }
+}
+
+function isOf(head: Head, { epoch }: LogPosition): boolean {
+  return epoch !== undefined && isSameEpoch(epoch, head.epoch)
+}
+
+function copyOf({ epoch, cursor }: LogPosition): LogPosition {
+  return { epoch: epoch === undefined ? undefined : { ordinal: epoch.ordinal, nonce: epoch.nonce }, cursor }
+}
+
+function closed(operation: string): LogError {
+  return new LogError(operation, "it is closed")
+}

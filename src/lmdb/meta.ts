@@ -1,0 +1,55 @@
+import { type Database, readRow } from "./database.js"
+import { FORMAT, META_KEY } from "./layout.js"
+import { Refusal } from "./refusal.js"
+
+const NAME = "zoocache"
+
+interface Meta {
+  readonly name: string
+  readonly format: number
+  /** Of the data file when this was written: a copy has another. */
+  readonly inode: string
+  readonly madeAtMs: number
+}
+
+/**
+ * Looks at what a file says of itself, and writes it into a new one. Inside a write transaction. Answers whether the file
+ * is a copy of another, so that the logs in it may have gone on elsewhere. Throws {@link Refusal}.
+ */
+export function checkMeta(database: Database, directory: string, inode: string, wallMs: number): boolean {
+  const row = readRow(database, META_KEY)
+  if (row === undefined) {
+    if (database.getStats().entryCount > 0) {
+      throw new Refusal("open", directory, "its data file belongs to another program. Pass another path")
+    }
+    write(database, { name: NAME, format: FORMAT, inode, madeAtMs: wallMs })
+    return false
+  }
+  const meta = parse(row)
+  if (meta?.name !== NAME) {
+    throw new Refusal("open", directory, "its data file belongs to another program. Pass another path")
+  }
+  if (meta.format !== FORMAT) {
+    throw new Refusal(
+      "open",
+      directory,
+      `its data file has format ${meta.format}, and this version of zoocache knows format ${FORMAT}. Use the version ` +
+        "that made it, pass another path, or remove the directory while no process uses it: what it held will be loaded again",
+    )
+  }
+  if (meta.inode === inode) return false
+  write(database, { name: NAME, format: FORMAT, inode, madeAtMs: meta.madeAtMs ?? wallMs })
+  return true
+}
+
+function parse(row: Buffer): Partial<Meta> | undefined {
+  try {
+    return JSON.parse(row.toString()) as Partial<Meta>
+  } catch {
+    return undefined
+  }
+}
+
+function write(database: Database, meta: Meta): void {
+  database.put(META_KEY, Buffer.from(JSON.stringify(meta)))
+}

@@ -1,0 +1,73 @@
+import type { AppendReply, LogChange, LogPosition } from "../core/log.js"
+import type { Amendment, Rank } from "../core/store.js"
+import type { EntryBudget } from "./entry-rows.js"
+import type { LogBudget } from "./log-rows.js"
+import type { SentError } from "./refusal.js"
+
+/** What the thread is started with. */
+export interface WriterSettings {
+  readonly directory: string
+  readonly isDurable: boolean
+  readonly mapSize: number
+  /** For tests: instead of the one that the system tells. */
+  readonly bootId: string | undefined
+  readonly sweepPauseMs: number
+}
+
+export type LogWrite =
+  | { readonly type: "attach"; readonly prefix: string }
+  | { readonly type: "renew"; readonly prefix: string; readonly position: LogPosition }
+  | {
+      readonly type: "append"
+      readonly prefix: string
+      readonly changes: readonly LogChange[]
+      readonly position: LogPosition
+      readonly origin: string
+      readonly budget: LogBudget
+    }
+
+export type StoreWrite =
+  | {
+      readonly type: "put"
+      readonly prefix: string
+      readonly key: string
+      /** Where the row is in the bytes of the message. */
+      readonly at: number
+      readonly size: number
+      readonly usedMs: number
+      readonly budget: EntryBudget
+    }
+  | { readonly type: "remove"; readonly prefix: string; readonly key: string; readonly rank: Rank }
+  | {
+      readonly type: "touch"
+      readonly prefix: string
+      readonly key: string
+      readonly rank: Rank
+      readonly amendment: Amendment
+      readonly usedMs: number
+    }
+
+export type ToWriter =
+  | { readonly type: "open" }
+  | {
+      readonly type: "write"
+      readonly log: readonly LogWrite[]
+      readonly store: readonly StoreWrite[]
+      /** The rows of all puts, one behind the other. */
+      readonly bytes: Uint8Array | undefined
+    }
+  | { readonly type: "close" }
+
+/** In the order in which the writes were sent, for each of the two kinds. */
+export type Outcome<Value> = { readonly value: Value } | { readonly error: SentError }
+export type LogOutcome = Outcome<AppendReply | undefined>
+export type StoreOutcome = Outcome<boolean>
+
+export type FromWriter =
+  | { readonly type: "opened"; readonly path: string; readonly identity: string; readonly isSynced: boolean }
+  | { readonly type: "failed"; readonly error: SentError }
+  | { readonly type: "written"; readonly log: readonly LogOutcome[]; readonly store: readonly StoreOutcome[] }
+  /** The file is not at its path any more. What was written last is lost. */
+  | { readonly type: "lost" }
+  | { readonly type: "fault"; readonly error: SentError }
+  | { readonly type: "closed" }

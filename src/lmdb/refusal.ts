@@ -1,0 +1,53 @@
+import { LogError, StorageFullError, StorageOpenError, StoreError, type ZooCacheError } from "../core/errors.js"
+
+/** An error on its way between threads, which keep neither classes nor fields. */
+export interface SentError {
+  readonly kind: "full" | "open" | "other"
+  readonly subject: string
+  readonly reason: string
+  readonly cause: unknown
+}
+
+/** What the writer thread throws where it knows the reason; becomes an error of the library in the main thread. */
+export class Refusal extends Error {
+  readonly kind: "full" | "open"
+  readonly subject: string
+
+  constructor(kind: "full" | "open", subject: string, reason: string, cause?: unknown) {
+    super(reason, { cause })
+    this.kind = kind
+    this.subject = subject
+  }
+}
+
+/** Of LMDB and of the system, when there is no room on the disk: ENOSPC, EFBIG, EDQUOT, MDB_MAP_FULL. */
+const FULL = new Set<unknown>([28, 27, 122, -30792, "ENOSPC", "EFBIG", "EDQUOT"])
+
+export function isDiskFull(error: unknown): boolean {
+  return FULL.has((error as { code?: unknown } | undefined)?.code)
+}
+
+export function sendable(error: unknown, subject: string): SentError {
+  const reason = error instanceof Error ? error.message : String(error)
+  if (error instanceof Refusal) return { kind: error.kind, subject: error.subject, reason, cause: plain(error.cause) }
+  if (isDiskFull(error)) return { kind: "full", subject, reason, cause: plain(error) }
+  return { kind: "other", subject, reason, cause: plain(error) }
+}
+
+/** Without what can't be sent. */
+function plain(error: unknown): unknown {
+  if (!(error instanceof Error)) return error === undefined ? undefined : String(error)
+  const { code } = error as { code?: unknown }
+  return Object.assign(new Error(error.message), {
+    stack: error.stack,
+    code: typeof code === "object" ? undefined : code,
+  })
+}
+
+/** `operation`: what failed, for what has no better name. */
+export function received(error: SentError, operation: string, part: "log" | "store"): ZooCacheError {
+  const { kind, subject, reason, cause } = error
+  if (kind === "full") return new StorageFullError(subject, reason, cause)
+  if (kind === "open") return Object.assign(new StorageOpenError(subject, reason, cause), { permanent: true })
+  return part === "log" ? new LogError(operation, cause ?? reason) : new StoreError(operation, cause ?? reason)
+}

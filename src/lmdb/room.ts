@@ -1,0 +1,109 @@
+import type { Database, DatabaseStats } from "./database.js"
+import { Refusal } from "./refusal.js"
+
+/** Part of the file that entries may not use, so that the log can go on when they fill it. */
+const RESERVE_PART = 8
+const LEAST_RESERVED_PAGES = 64
+/** Rewriting one row also rewrites the pages on the way to it. */
+const PAGES_PER_PUT = 0.25
+const FIRST_PAUSE_MS = 1000
+const LONGEST_PAUSE_MS = 60_000
+
+/**
+ * How much of the file may still be filled. lmdb-js lets a file grow without limit, so the limit is kept here: by the
+ * pages in use, and by the end of the file, which grows also when what was freed can't be used again because a reader
+ * somewhere still has its old snapshot.
+ */
+export class Room {
+  readonly #path: string
+  readonly #mapSize: number
+  readonly #now: () => number
+  /** How many pages may be used before the next look, which costs as much as a write. */
+  #left = 0
+  #reason = ""
+  #isBlocked = false
+  #lastEnd = 0
+  #pauseMs = 0
+  #pausedUntilMs = 0
+
+  constructor(path: string, mapSize: number, now: () => number) {
+    this.#path = path
+    this.#mapSize = mapSize
+    this.#now = now
+  }
+
+  /** Takes room for an entry; false if there is none. Inside a write transaction. */
+  take(database: Database, bytes: number): boolean {
+    const pageSize = 4096
+    // Larger values get pages of their own, smaller ones share pages that are two thirds full.
+    const pages = (bytes > pageSize / 2 ? Math.ceil(bytes / pageSize) : (bytes * 1.5) / pageSize) + PAGES_PER_PUT
+    if (pages > this.#left) {
+      this.#left = this.#look(database.getStats(), pages)
+      if (pages > this.#left) return false
+    }
+    this.#left -= pages
+    return true
+  }
+
+  /** Whether evicting may help. */
+  canGain(): boolean {
+    return !this.#isBlocked
+  }
+
+  lookAgain(): void {
+    this.#left = 0
+  }
+
+  full(): Refusal {
+    return new Refusal("full", this.#path, this.#reason)
+  }
+
+  /** The disk had no room, although the map had. */
+  pause(reason: string): void {
+    this.#pauseMs = Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, this.#pauseMs * 2))
+    this.#pausedUntilMs = this.#now() + this.#pauseMs
+    this.#reason = reason
+    this.#left = 0
+  }
+
+  #look(stats: DatabaseStats, pages: number): number {
+    const mapPages = Math.floor(this.#mapSize / stats.pageSize)
+    const reserve = Math.max(LEAST_RESERVED_PAGES, Math.floor(mapPages / RESERVE_PART))
+    const used = pagesOf(stats) + pagesOf(stats.free) + 2
+    const end = stats.lastPageNumber + 1
+    const left = mapPages - reserve - used
+    const isNearEnd = end + pages > mapPages - reserve / 2
+    this.#isBlocked = false
+    if (this.#now() < this.#pausedUntilMs) {
+      this.#isBlocked = true
+      return 0
+    }
+    if (left < pages) {
+      this.#reason = `\`mapSize\` is ${this.#mapSize} bytes`
+      return 0
+    }
+    if (!isNearEnd) {
+      this.#pauseMs = 0
+      this.#lastEnd = end
+      // Half of it: other processes write as well.
+      return Math.max(pages, Math.min(left, mapPages - reserve / 2 - end) / 2)
+    }
+    const hasGrown = end > this.#lastEnd && this.#lastEnd > 0
+    this.#lastEnd = end
+    if (hasGrown) {
+      this.pause(
+        `the file has reached \`mapSize\` (${this.#mapSize} bytes), and what was freed in it can't be used again yet; ` +
+          "a reader in another process may be stopped",
+      )
+      this.#isBlocked = true
+      return 0
+    }
+    this.#reason = `\`mapSize\` is ${this.#mapSize} bytes, and what is free in the file is in pieces`
+    // Freed pages must be found in one piece by a large entry.
+    return end - used >= pages * 2 + LEAST_RESERVED_PAGES / 4 ? pages : 0
+  }
+}
+
+function pagesOf(tree: { treeBranchPageCount: number; treeLeafPageCount: number; overflowPages: number }): number {
+  return tree.treeBranchPageCount + tree.treeLeafPageCount + tree.overflowPages
+}

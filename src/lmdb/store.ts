@@ -1,0 +1,119 @@
+import type { Clock } from "../core/clock.js"
+import { StoreError, ZooCacheError } from "../core/errors.js"
+import type { Amendment, Rank, Store, StoreStats } from "../core/store.js"
+import { type Database, readRow } from "./database.js"
+import { type EntryBudget, isUseNoted, isWorthAmending } from "./entry-rows.js"
+import type { StoreRequest } from "./environment.js"
+import { countKey, ENTRY_OFFSET, EntryKeys, headKey, readAmount, SPACE_AT } from "./layout.js"
+
+const FIRST_BUFFER = 16 * 1024
+
+/** The entries of one prefix as one cache has them. */
+export class LmdbStore implements Store {
+  readonly #room: StoreRoom
+  readonly #headKey: Buffer
+  readonly #keys = new EntryKeys()
+  /** What was read last, where reads of others do not reach. */
+  #buffer = Buffer.allocUnsafeSlow(FIRST_BUFFER)
+  #lastKey: string | undefined
+  #lastRow: Buffer | undefined
+  #isClosed = false
+
+  constructor(room: StoreRoom) {
+    this.#room = room
+    this.#headKey = headKey(room.prefix)
+  }
+
+  get(key: string): Uint8Array | undefined {
+    if (this.#isClosed) throw closed("read")
+    this.#lastKey = undefined
+    try {
+      const database = this.#room.reader()
+      const space = this.#space(database)
+      if (space === undefined) return undefined
+      const bytes = database.getBinaryFast(this.#keys.of(space, key))
+      if (bytes === undefined) return undefined
+      const size = database.lastSize
+      if (size > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(size * 2)
+      this.#buffer.set(size === bytes.byteLength ? bytes : bytes.subarray(0, size))
+      const row = this.#buffer.subarray(0, size)
+      this.#lastKey = key
+      this.#lastRow = row
+      return row.subarray(ENTRY_OFFSET)
+    } catch (error) {
+      throw error instanceof ZooCacheError ? error : new StoreError("read", error)
+    }
+  }
+
+  async put(key: string, bytes: Uint8Array): Promise<boolean> {
+    if (this.#isClosed) throw closed("put")
+    const { prefix, clock, budget } = this.#room
+    return this.#room.write({ type: "put", prefix, key, usedMs: clock.wall(), budget }, bytes)
+  }
+
+  async remove(key: string, rank: Rank): Promise<void> {
+    if (this.#isClosed) throw closed("remove")
+    await this.#room.write({ type: "remove", prefix: this.#room.prefix, key, rank: copyOf(rank) })
+  }
+
+  async touch(key: string, rank: Rank, amendment: Amendment): Promise<void> {
+    if (this.#isClosed) return
+    const { prefix, clock } = this.#room
+    const usedMs = clock.wall()
+    try {
+      // Nearly every touch follows a hit, and says what was noted less than a minute ago.
+      const row = key === this.#lastKey ? this.#lastRow : undefined
+      if (row !== undefined && isUseNoted(row, usedMs) && !isWorthAmending(row.subarray(ENTRY_OFFSET), amendment))
+        return
+      await this.#room.write({ type: "touch", prefix, key, rank: copyOf(rank), amendment: { ...amendment }, usedMs })
+    } catch {
+      // It is lost, which only brings an eviction or an expiry forward.
+    }
+  }
+
+  stats(): StoreStats {
+    const queued = this.#room.queued()
+    try {
+      const database = this.#room.reader()
+      const space = this.#space(database)
+      const row = space === undefined ? undefined : readRow(database, countKey(space))
+      return { ...readAmount(row), queued }
+    } catch {
+      // Not open: nothing is known.
+      return { entries: 0, bytes: 0, queued }
+    }
+  }
+
+  async close(): Promise<void> {
+    if (!this.#isClosed) {
+      this.#isClosed = true
+      this.#lastRow = undefined
+      this.#buffer = Buffer.alloc(0)
+    }
+    await this.#room.leave()
+  }
+
+  #space(database: Database): number | undefined {
+    const row = database.getBinaryFast(this.#headKey)
+    return row === undefined ? undefined : (row as Buffer).readUInt32LE(SPACE_AT)
+  }
+}
+
+/** What a store needs of the place it lives in. */
+export interface StoreRoom {
+  readonly prefix: string
+  readonly clock: Clock
+  readonly budget: EntryBudget
+  reader(): Database
+  queued(): number
+  write(request: StoreRequest, bytes?: Uint8Array): Promise<boolean>
+  leave(): Promise<void>
+}
+
+function copyOf({ epoch, keyVersion, asOf }: Rank): Rank {
+  return { epoch: { ordinal: epoch.ordinal, nonce: epoch.nonce }, keyVersion, asOf }
+}
+
+function closed(operation: string): StoreError {
+  return new StoreError(operation, "it is closed")
+}

@@ -1,0 +1,151 @@
+import { readEndMs, readHeader } from "../codec/header.js"
+import type { EntryHeader } from "../core/codec.js"
+import { isSameEpoch, NO_VERSION, type Version } from "../core/version.js"
+import { Batch } from "./batch.js"
+import { type Database, readRow } from "./database.js"
+import { deleteEntry } from "./entry-rows.js"
+import {
+  after,
+  ALL_DEAD,
+  ALL_ENTRIES,
+  ALL_HEADS,
+  countKey,
+  ENTRY_OFFSET,
+  type Head,
+  isEntryKey,
+  pathKey,
+  readHead,
+  rowsOfSpace,
+  spaceOfKey,
+  SWEEP_KEY,
+  versionOfPath,
+} from "./layout.js"
+
+/** Rows that one step looks at: about a millisecond of reading. */
+const STEP = 100
+/** For how long one process clears away and the others need not. */
+const LEASE_MS = 15_000
+
+/**
+ * Clears away what nobody can use any more: entries that are expired beyond their grace, of another epoch, below the
+ * floor or invalidated, and everything of an epoch that has ended. In small steps: it looks without the write lock, and
+ * holds it only to remove what it found.
+ */
+export class Sweeper {
+  readonly #database: Database
+  readonly #owner: string
+  /** Where the next step goes on; undefined: at the beginning. */
+  #from: Buffer | undefined
+
+  constructor(database: Database, owner: string) {
+    this.#database = database
+    this.#owner = owner
+  }
+
+  /** One step. False when all has been seen, or another process is at it. */
+  step(wallMs: number): boolean {
+    const database = this.#database
+    database.resetReadTxn()
+    if (!this.#hasLease(wallMs)) return false
+    if (this.#clearDead(wallMs)) return true
+    const heads = new Map<number, Head>()
+    for (const { value } of database.getRange(ALL_HEADS)) {
+      const head = readHead(Buffer.from(value))
+      heads.set(head.space, head)
+    }
+    const keys = [
+      ...database.getKeys({ start: this.#from ?? ALL_ENTRIES.start, end: ALL_ENTRIES.end, limit: STEP }),
+    ].map((key) => Buffer.from(key))
+    const isUseless = (key: Buffer) => {
+      const row = readRow(database, key)
+      const head = heads.get(spaceOfKey(key))
+      // A space without a head may be one that was begun a moment ago.
+      return row !== undefined && head !== undefined && this.#isUseless(row.subarray(ENTRY_OFFSET), head, wallMs)
+    }
+    const found = keys.filter(isUseless)
+    if (found.length > 0) {
+      database.transactionSync(() => {
+        const batch = new Batch(database, wallMs)
+        // Once more: it may have been replaced since it was looked at.
+        for (const key of found) if (isUseless(key)) deleteEntry(batch, key)
+        batch.flush()
+      })
+    }
+    const last = keys.length < STEP ? undefined : keys.at(-1)
+    this.#from = last === undefined ? undefined : after(last)
+    return this.#from !== undefined
+  }
+
+  #hasLease(wallMs: number): boolean {
+    const held = this.#lease()
+    const isMine = held?.owner === this.#owner
+    if (isMine && held.untilMs - wallMs > LEASE_MS / 2) return true
+    if (!isMine && held !== undefined && held.untilMs > wallMs && held.untilMs <= wallMs + LEASE_MS) return false
+    const row = Buffer.alloc(8 + this.#owner.length)
+    row.writeDoubleLE(wallMs + LEASE_MS)
+    row.write(this.#owner, 8, "latin1")
+    this.#database.transactionSync(() => {
+      if (this.#lease()?.untilMs === held?.untilMs) this.#database.put(SWEEP_KEY, row)
+    })
+    return this.#lease()?.owner === this.#owner
+  }
+
+  #lease(): { untilMs: number; owner: string } | undefined {
+    const row = readRow(this.#database, SWEEP_KEY)
+    return row === undefined ? undefined : { untilMs: row.readDoubleLE(0), owner: row.toString("latin1", 8) }
+  }
+
+  /** Removes some rows of a space that no prefix has any more. False if there is none. */
+  #clearDead(wallMs: number): boolean {
+    const database = this.#database
+    const [found] = database.getKeys({ ...ALL_DEAD, limit: 1 })
+    if (found === undefined) return false
+    const dead = Buffer.from(found)
+    const space = spaceOfKey(dead)
+    database.transactionSync(() => {
+      const batch = new Batch(database, wallMs)
+      let left = STEP
+      for (const range of rowsOfSpace(space)) {
+        for (const each of [...database.getKeys({ ...range, limit: left })]) {
+          const key = Buffer.from(each)
+          if (isEntryKey(key)) deleteEntry(batch, key)
+          else database.remove(key)
+          left -= 1
+        }
+        if (left <= 0) break
+      }
+      batch.flush()
+      if (left > 0) {
+        database.remove(countKey(space))
+        database.remove(dead)
+      }
+    })
+    return true
+  }
+
+  #isUseless(entry: Buffer, head: Head, wallMs: number): boolean {
+    let header: EntryHeader
+    try {
+      header = readHeader(entry)
+      if (readEndMs(entry) < wallMs) return true
+    } catch {
+      return true
+    }
+    const { epoch, asOf, keyVersion, tags, keys } = header
+    if (!isSameEpoch(epoch, head.epoch)) return true
+    if (asOf < head.floor || Math.max(asOf, keyVersion) < head.keyFloor) return true
+    const isNewer = (kind: "tag" | "key", path: string) => this.#versionOf(head, kind, path) > asOf
+    if (isNewer("tag", "") || keys.some((key) => isNewer("key", key))) return true
+    return tags.some((tag) => {
+      for (let end = tag.length; end > 0; end = tag.lastIndexOf(":", end - 1)) {
+        if (isNewer("tag", tag.slice(0, end))) return true
+      }
+      return false
+    })
+  }
+
+  #versionOf({ space }: Head, kind: "tag" | "key", path: string): Version {
+    const row = readRow(this.#database, pathKey(space, kind, path))
+    return row === undefined ? NO_VERSION : versionOfPath(row)
+  }
+}

@@ -1,0 +1,146 @@
+import { randomBytes } from "node:crypto"
+import { CorruptEntryError } from "../core/errors.js"
+import { Batch } from "./batch.js"
+import { type Database, openDatabase } from "./database.js"
+import { putEntry, removeEntry, touchEntry } from "./entry-rows.js"
+import { identityOf, inodeOf, openError, prepareFile } from "./files.js"
+import { LockOwner } from "./lock-owner.js"
+import { append, beginEpochOfAll, currentHead } from "./log-rows.js"
+import { checkMeta } from "./meta.js"
+import type { LogOutcome, LogWrite, StoreOutcome, StoreWrite, WriterSettings } from "./protocol.js"
+import { isDiskFull, Refusal, sendable } from "./refusal.js"
+import { Room } from "./room.js"
+import { Sweeper } from "./sweep.js"
+
+/** A put as it waits: with the bytes of the message that brought it. */
+export interface QueuedWrite {
+  readonly write: StoreWrite
+  readonly bytes: Uint8Array | undefined
+}
+
+export interface Written {
+  readonly log: LogOutcome[]
+  readonly store: StoreOutcome[]
+}
+
+/** An open data file, and all that is ever written to it by this process. */
+export class Writer {
+  readonly #settings: WriterSettings
+  readonly path: string
+  readonly identity: string
+  readonly isSynced: boolean
+  readonly #database: Database
+  readonly #leastOrdinal: number
+  readonly #room: Room
+  readonly lock: LockOwner
+  readonly #sweeper: Sweeper
+
+  /** Opens the file, which takes the write lock. Throws {@link Refusal}. */
+  constructor(settings: WriterSettings, file: ReturnType<typeof prepareFile>, lock: LockOwner) {
+    const { directory, mapSize } = settings
+    this.#settings = settings
+    this.path = file.path
+    this.isSynced = file.isSynced
+    this.#leastOrdinal = file.leastOrdinal
+    this.lock = lock
+    this.#room = new Room(directory, mapSize, () => Date.now())
+    let database: Database | undefined
+    try {
+      database = openDatabase({ path: file.path, mapSize, noSync: !file.isSynced })
+      this.#check(database)
+      this.#database = database
+      this.#sweeper = new Sweeper(database, `${process.pid}.${randomBytes(6).toString("hex")}`)
+      this.identity = identityOf(file.path) ?? ""
+      database.readerCheck()
+    } catch (error) {
+      void database?.close()
+      throw openError(directory, error)
+    }
+  }
+
+  #check(database: Database): void {
+    const wallMs = Date.now()
+    database.transactionSync(() => {
+      this.lock.calibrate()
+      const batch = new Batch(database, wallMs)
+      const isCopy = checkMeta(database, this.#settings.directory, inodeOf(this.path), wallMs)
+      if (isCopy) beginEpochOfAll(batch, this.#leastOrdinal)
+      batch.flush()
+    })
+  }
+
+  /** One transaction for all of it. What fails, fails by itself where it can. */
+  write(log: readonly LogWrite[], store: readonly QueuedWrite[]): Written {
+    try {
+      return this.#transact(log, store)
+    } catch (error) {
+      if (isDiskFull(error)) this.#room.pause("the disk is full")
+      const failed = { error: sendable(error, this.#settings.directory) }
+      const storeFailed = store.map(() => failed)
+      // Entries may not take an invalidation with them.
+      if (store.length === 0 || log.length === 0) return { log: log.map(() => failed), store: storeFailed }
+      return { log: this.write(log, []).log, store: storeFailed }
+    }
+  }
+
+  #transact(log: readonly LogWrite[], store: readonly QueuedWrite[]): Written {
+    const database = this.#database
+    return database.transactionSync(() => {
+      const batch = new Batch(database, Date.now())
+      const written: Written = { log: [], store: [] }
+      for (const each of log) written.log.push({ value: this.#writeLog(batch, each) })
+      for (const each of store) written.store.push(this.#writeStore(batch, each))
+      batch.flush()
+      return written
+    })
+  }
+
+  #writeLog(batch: Batch, write: LogWrite) {
+    const leastOrdinal = this.#leastOrdinal
+    if (write.type === "append") return append(batch, { ...write, leastOrdinal })
+    const position = write.type === "renew" ? write.position : { epoch: undefined, cursor: 0 }
+    currentHead(batch, write.prefix, position, leastOrdinal)
+    return undefined
+  }
+
+  #writeStore(batch: Batch, { write, bytes }: QueuedWrite): StoreOutcome {
+    try {
+      switch (write.type) {
+        case "put": {
+          const { buffer, byteOffset } = bytes as Uint8Array
+          const row = Buffer.from(buffer, byteOffset + write.at, write.size)
+          return { value: putEntry(batch, this.#room, { ...write, row }) }
+        }
+        case "remove":
+          removeEntry(batch, write.prefix, write.key, write.rank)
+          return { value: true }
+        case "touch":
+          touchEntry(batch, write)
+          return { value: true }
+      }
+    } catch (error) {
+      // Refused before anything was written; any other failure undoes the batch.
+      if (error instanceof Refusal || error instanceof CorruptEntryError)
+        return { error: sendable(error, this.#settings.directory) }
+      throw error
+    }
+  }
+
+  isAtItsPath(): boolean {
+    return identityOf(this.path) === this.identity
+  }
+
+  /** Clears away a little. False when there is nothing more to be seen for now. */
+  sweep(): boolean {
+    return this.#sweeper.step(Date.now())
+  }
+
+  checkReaders(): void {
+    this.#database.readerCheck()
+  }
+
+  async close(): Promise<void> {
+    this.lock.close()
+    await this.#database.close()
+  }
+}

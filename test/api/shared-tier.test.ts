@@ -1,0 +1,471 @@
+/** What caches that share a store and a log owe each other, on a log that everyone can look at. */
+import { describe, expect, test } from "vitest"
+import { CorruptEntryError, createCache, HookError, InvalidOptionError, UnencodableValueError } from "zoocache"
+import { createCodec } from "zoocache/codec"
+import { ManualClock, settled } from "zoocache/testing"
+import { makeCache } from "../support/caches.js"
+import { Machine, rowsOf } from "../support/shared.js"
+
+const rows = () => new Map<number, unknown>([[1, { name: "one" }]])
+
+describe("entries that others stored", () => {
+  test("are served without a load, frozen like one's own", async () => {
+    const machine = new Machine()
+    const [a, b] = [await machine.join(), await machine.join()]
+    const table = rows()
+    const ofA = rowsOf(a.cache, table)
+    const ofB = rowsOf(b.cache, table)
+    await ofA.read(1)
+    await settled()
+    const value = await ofB.read(1)
+    expect(value).toEqual({ name: "one" })
+    expect(Object.isFrozen(value)).toBe(true)
+    expect(ofB.loads).toBe(0)
+    expect(b.cache.stats()).toMatchObject({ storeHits: 1, hits: 1, misses: 0 })
+    await ofB.read(1)
+    expect(b.cache.stats()).toMatchObject({ storeHits: 1, hits: 2 })
+  })
+
+  test("are seen by every kind of read", async () => {
+    const machine = new Machine()
+    const [a, b] = [await machine.join(), await machine.join()]
+    await a.cache.set("k", { n: 1 })
+    expect(await b.cache.get("k")).toEqual({ n: 1 })
+    const c = await machine.join()
+    expect(await c.cache.getMany(["k", "x"])).toEqual(new Map([["k", { n: 1 }]]))
+    expect(await (await machine.join()).cache.has("k")).toBe(true)
+    expect(await (await machine.join()).cache.lookup("k")).toEqual({ value: { n: 1 } })
+    expect(await (await machine.join()).cache.getOrLoad("k", () => "loaded")).toEqual({ n: 1 })
+    const compute = (cache: typeof a.cache) => {
+      let runs = 0
+      const square = cache.cacheableSync((n: number) => ((runs += 1), n * n), { name: "square" })
+      return { square, runs: () => runs }
+    }
+    const first = compute(a.cache)
+    expect(first.square(3)).toBe(9)
+    await settled()
+    const second = compute(b.cache)
+    expect(second.square.peek(3)).toBe(9)
+    expect(second.square(3)).toBe(9)
+    expect(second.runs()).toBe(0)
+  })
+
+  test("miss in the very next call after another's invalidation", async () => {
+    const machine = new Machine()
+    const [a, b] = [await machine.join(), await machine.join()]
+    const table = rows()
+    const ofA = rowsOf(a.cache, table)
+    const ofB = rowsOf(b.cache, table)
+    await ofB.read(1)
+    await ofA.read(1)
+    table.set(1, { name: "new" })
+    await a.cache.invalidate("row:1")
+    expect(await ofB.read(1)).toEqual({ name: "new" })
+    expect(ofB.loads).toBe(2)
+    expect(await ofA.read(1)).toEqual({ name: "new" })
+    expect(ofA.loads).toBe(0)
+  })
+
+  test("are not served where another's invalidation overlapped their load", async () => {
+    const machine = new Machine()
+    const [a, b, c] = [await machine.join(), await machine.join(), await machine.join()]
+    let release = (_value: string): void => {}
+    const slow = a.cache.cacheable(() => new Promise<string>((resolve) => (release = resolve)), {
+      name: "slow",
+      deps: ["row:1"],
+    })
+    const pending = slow()
+    await settled()
+    await b.cache.invalidate("row:1")
+    release("old")
+    expect(await pending).toBe("old")
+    await settled()
+    const others = c.cache.cacheable(async () => "new", { name: "slow", deps: ["row:1"] })
+    expect(await others()).toBe("new")
+    const again = slow()
+    release("newer")
+    expect(await again).not.toBe("old")
+  })
+
+  test("depend on what they were made of in the process that made them", async () => {
+    const machine = new Machine()
+    const make = async () => {
+      const { cache } = await machine.join()
+      const inner = cache.cacheable(async (id: number) => `inner ${id}`, { name: "inner", deps: (id) => [`in:${id}`] })
+      let loads = 0
+      const outer = cache.cacheable(
+        async () => {
+          loads += 1
+          return `${await inner(1)} ${await cache.get("by-hand")}`
+        },
+        { name: "outer" },
+      )
+      return { cache, inner, outer, loads: () => loads }
+    }
+    const [a, b] = [await make(), await make()]
+    await a.outer()
+    await settled()
+    await b.outer()
+    expect(b.loads()).toBe(0)
+    for (const change of [
+      () => a.cache.invalidate("in"),
+      () => a.inner.delete(1),
+      () => a.inner.clear(),
+      () => a.cache.set("by-hand", 1),
+      () => a.cache.delete("by-hand"),
+      () => a.cache.clear(),
+    ]) {
+      const c = await make()
+      await c.outer()
+      expect(c.loads()).toBe(0)
+      await change()
+      await c.outer()
+      expect(c.loads(), String(change)).toBe(1)
+      await settled()
+    }
+  })
+
+  test("are gone for everyone when their key is deleted, set, or their function cleared", async () => {
+    const machine = new Machine()
+    const [a, b] = [await machine.join(), await machine.join()]
+    const table = rows()
+    const ofA = rowsOf(a.cache, table)
+    const ofB = rowsOf(b.cache, table)
+    await ofA.read(1)
+    await ofB.read(1)
+    await ofA.read.delete(1)
+    table.set(1, "second")
+    expect(await ofB.read(1)).toBe("second")
+    await settled()
+    await ofB.read.clear()
+    table.set(1, "third")
+    expect(await ofA.read(1)).toBe("third")
+    await settled()
+    await a.cache.set(ofA.read.keyOf(1), "by hand")
+    expect(await ofB.read(1)).toBe("by hand")
+    expect(ofB.loads).toBe(1)
+  })
+
+  test("a load that began before another's set does not replace what was set", async () => {
+    const machine = new Machine()
+    const [a, b, c] = [await machine.join(), await machine.join(), await machine.join()]
+    let release = (_value: string): void => {}
+    const load = () => new Promise<string>((resolve) => (release = resolve))
+    const slow = a.cache.getOrLoad("k", load)
+    await settled()
+    await b.cache.set("k", "set")
+    release("loaded")
+    await slow
+    await settled()
+    expect(await c.cache.get("k")).toBe("set")
+    expect(await a.cache.get("k")).toBe("set")
+  })
+
+  test("age in all processes alike", async () => {
+    const machine = new Machine()
+    const [a, b] = [await machine.join({ ttl: 1000 }), await machine.join({ ttl: 1000 })]
+    const ofA = rowsOf(a.cache, rows())
+    const ofB = rowsOf(b.cache, rows())
+    await ofA.read(1)
+    await settled()
+    machine.clock.advance(900)
+    await ofB.read(1)
+    expect(ofB.loads).toBe(0)
+    machine.clock.advance(100)
+    await ofB.read(1)
+    expect(ofB.loads).toBe(1)
+  })
+
+  test("serve in grace after another's expire, and load anew", async () => {
+    const machine = new Machine()
+    const options = { ttl: 1000, grace: 5000 }
+    const [a, b] = [await machine.join(options), await machine.join(options)]
+    const table = rows()
+    const ofA = rowsOf(a.cache, table)
+    const ofB = rowsOf(b.cache, table)
+    await ofA.read(1)
+    await settled()
+    await a.cache.expire("row:1")
+    table.set(1, "new")
+    expect(await ofB.read(1)).toEqual({ name: "one" })
+    await settled()
+    expect(ofB.loads).toBe(1)
+    expect(await ofB.read(1)).toBe("new")
+  })
+
+  test("slide for everyone when one uses them", async () => {
+    const machine = new Machine()
+    const options = { idleTtl: 1000 }
+    const [a, b] = [await machine.join(options), await machine.join(options)]
+    const ofA = rowsOf(a.cache, rows())
+    await ofA.read(1)
+    await settled()
+    for (let step = 0; step < 4; step += 1) {
+      machine.clock.advance(600)
+      await ofA.read(1)
+      await settled()
+    }
+    expect(ofA.loads).toBe(1)
+    machine.clock.advance(600)
+    const ofB = rowsOf(b.cache, rows())
+    await ofB.read(1)
+    expect(ofB.loads).toBe(0)
+    machine.clock.advance(1000)
+    await ofB.read(1)
+    expect(ofB.loads).toBe(1)
+  })
+
+  test("are served without a memory tier too, and so is what was made of them", async () => {
+    const machine = new Machine()
+    const a = await machine.join({ memory: false })
+    const inner = rowsOf(a.cache, rows())
+    let loads = 0
+    const outer = a.cache.cacheable(async () => ((loads += 1), inner.read(1)), { name: "outer" })
+    await inner.read(1)
+    await settled()
+    await outer()
+    await settled()
+    await outer()
+    expect([inner.loads, loads]).toEqual([1, 1])
+    await a.cache.invalidate("row:1")
+    await outer()
+    expect([inner.loads, loads]).toEqual([2, 2])
+  })
+
+  test("of a load that outlived the log's memory are not served", async () => {
+    const machine = new Machine(4)
+    const [a, b] = [await machine.join(), await machine.join()]
+    const ofA = rowsOf(a.cache, rows())
+    await ofA.read(1)
+    await settled()
+    await b.cache.invalidate("row:1")
+    for (let n = 0; n < 20; n += 1) await b.cache.invalidate(`other:${n}`)
+    const c = await machine.join()
+    const ofC = rowsOf(c.cache, rows())
+    await ofC.read(1)
+    expect(ofC.loads).toBe(1)
+  })
+
+  test("that stay in use outlive the log's memory", async () => {
+    const machine = new Machine(8)
+    const a = await machine.join()
+    const ofA = rowsOf(a.cache, rows())
+    await ofA.read(1)
+    await settled()
+    for (let n = 0; n < 100; n += 1) {
+      machine.clock.advance(10)
+      await a.cache.invalidate(`other:${n}`)
+      const reader = await machine.join()
+      const of = rowsOf(reader.cache, rows())
+      await of.read(1)
+      await settled()
+      expect(of.loads, `after ${n + 1} invalidations`).toBe(0)
+      await reader.cache.close()
+    }
+  })
+
+  test("in a transaction, what is loaded reaches nobody", async () => {
+    const machine = new Machine()
+    const [a, b] = [await machine.join(), await machine.join()]
+    const table = rows()
+    const ofA = rowsOf(a.cache, table)
+    const ofB = rowsOf(b.cache, table)
+    await expect(
+      a.cache.transaction(async () => {
+        table.set(1, "uncommitted")
+        await a.cache.invalidate("row:1")
+        expect(await ofA.read(1)).toBe("uncommitted")
+        await a.cache.set("k", "uncommitted")
+        throw new Error("rolled back")
+      }),
+    ).rejects.toThrow("rolled back")
+    table.set(1, "committed")
+    await settled()
+    expect(await ofB.read(1)).toBe("committed")
+    expect(await b.cache.get("k")).toBeUndefined()
+    await a.cache.transaction(async () => {
+      await a.cache.set("k", "set inside")
+    })
+    expect(await b.cache.get("k")).toBe("set inside")
+  })
+
+  test("that a function does not want kept end what others stored before", async () => {
+    const machine = new Machine()
+    const [a, b] = [await machine.join(), await machine.join()]
+    const table = rows()
+    const ofA = rowsOf(a.cache, table)
+    await ofA.read(1)
+    await settled()
+    table.set(1, "odd")
+    const picky = rowsOf(b.cache, table, { cacheIf: (value: unknown) => value !== "odd" })
+    expect(await picky.read.refresh(1)).toBe("odd")
+    await settled()
+    const c = await machine.join()
+    expect(await rowsOf(c.cache, table).read(1)).toBe("odd")
+  })
+})
+
+describe("faults of the shared tier", () => {
+  test("a value that it can't bring back as it is reaches its caller, is told of, and is kept nowhere", async () => {
+    const machine = new Machine()
+    const { cache, faults } = await machine.join()
+    class Money {
+      amount = 1
+    }
+    let loads = 0
+    const price = cache.cacheable(async () => ((loads += 1), { total: new Money() }), { name: "price" })
+    expect((await price()).total).toBeInstanceOf(Money)
+    expect(faults.map(({ error, key }) => [error.constructor, key])).toEqual([[UnencodableValueError, price.keyOf()]])
+    await price()
+    expect(loads).toBe(2)
+    await cache.set("k", { total: new Money() })
+    expect(await cache.get("k")).toBeUndefined()
+    expect(faults).toHaveLength(3)
+    expect(machine.data.size).toBe(0)
+  })
+
+  test("in strict mode it is an error of the call", async () => {
+    const machine = new Machine()
+    const { cache } = await machine.join({ strict: true })
+    const price = cache.cacheable(async () => () => 1, { name: "price" })
+    await expect(price()).rejects.toBeInstanceOf(UnencodableValueError)
+    await expect(cache.set("k", () => 1)).rejects.toBeInstanceOf(UnencodableValueError)
+  })
+
+  test("strict mode tries values in memory too, where a codec is given, and needs one", async () => {
+    const { cache } = makeCache({ strict: true, codec: createCodec() })
+    await expect(cache.getOrLoad("k", () => () => 1)).rejects.toBeInstanceOf(UnencodableValueError)
+    expect(await cache.getOrLoad("ok", () => 1)).toBe(1)
+    expect(() => createCache({ strict: true })).toThrow(InvalidOptionError)
+  })
+
+  test("bytes that nobody wrote are a miss and a fault", async () => {
+    const machine = new Machine()
+    const a = await machine.join()
+    await a.cache.set("k", "value")
+    for (const [key, bytes] of machine.data) machine.data.set(key, bytes.slice(0, bytes.length - 1))
+    const b = await machine.join()
+    expect(await b.cache.getOrLoad("k", () => "loaded")).toBe("loaded")
+    expect(b.faults.map(({ error }) => error.constructor)).toContain(CorruptEntryError)
+  })
+
+  test("what `validate` refuses, or chokes on, is loaded", async () => {
+    const machine = new Machine()
+    const a = await machine.join()
+    const table = rows()
+    await rowsOf(a.cache, table).read(1)
+    await settled()
+    for (const [validate, fault] of [
+      [() => false, CorruptEntryError],
+      [
+        () => {
+          throw new Error("odd")
+        },
+        HookError,
+      ],
+    ] as const) {
+      const { cache, faults } = await machine.join()
+      const of = rowsOf(cache, table, { validate })
+      await of.read(1)
+      expect(of.loads).toBe(1)
+      expect(faults.map(({ error }) => error.constructor)).toEqual([fault])
+      await settled()
+    }
+  })
+})
+
+describe("looks at the log", () => {
+  test("happen once per turn of the event loop", async () => {
+    const machine = new Machine()
+    const { cache, log } = await machine.join()
+    await cache.set("k", 1)
+    await settled()
+    log.looks = 0
+    await cache.get("k")
+    await cache.get("k")
+    await cache.get("k")
+    expect(log.looks).toBe(1)
+    await new Promise((resolve) => setImmediate(resolve))
+    await cache.get("k")
+    expect(log.looks).toBe(2)
+  })
+
+  test("are good for 5 ms within a turn", async () => {
+    const machine = new Machine()
+    const { cache } = await machine.join()
+    await cache.set("k", "old")
+    expect(await cache.get("k")).toBe("old")
+    machine.append({ kind: "key", path: "k" })
+    machine.clock.advanceWithinTurn(4)
+    expect(await cache.get("k")).toBe("old")
+    machine.clock.advanceWithinTurn(1)
+    expect(await cache.get("k")).toBeUndefined()
+  })
+
+  test("between the end of a load and its storing can't make a stale result fresh", async () => {
+    const machine = new Machine()
+    const { cache } = await machine.join()
+    let loads = 0
+    const read = cache.cacheable(async () => ((loads += 1), "old"), {
+      name: "read",
+      deps: ["row:1"],
+      cacheIf: () => {
+        if (loads > 1) return true
+        machine.append({ kind: "tag", path: "row:1" })
+        machine.clock.advanceWithinTurn(10)
+        return true
+      },
+    })
+    await read()
+    await settled()
+    await read()
+    expect(loads).toBe(2)
+  })
+
+  test("that fail leave it trusted until the bound, and are told once a second", async () => {
+    const machine = new Machine()
+    const a = await machine.join({ staleness: { bound: 3000 } })
+    await a.cache.set("k", 1)
+    a.log.failure = new Error("gone")
+    expect(await a.cache.get("k")).toBe(1)
+    machine.clock.advance(10)
+    await a.cache.get("k")
+    expect(a.faults).toHaveLength(1)
+    a.log.failure = undefined
+    machine.clock.advance(10)
+    expect(await a.cache.get("k")).toBe(1)
+    expect(a.cache.status().state).toBe("ready")
+  })
+})
+
+test("an append that will end by itself is not repeated when its time is over", async () => {
+  const machine = new Machine()
+  const a = await machine.join({ ackTimeout: 100 })
+  const b = await machine.join()
+  await b.cache.set("k", "old", { deps: ["t"] })
+  a.log.hold()
+  let appends = 0
+  const append = a.log.append.bind(a.log)
+  a.log.append = (...args) => {
+    appends += 1
+    return append(...args)
+  }
+  const rejected = expect(a.cache.invalidate("t")).rejects.toMatchObject({ code: "ERR_ZOOCACHE_NOT_ACKNOWLEDGED" })
+  machine.clock.advance(100)
+  await rejected
+  machine.clock.advance(60_000)
+  await settled()
+  expect(appends).toBe(1)
+  expect(await a.cache.get("k")).toBeUndefined()
+  expect(a.cache.status().pending).toBe(1)
+  expect(await b.cache.get("k")).toBe("old")
+  a.log.release()
+  await settled()
+  expect(a.cache.status().pending).toBe(0)
+  expect(await b.cache.get("k")).toBeUndefined()
+})
+
+test("a cache without a codec for its store is refused", () => {
+  const clock = new ManualClock()
+  expect(() => createCache({ clock, store: new Machine().join as never })).toThrow(InvalidOptionError)
+})

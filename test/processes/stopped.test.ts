@@ -1,0 +1,91 @@
+import { setTimeout } from "node:timers/promises"
+import { describe, expect, test } from "vitest"
+import { type Child, expectNothingStale, Processes, readsIn } from "./support/processes.js"
+
+const STOP_MS = 2000
+/** What an event loop that is not blocked may still take, on a busy machine. */
+const FREE_MS = 500
+
+describe("a process that stands still", { timeout: 60_000 }, () => {
+  test("serves nothing stale when it goes on", async () => {
+    await using processes = new Processes()
+    const [stopped, changing] = [0, 1].map((column) => processes.start({ column })) as [Child, Child]
+    for (let row = 0; row < 16; row += 1) await stopped.call("row", row)
+    void stopped.call("storm", { steps: 1e9, visitors: 6 }).catch(() => {})
+    for (let round = 0; round < 2; round += 1) {
+      await setTimeout(50)
+      await stopped.pause()
+      // It may have been stopped at a bad moment: what it holds then is waited for in the tests below.
+      const changes = Array.from({ length: 16 }, (_, row) => changing.call("change", row).catch(() => {}))
+      await Promise.all([setTimeout(STOP_MS), ...changes])
+      stopped.resume()
+    }
+    await setTimeout(200)
+    await stopped.kill()
+    const history = processes.history()
+    expect(readsIn(history).length).toBeGreaterThan(100)
+    expectNothingStale(history)
+  })
+
+  test("does not hold up others where it stands outside of a write", async () => {
+    await using processes = new Processes()
+    const [stopped, changing] = [0, 1].map((column) => processes.start({ column })) as [Child, Child]
+    const { id } = await stopped.call("row", 1)
+    await changing.call("ready")
+    await stopped.pause()
+    await changing.call("change", 1)
+    stopped.resume()
+    expect((await stopped.call("row", 1)).id).not.toBe(id)
+    expectNothingStale(processes.history())
+  })
+
+  test("inside of a write transaction: others' changes are not acknowledged, hold locally, and get through later", async () => {
+    await using processes = new Processes()
+    const child = processes.start({ cache: { ackTimeout: 300 } })
+    const { id } = await child.call("row", 1)
+    const holder = await processes.startHolder()
+    await child.call("worstDelay")
+
+    const failures = []
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      failures.push(await child.call("change", 1).then(String, (error: { code: string }) => error.code))
+    }
+    expect(failures).toEqual(Array.from({ length: 3 }, () => "ERR_ZOOCACHE_NOT_ACKNOWLEDGED"))
+    // Still stale here, although the log knows nothing of it.
+    expect((await child.call("row", 1)).id).not.toBe(id)
+    await setTimeout(STOP_MS)
+    expect(await child.call("worstDelay")).toBeLessThan(FREE_MS)
+    const before = await child.call("stats")
+
+    await holder.release()
+    await expect.poll(() => child.call("pending"), { timeout: 10_000 }).toBe(0)
+    const other = processes.start({ column: 1 })
+    expect((await other.call("row", 1)).id).not.toBe(id)
+    // Three calls, and at most a repetition each: nothing has piled up behind the lock.
+    const after = await child.call("stats")
+    expect(after.invalidations - before.invalidations).toBeLessThanOrEqual(6)
+    await child.call("change", 1)
+    expectNothingStale(processes.history())
+  })
+
+  test("inside of a write transaction: whoever opens meanwhile is unsure and loads, and does not block", async () => {
+    await using processes = new Processes()
+    const first = processes.start()
+    await first.call("row", 1)
+    await first.call("close")
+    await first.end()
+    const holder = await processes.startHolder()
+    const child = processes.start({ cache: { ackTimeout: 300 } })
+    await child.call("worstDelay")
+    await child.call("row", 1)
+    await child.call("row", 1)
+    expect(await child.call("loads")).toBe(2)
+    expect(await child.call("state")).toBe("unsure")
+    await setTimeout(500)
+    expect(await child.call("worstDelay")).toBeLessThan(FREE_MS)
+    await holder.release()
+    await child.call("ready")
+    await child.call("change", 1)
+    expectNothingStale(processes.history())
+  })
+})

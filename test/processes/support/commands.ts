@@ -1,0 +1,91 @@
+import { openSync, statSync, writeSync } from "node:fs"
+import { monitorEventLoopDelay } from "node:perf_hooks"
+import { threadId } from "node:worker_threads"
+import { createCache } from "zoocache"
+import { lmdb } from "zoocache/lmdb"
+import type { Happening } from "./history.js"
+import { listen, type NewsMode, tell } from "./news.js"
+import { seededRandom } from "./random.js"
+import { Rows, type RowsShape } from "./rows.js"
+import { Station, type StormOptions } from "./station.js"
+
+export interface StationData {
+  readonly name: string
+  /** The folder of rows and histories. */
+  readonly folder: string
+  readonly shape: RowsShape
+  readonly column: number
+  readonly seed: number
+  /** Of the LMDB environment. */
+  readonly path: string
+  /** It has a cache of its own instead, which nobody tells of changes. */
+  readonly isAlone?: boolean
+  readonly durable?: boolean
+  /** Its loads take no time beyond what they have to. */
+  readonly isQuick?: boolean
+  readonly cache?: { readonly ackTimeout?: number; readonly prefix?: string; readonly memory?: false }
+  /** Begins at once, before anybody has waited for the cache to be ready. */
+  readonly storm?: StormOptions
+}
+
+/**
+ * A cache in this process or thread, and what others may have it do. Everything read and changed goes into the history
+ * at once, so that nothing is lost when the process is killed.
+ */
+export function stationCommands(data: StationData) {
+  const by = `${data.name}.${process.pid}.${threadId}`
+  const history = openSync(`${data.folder}/${by}.jsonl`, "a")
+  const record = (happening: Happening) => writeSync(history, `${JSON.stringify(happening)}\n`)
+  const rows = new Rows(`${data.folder}/rows`, data.shape)
+  const random = seededRandom(data.seed)
+  const faults: string[] = []
+  const durable = data.durable === undefined ? {} : { durable: data.durable }
+  const cache = createCache({
+    ...(data.isAlone === true ? {} : { backend: lmdb({ path: data.path, ...durable }) }),
+    ...data.cache,
+    onFault: ({ error }) => faults.push(`${error.name}: ${error.message}`),
+  })
+  const station = new Station({ ...data, cache, rows, by, random, record, isQuick: data.isQuick ?? false })
+  const delay = monitorEventLoopDelay({ resolution: 5 })
+  const storm = (options: StormOptions) => station.storm(options)
+  if (data.storm !== undefined) void storm(data.storm)
+
+  return {
+    ready: () => cache.ready(),
+    row: (row: number) => station.row(row),
+    rowSync: (row: number) => station.rowSync(row),
+    pair: (one: number, other: number) => station.pair(one, other),
+    page: (first: number) => station.page(first),
+    change: (row: number) => station.change(row),
+    changeAll: () => station.changeAll(),
+    delete: (row: number) => station.delete(row),
+    set: (row: number) => station.set(row),
+    begin: (row: number) => station.begin(row),
+    finish: (row: number) => station.finish(row),
+    storm,
+    loads: () => station.loads.count,
+    faults: () => faults,
+    state: () => cache.status().state,
+    pending: () => cache.status().pending,
+    stats: () => cache.stats(),
+    listen: (path: string, mode: NewsMode) => listen(station, path, mode),
+    tell: (path: string, mode: NewsMode, rounds: number) => tell(station, path, mode, rounds),
+    /** For how long the event loop was not free, at worst, since this was last asked; in ms. */
+    worstDelay: () => {
+      const worstMs = delay.max / 1e6
+      delay.reset()
+      delay.enable()
+      return worstMs
+    },
+    /** Waits for a file without giving the event loop a turn, then reads a row, after `sync()` if told so. */
+    rowOnceFileExists: async (path: string, row: number, isSynced: boolean) => {
+      await station.row(row)
+      while (statSync(path, { throwIfNoEntry: false }) === undefined);
+      if (isSynced) await cache.sync()
+      return await station.row(row)
+    },
+    close: () => cache.close(),
+  }
+}
+
+export type StationCommands = ReturnType<typeof stationCommands>

@@ -1,0 +1,170 @@
+/**
+ * What several processes did to one cache, and whether anything of it breaks the promise.
+ *
+ * A value tells when its load began and which rows it read; a change tells when it was called, when it held in its own
+ * process, and when it was acknowledged. All times come from one clock of the machine. Whatever was read after a change
+ * of one of its dependencies had been acknowledged anywhere must come from a load that began after that change was
+ * called.
+ */
+
+/** How often each process has counted a row up: each has a column of its own, so that no two writes race. */
+export type Row = readonly number[]
+
+/** What the cached functions return. */
+export interface Value {
+  /** Different for each load and each value that was set by hand. */
+  readonly id: string
+  /** When its load began: after the cache had noted its position. */
+  readonly beganNs: number
+  /** It was put into the cache by hand. */
+  readonly isSet?: true
+  readonly rows: Readonly<Record<number, Row>>
+  /**
+   * The entries that it was made of, by key, and when its loader had called for them: what happened to their keys
+   * before, they reflect by themselves.
+   */
+  readonly used?: Readonly<Record<string, number>>
+}
+
+export interface Read {
+  readonly kind: "read"
+  readonly by: string
+  readonly startedNs: number
+  readonly what: string
+  /** Tags that the value depends on; each of them implies those above it. */
+  readonly tags: readonly string[]
+  /** The key of its entry. */
+  readonly key: string
+  readonly value: Value
+}
+
+/** A tag was invalidated, or a key deleted or set. */
+export interface Change {
+  readonly kind: "change"
+  readonly by: string
+  readonly subject: { readonly tag: string } | { readonly key: string }
+  readonly calledNs: number
+  /** When the call returned: from then on it holds in the process that made it, acknowledged or not. */
+  readonly heldNs: number
+  /** Undefined: it was not acknowledged, or its process did not live to see it. */
+  readonly acknowledgedNs?: number
+  /** The count that was written before the call. */
+  readonly wrote?: { readonly row: number; readonly column: number; readonly count: number }
+  /** The value that was set. */
+  readonly valueId?: string
+}
+
+export type Happening = Read | Change
+
+export interface Violation {
+  readonly read: Read
+  readonly change: Change
+  readonly reason: string
+}
+
+/** Every read of something that it may no longer have got. The order of the happenings does not matter. */
+export function findViolations(happenings: readonly Happening[]): Violation[] {
+  const points = happenings.flatMap((happening): Point[] => {
+    if (happening.kind === "read") return [{ ns: happening.startedNs, read: happening }]
+    const held = { ns: happening.heldNs, change: happening, scope: happening.by }
+    if (happening.acknowledgedNs === undefined) return [held]
+    return [held, { ns: happening.acknowledgedNs, change: happening, scope: EVERYWHERE }]
+  })
+  // At the same moment the read goes first: it did not start after the change.
+  points.sort((a, b) => a.ns - b.ns || Number("change" in a) - Number("change" in b))
+
+  // A value that is set is as new as the set for its key, though not for its tags. While two sets overlap, either may
+  // be the later one.
+  const setNs = new Map<string, number>()
+  for (const happening of happenings) {
+    if (happening.kind === "change" && happening.valueId !== undefined && happening.acknowledgedNs !== undefined) {
+      setNs.set(happening.valueId, happening.acknowledgedNs)
+    }
+  }
+  const asNewAs = ({ value }: Read) => (value.isSet ? (setNs.get(value.id) ?? Number.POSITIVE_INFINITY) : value.beganNs)
+
+  const known = new Map<string, Known>()
+  const violations: Violation[] = []
+  for (const point of points) {
+    if ("change" in point) {
+      const id = `${point.scope} ${idOf(point.change.subject)}`
+      known.set(id, learn(known.get(id), point.change))
+    } else {
+      const violation = judge(point.read, asNewAs(point.read), known)
+      if (violation !== undefined) violations.push(violation)
+    }
+  }
+  return violations
+}
+
+const EVERYWHERE = "everywhere"
+
+/** A moment at which something is read, or a change begins to hold for reads in a process or everywhere. */
+type Point =
+  | { readonly ns: number; readonly read: Read }
+  | { readonly ns: number; readonly change: Change; readonly scope: string }
+
+/** What holds for one subject. */
+interface Known {
+  /** The change that was called last. */
+  readonly last: Change
+  /** Of each row and column the change with the highest count. */
+  readonly counts: ReadonlyMap<string, Change>
+}
+
+function learn(known: Known | undefined, change: Change): Known {
+  const last = known !== undefined && known.last.calledNs > change.calledNs ? known.last : change
+  const counts = known?.counts ?? new Map<string, Change>()
+  const { wrote } = change
+  if (wrote === undefined) return { last, counts }
+  const column = `${wrote.row} ${wrote.column}`
+  if ((counts.get(column)?.wrote?.count ?? -1) >= wrote.count) return { last, counts }
+  return { last, counts: new Map(counts).set(column, change) }
+}
+
+function judge(read: Read, keyNs: number, known: ReadonlyMap<string, Known>): Violation | undefined {
+  const { beganNs, rows, used = {} } = read.value
+  const subjects = new Map<string, number>()
+  for (const tag of read.tags) for (const path of pathTo(tag)) subjects.set(idOf({ tag: path }), beganNs)
+  for (const [key, usedNs] of Object.entries(used)) subjects.set(idOf({ key }), usedNs)
+  subjects.set(idOf({ key: read.key }), keyNs)
+
+  for (const [subject, asNewAsNs] of subjects) {
+    for (const scope of [EVERYWHERE, read.by]) {
+      const found = known.get(`${scope} ${subject}`)
+      if (found === undefined) continue
+      if (asNewAsNs < found.last.calledNs) {
+        return { read, change: found.last, reason: "the load began before the change was called" }
+      }
+      for (const change of found.counts.values()) {
+        const { row, column, count } = change.wrote as NonNullable<Change["wrote"]>
+        const shown = rows[row]?.[column]
+        if (shown !== undefined && shown < count) {
+          return { read, change, reason: `row ${row} was read with ${shown} where ${count} had been written` }
+        }
+      }
+    }
+  }
+  return undefined
+}
+
+/** A tag and all above it; the root is "". */
+function pathTo(tag: string): string[] {
+  const segments = tag.split(":")
+  return ["", ...segments.map((_, index) => segments.slice(0, index + 1).join(":"))]
+}
+
+function idOf(subject: Change["subject"]): string {
+  return "tag" in subject ? `tag ${subject.tag}` : `key ${subject.key}`
+}
+
+/** For a failed expectation: the violation in words. */
+export function describeViolation({ read, change, reason }: Violation): string {
+  const us = (ns: number) => `${((ns - change.calledNs) / 1000).toFixed(1)} µs`
+  const acknowledged = change.acknowledgedNs === undefined ? "unacknowledged" : us(change.acknowledgedNs)
+  return [
+    `${read.by} read ${read.what} (value ${read.value.id}): ${reason}.`,
+    `${idOf(change.subject)} was called by ${change.by} at 0, held there at ${us(change.heldNs)}, acknowledged at ${acknowledged};`,
+    `the load began at ${us(read.value.beganNs)}, the read at ${us(read.startedNs)}.`,
+  ].join(" ")
+}

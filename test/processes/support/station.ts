@@ -1,0 +1,265 @@
+import { setImmediate, setTimeout } from "node:timers/promises"
+import { addDeps, type Cache } from "zoocache"
+import type { Change, Happening, Read, Value } from "./history.js"
+import type { Rows, RowsShape } from "./rows.js"
+
+/** Nanoseconds of the machine's monotonic clock: the same for all processes. */
+export function now(): number {
+  const [seconds, nanoseconds] = process.hrtime()
+  return seconds * 1e9 + nanoseconds
+}
+
+export interface StationOptions {
+  readonly cache: Cache
+  readonly rows: Rows
+  readonly shape: RowsShape
+  /** Unique among all processes and threads that ever write this history. */
+  readonly by: string
+  readonly column: number
+  readonly random: () => number
+  readonly record: (happening: Happening) => void
+  /** Its loads take no time beyond what they have to. */
+  readonly isQuick: boolean
+}
+
+export interface StormOptions {
+  /** How many things are done; without it, the storm goes on until the process ends. */
+  readonly steps?: number
+  /** How many of them at the same time. */
+  readonly visitors: number
+  /** `"writes"`: mostly changes, for crashes in the middle of one. */
+  readonly mix?: "reads" | "writes"
+}
+
+/** One process' part: cached functions over the rows, and what it does with them, all of it written down. */
+export class Station {
+  readonly cache: Cache
+  readonly loads = { count: 0 }
+  readonly #options: StationOptions
+  readonly #row
+  readonly #pair
+  readonly #page
+  readonly #rowSync
+  /** Loads of these rows wait until the gate is opened. */
+  readonly #gates = new Map<number, Gate>()
+  readonly #begun = new Map<number, Promise<Value>>()
+
+  constructor(options: StationOptions) {
+    this.#options = options
+    const { cache } = options
+    this.cache = cache
+    this.#row = cache.cacheable((row: number) => this.#load([row]), { name: "row", deps: tagsOf })
+    this.#rowSync = cache.cacheableSync((row: number) => this.#loadNow([row]), { name: "rowSync", deps: tagsOf })
+    this.#pair = cache.cacheable(
+      async (one: number, other: number) => {
+        const value = this.#begin()
+        const used: Record<string, number> = {}
+        const use = (row: number) => {
+          const called = this.#row(row)
+          used[this.#row.keyOf(row)] ??= now()
+          return called
+        }
+        const first = await use(one)
+        await this.#pause()
+        const second = await use(other)
+        return { ...value, used, rows: { ...first.rows, ...second.rows } }
+      },
+      { name: "pair" },
+    )
+    this.#page = cache.cacheable(
+      async (first: number) => {
+        const rows = [first, (first + 1) % options.shape.rows]
+        const value = await this.#load(rows)
+        // At the end, when what is depended on may have changed long ago.
+        for (const row of rows) addDeps(...tagsOf(row))
+        return value
+      },
+      { name: "page" },
+    )
+  }
+
+  // --- reads -----------------------------------------------------------------------------------------------------
+
+  async row(row: number): Promise<Value> {
+    const startedNs = now()
+    const value = await this.#row(row)
+    return this.#read({ startedNs, what: `row(${row})`, tags: tagsOf(row), key: this.#row.keyOf(row) }, value)
+  }
+
+  rowSync(row: number): Value {
+    const startedNs = now()
+    const value = this.#rowSync(row)
+    return this.#read({ startedNs, what: `rowSync(${row})`, tags: tagsOf(row), key: this.#rowSync.keyOf(row) }, value)
+  }
+
+  async pair(one: number, other: number): Promise<Value> {
+    const startedNs = now()
+    const value = await this.#pair(one, other)
+    const tags = [...tagsOf(one), ...tagsOf(other)]
+    return this.#read({ startedNs, what: `pair(${one}, ${other})`, tags, key: this.#pair.keyOf(one, other) }, value)
+  }
+
+  async page(first: number): Promise<Value> {
+    const startedNs = now()
+    const value = await this.#page(first)
+    const tags = Object.keys(value.rows).flatMap((row) => tagsOf(Number(row)))
+    return this.#read({ startedNs, what: `page(${first})`, tags, key: this.#page.keyOf(first) }, value)
+  }
+
+  // --- writes ----------------------------------------------------------------------------------------------------
+
+  /** Writes a row and invalidates it. Resolves when that is acknowledged. */
+  change(row: number): Promise<void> {
+    const count = this.#options.rows.write(row, this.#options.column)
+    const wrote = { row, column: this.#options.column, count }
+    return this.#make({ subject: { tag: `row:${row}` }, wrote }, () => this.cache.invalidate(`row:${row}`))
+  }
+
+  /** Invalidates all rows. */
+  changeAll(): Promise<void> {
+    return this.#make({ subject: { tag: "row" } }, () => this.cache.invalidate("row"))
+  }
+
+  delete(row: number): Promise<void> {
+    return this.#make({ subject: { key: this.#row.keyOf(row) } }, () => this.#row.delete(row))
+  }
+
+  /** Puts a row into the cache by hand. */
+  async set(row: number): Promise<void> {
+    const asOf = this.cache.position()
+    const value: Value = { ...(await this.#load([row])), isSet: true }
+    const key = this.#row.keyOf(row)
+    await this.#make({ subject: { key }, valueId: value.id }, () => {
+      return this.cache.set(key, value, { deps: tagsOf(row), asOf })
+    })
+  }
+
+  // --- loads that take as long as they are told --------------------------------------------------------------------
+
+  /** Reads a row whose load has read the row and then waits. */
+  async begin(row: number): Promise<void> {
+    const gate = new Gate()
+    this.#gates.set(row, gate)
+    this.#begun.set(row, this.row(row))
+    await gate.reached
+  }
+
+  /** Lets it end. */
+  async finish(row: number): Promise<Value> {
+    this.#gates.get(row)?.open()
+    this.#gates.delete(row)
+    return await (this.#begun.get(row) as Promise<Value>)
+  }
+
+  // --- all at once -------------------------------------------------------------------------------------------------
+
+  /** Does random things. Rejects with the first that fails. */
+  async storm({ steps = Number.POSITIVE_INFINITY, visitors, mix = "reads" }: StormOptions): Promise<void> {
+    let left = steps
+    const visit = async () => {
+      while (left > 0) {
+        left -= 1
+        await this.#step(mix)
+        await this.#pause()
+      }
+    }
+    await Promise.all(Array.from({ length: visitors }, visit))
+  }
+
+  async #step(mix: "reads" | "writes"): Promise<void> {
+    const { random, shape } = this.#options
+    const row = Math.floor(random() * shape.rows)
+    const often = mix === "writes" ? 10 : 1
+    const acts: readonly (readonly [share: number, act: () => unknown])[] = [
+      [0.06 * often, () => this.change(row)],
+      [0.02 * often, () => this.set(row)],
+      [0.01 * often, () => this.delete(row)],
+      [0.001 * often, () => this.changeAll()],
+      [0.1, () => this.rowSync(row)],
+      [0.1, () => this.page(row)],
+      [0.12, () => this.pair(row, (row + 3) % shape.rows)],
+    ]
+    let dice = random()
+    for (const [share, act] of acts) {
+      dice -= share
+      if (dice >= 0) continue
+      await act()
+      return
+    }
+    await this.row(row)
+  }
+
+  // --- the rim -----------------------------------------------------------------------------------------------------
+
+  async #load(rows: readonly number[]): Promise<Value> {
+    const value = this.#begin()
+    await this.#pause()
+    const read = this.#readRows(rows)
+    for (const row of rows) await this.#gates.get(row)?.pass()
+    await this.#pause()
+    return { ...value, rows: read }
+  }
+
+  #loadNow(rows: readonly number[]): Value {
+    return { ...this.#begin(), rows: this.#readRows(rows) }
+  }
+
+  /** To be called first in a loader: the cache has just noted where in the order of changes it is. */
+  #begin(): Value {
+    const beganNs = now()
+    this.loads.count += 1
+    return { id: `${this.#options.by}/${this.loads.count}`, beganNs, rows: {} }
+  }
+
+  #readRows(rows: readonly number[]): Value["rows"] {
+    return Object.fromEntries(rows.map((row) => [row, this.#options.rows.read(row)]))
+  }
+
+  /** Nothing, a turn of the event loop, or some milliseconds: what a database may take. */
+  async #pause(): Promise<void> {
+    const dice = this.#options.random()
+    if (this.#options.isQuick || dice < 0.4) return
+    if (dice < 0.9) await setImmediate()
+    else await setTimeout(dice * 3)
+  }
+
+  #read(read: Pick<Read, "startedNs" | "what" | "tags" | "key">, value: Value): Value {
+    this.#options.record({ kind: "read", by: this.#options.by, ...read, value })
+    return value
+  }
+
+  async #make(change: Pick<Change, "subject" | "wrote" | "valueId">, call: () => Promise<unknown>): Promise<void> {
+    const calledNs = now()
+    const called = call()
+    const made = { kind: "change", by: this.#options.by, ...change, calledNs, heldNs: now() } as const
+    try {
+      await called
+      this.#options.record({ ...made, acknowledgedNs: now() })
+    } catch (error) {
+      this.#options.record(made)
+      throw error
+    }
+  }
+}
+
+function tagsOf(row: number): string[] {
+  return [`row:${row}`]
+}
+
+/** Where a load waits. */
+class Gate {
+  readonly reached: Promise<void>
+  #reach!: () => void
+  readonly #opened: Promise<void>
+  open!: () => void
+
+  constructor() {
+    this.reached = new Promise((resolve) => (this.#reach = resolve))
+    this.#opened = new Promise((resolve) => (this.open = resolve))
+  }
+
+  async pass(): Promise<void> {
+    this.#reach()
+    await this.#opened
+  }
+}
