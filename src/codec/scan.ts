@@ -4,7 +4,7 @@ import { CorruptEntryError } from "../core/errors.js"
 const MAX_SCAN_DEPTH = 2_000
 
 // What is still to come at the levels above. One scan is over before the next begins.
-const pending = new Uint32Array(MAX_SCAN_DEPTH)
+const pending = new Int32Array(MAX_SCAN_DEPTH)
 
 /**
  * Checks that bytes are one MessagePack value of the kinds that this codec writes, before msgpackr sees them: its

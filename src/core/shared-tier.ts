@@ -164,7 +164,7 @@ export class SharedTier {
       }
       const entry = engine.store(stored) ?? new Entry(table, id, value, dependencies, trie.stamp, aged, rare)
       if (entry.slot < 0) this.#hold(acquired.splice(0))
-      this.#keepUp(key, header, wallMs, freshness === "fresh")
+      this.#keepUp(key, header, wallMs, freshness === "fresh", entry.aging)
       return entry
     } finally {
       for (const node of acquired) trie.release(node)
@@ -212,13 +212,16 @@ export class SharedTier {
   }
 
   /** Keeps an entry that is still of use from being evicted, and from falling below what the log remembers. */
-  #keepUp(key: string, header: EntryHeader, wallMs: number, isFresh: boolean): void {
+  #keepUp(key: string, header: EntryHeader, wallMs: number, isFresh: boolean, aging: Aging | null): void {
     const { trie, settings } = this.#engine
     // What a soft invalidation covers must stay below it.
     const isOld = isFresh && trie.cursor - header.asOf > Math.min(OLD_TICKS, (trie.cursor - trie.logFloor) / 2)
     const isNoted = wallMs - header.storedAtMs > YOUNG_MS && settings.random() * NOTED_USES < 1
     if (!isOld && !isNoted) return
-    void this.#store.touch(key, rankOf(header), isOld ? { asOf: trie.cursor } : {})
+    const rank = rankOf(header)
+    void this.#store.touch(key, rank, isOld ? { asOf: trie.cursor } : {})
+    // From here on it is known by its new rank.
+    if (isOld && aging?.shared != null) aging.shared = { ...aging.shared, rank: { ...rank, asOf: trie.cursor } }
   }
 
   #hold(nodes: readonly TagNode[]): void {

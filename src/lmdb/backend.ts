@@ -33,20 +33,6 @@ function open(settings: LmdbSettings, context: BackendContext): OpenBackend {
   const { maxTags, maxKeys, maxEntries, maxBytes } = settings
   const { prefix, clock, onFault } = context
   const codec = settings.codec ?? createCodec()
-  let log: LmdbLog | undefined
-  const tenant: Tenant = {
-    prefix,
-    onFault,
-    onReady: () => log?.onReady(),
-    onAppended: ({ changes, origin }, reply) => log?.onAppended(changes, origin, reply),
-  }
-  const environment = Environment.acquire(tenant, {
-    directory: settings.path,
-    isDurable: settings.durable,
-    mapSize: settings.mapSize,
-    bootId: settings.bootId,
-    sweepPauseMs: settings.sweepPauseMs,
-  })
   const open = new Set(["log", "store"])
   let closeBy = 0
   // What was queued is written before, or given up: another process may hold the lock for as long as it likes.
@@ -57,7 +43,7 @@ function open(settings: LmdbSettings, context: BackendContext): OpenBackend {
     if (open.size === 0) await environment.release(tenant, patienceMs)
     else await environment.settle(tenant, patienceMs)
   }
-  log = new LmdbLog({
+  const log = new LmdbLog({
     prefix,
     clock,
     budget: { maxTags, maxKeys },
@@ -75,6 +61,19 @@ function open(settings: LmdbSettings, context: BackendContext): OpenBackend {
     queued: () => environment.queued(tenant),
     write: (request, bytes) => environment.writeStore(tenant, request, bytes),
     leave: () => leave("store"),
+  })
+  const tenant: Tenant = {
+    prefix,
+    onFault,
+    onReady: () => log.onReady(),
+    onAppended: ({ changes, origin }, reply) => log.onAppended(changes, origin, reply),
+  }
+  const environment = Environment.acquire(tenant, {
+    directory: settings.path,
+    isDurable: settings.durable,
+    mapSize: settings.mapSize,
+    bootId: settings.bootId,
+    sweepPauseMs: settings.sweepPauseMs,
   })
   return { log, store, codec }
 }

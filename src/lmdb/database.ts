@@ -80,3 +80,16 @@ export function readRow(database: Database, key: Uint8Array): Buffer | undefined
   const bytes = database.getBinaryFast(key)
   return bytes === undefined ? undefined : Buffer.from(bytes.buffer, bytes.byteOffset, database.lastSize)
 }
+
+/** All at once, so that rows may be removed while the list is gone through. */
+export function listKeys(database: Database, range: RangeOptions): Buffer[] {
+  return Array.from(database.getKeys(range), asBuffer)
+}
+
+export function listRows(database: Database, range: RangeOptions): { readonly key: Buffer; readonly value: Buffer }[] {
+  return Array.from(database.getRange(range), ({ key, value }) => ({ key: asBuffer(key), value: asBuffer(value) }))
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

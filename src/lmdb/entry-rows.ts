@@ -2,7 +2,7 @@ import { amendHeader, compareRank, readHeader, readRank } from "../codec/header.
 import type { Amendment, Rank } from "../core/store.js"
 import { isSameEpoch } from "../core/version.js"
 import type { Batch } from "./batch.js"
-import { readRow } from "./database.js"
+import { listRows, readRow } from "./database.js"
 import {
   ALL_USES,
   ENTRY_OFFSET,
@@ -94,13 +94,12 @@ function evictDownTo(batch: Batch, budget: EntryBudget): void {
 
 /** Drops the entries that were not used for longest. Answers how many. */
 function evict(batch: Batch, most: number): number {
-  const oldest = [...batch.database.getRange({ ...ALL_USES, limit: most })]
+  const oldest = listRows(batch.database, { ...ALL_USES, limit: most })
   for (const { key, value } of oldest) {
-    const use = Buffer.from(key)
-    const at = entryKeyOfUse(use)
-    batch.database.remove(use)
+    const at = entryKeyOfUse(key)
+    batch.database.remove(key)
     batch.database.remove(at)
-    batch.count(spaceOfKey(at), -1, -readSize(Buffer.from(value)))
+    batch.count(spaceOfKey(at), -1, -readSize(value))
   }
   return oldest.length
 }

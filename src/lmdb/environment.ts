@@ -445,7 +445,7 @@ export class Environment {
     this.#logWaiting = []
     this.#storeWaiting = []
     this.#storeBytes = 0
-    for (const [index, { reject }] of waiting.entries()) reject(errorOf(index < logCount ? "log" : "store"))
+    for (const [index, each] of waiting.entries()) each.reject(errorOf(index < logCount ? "log" : "store"))
     this.#nothingWaits()
   }
 

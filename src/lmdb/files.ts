@@ -17,9 +17,14 @@ export interface DataFile {
 
 /** Device and inode of a data file and its lock file: another pair at their path is another store. */
 export function identityOf(path: string): string | undefined {
-  const data = statSync(path, { throwIfNoEntry: false, bigint: true })
-  const lock = statSync(path + LOCK, { throwIfNoEntry: false, bigint: true })
-  return data === undefined || lock === undefined ? undefined : `${data.dev}:${data.ino} ${lock.dev}:${lock.ino}`
+  try {
+    const data = statSync(path, { throwIfNoEntry: false })
+    const lock = statSync(path + LOCK, { throwIfNoEntry: false })
+    return data === undefined || lock === undefined ? undefined : `${data.dev}:${data.ino} ${lock.dev}:${lock.ino}`
+  } catch {
+    // What can't be looked at can't be opened by anybody else either.
+    return undefined
+  }
 }
 
 /** Device and inode of the data file alone, which a copy does not share. */

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto"
 import type { AppendReply, LogChange, LogPosition } from "../core/log.js"
 import { isSameEpoch, nextVersion, NO_VERSION, type Version } from "../core/version.js"
 import type { Batch } from "./batch.js"
-import { readRow } from "./database.js"
+import { listKeys, listRows, readRow } from "./database.js"
 import { deleteEntry } from "./entry-rows.js"
 import {
   ALL_HEADS,
@@ -63,8 +63,8 @@ function beginEpoch(batch: Batch, prefix: string, position: LogPosition, leastOr
 /** For a file that is a copy of another: what the other did since is not known here. */
 export function beginEpochOfAll(batch: Batch, leastOrdinal: number): void {
   const nothing: LogPosition = { epoch: undefined, cursor: NO_VERSION }
-  for (const { key, value } of [...batch.database.getRange(ALL_HEADS)]) {
-    const old = readHead(Buffer.from(value))
+  for (const { key, value } of listRows(batch.database, ALL_HEADS)) {
+    const old = readHead(value)
     batch.database.put(key, headRow(nextLife(batch, old, nothing, leastOrdinal)))
   }
 }
@@ -137,10 +137,9 @@ function trim(
   quota: number,
 ): { count: number; floor: Version } {
   if (excess <= 0) return { count: 0, floor: NO_VERSION }
-  const oldest = [...database.getKeys({ ...indexAbove(space, of, NO_VERSION), limit: Math.min(excess, quota) })]
+  const oldest = listKeys(database, { ...indexAbove(space, of, NO_VERSION), limit: Math.min(excess, quota) })
   let floor = NO_VERSION
-  for (const found of oldest) {
-    const key = Buffer.from(found)
+  for (const key of oldest) {
     floor = versionOfIndex(key)
     database.remove(pathKeyOfIndex(key))
     database.remove(key)

@@ -2,7 +2,7 @@ import type { Clock } from "../core/clock.js"
 import { LogError } from "../core/errors.js"
 import type { AppendReply, LogChange, LoggedChange, LogNews, LogPosition, PullReply, RemoteLog } from "../core/log.js"
 import { isSameEpoch, NO_VERSION, type Version } from "../core/version.js"
-import { type Database, readRow } from "./database.js"
+import { type Database, listRows, readRow } from "./database.js"
 import type { Environment } from "./environment.js"
 import { HeadCache } from "./head-cache.js"
 import { after, type ChangeClass, type Head, headKey, indexAbove, readIndexRow } from "./layout.js"
@@ -198,14 +198,10 @@ function readPage(
   note: (change: LoggedChange) => void,
 ): { readonly count: number; readonly next: Buffer | undefined } {
   const { start, end } = indexAbove(space, of, cursor)
-  let count = 0
-  let last: Buffer | undefined
-  for (const { key, value } of database.getRange({ start: from ?? start, end, limit })) {
-    last = Buffer.from(key.buffer, key.byteOffset, key.byteLength)
-    note(readIndexRow(last, Buffer.from(value.buffer, value.byteOffset, value.byteLength)))
-    count += 1
-  }
-  return { count, next: last === undefined ? undefined : after(last) }
+  const rows = listRows(database, { start: from ?? start, end, limit })
+  for (const { key, value } of rows) note(readIndexRow(key, value))
+  const last = rows.at(-1)
+  return { count: rows.length, next: last === undefined ? undefined : after(last.key) }
 }
 
 function replyOf({ epoch, head, floor, keyFloor }: Head, changes: readonly LoggedChange[]): PullReply {

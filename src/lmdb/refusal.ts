@@ -1,4 +1,4 @@
-import { LogError, StorageFullError, StorageOpenError, StoreError, type ZooCacheError } from "../core/errors.js"
+import { LogError, show, StorageFullError, StorageOpenError, StoreError, type ZooCacheError } from "../core/errors.js"
 
 /** An error on its way between threads, which keep neither classes nor fields. */
 export interface SentError {
@@ -28,7 +28,7 @@ export function isDiskFull(error: unknown): boolean {
 }
 
 export function sendable(error: unknown, subject: string): SentError {
-  const reason = error instanceof Error ? error.message : String(error)
+  const reason = error instanceof Error ? error.message : show(error)
   if (error instanceof Refusal) return { kind: error.kind, subject: error.subject, reason, cause: plain(error.cause) }
   if (isDiskFull(error)) return { kind: "full", subject, reason, cause: plain(error) }
   return { kind: "other", subject, reason, cause: plain(error) }
@@ -36,7 +36,7 @@ export function sendable(error: unknown, subject: string): SentError {
 
 /** Without what can't be sent. */
 function plain(error: unknown): unknown {
-  if (!(error instanceof Error)) return error === undefined ? undefined : String(error)
+  if (!(error instanceof Error)) return error === undefined ? undefined : show(error)
   const { code } = error as { code?: unknown }
   return Object.assign(new Error(error.message), {
     stack: error.stack,

@@ -4,8 +4,8 @@ import { Refusal } from "./refusal.js"
 /** Part of the file that entries may not use, so that the log can go on when they fill it. */
 const RESERVE_PART = 8
 const LEAST_RESERVED_PAGES = 64
-/** Rewriting one row also rewrites the pages on the way to it. */
-const PAGES_PER_PUT = 0.25
+/** A transaction writes the pages on the way to its rows anew, which are free again only when nobody reads the old ones. */
+const PAGES_PER_TRANSACTION = 8
 const FIRST_PAUSE_MS = 1000
 const LONGEST_PAUSE_MS = 60_000
 
@@ -36,13 +36,17 @@ export class Room {
   take(database: Database, bytes: number): boolean {
     const pageSize = 4096
     // Larger values get pages of their own, smaller ones share pages that are two thirds full.
-    const pages = (bytes > pageSize / 2 ? Math.ceil(bytes / pageSize) : (bytes * 1.5) / pageSize) + PAGES_PER_PUT
+    const pages = bytes > pageSize / 2 ? Math.ceil(bytes / pageSize) : (bytes * 1.5) / pageSize
     if (pages > this.#left) {
       this.#left = this.#look(database.getStats(), pages)
       if (pages > this.#left) return false
     }
     this.#left -= pages
     return true
+  }
+
+  beginTransaction(): void {
+    this.#left -= PAGES_PER_TRANSACTION
   }
 
   /** Whether evicting may help. */
@@ -84,11 +88,11 @@ export class Room {
     }
     if (!isNearEnd) {
       this.#pauseMs = 0
-      this.#lastEnd = end
+      this.#lastEnd = 0
       // Half of it: other processes write as well.
       return Math.max(pages, Math.min(left, mapPages - reserve / 2 - end) / 2)
     }
-    const hasGrown = end > this.#lastEnd && this.#lastEnd > 0
+    const hasGrown = this.#lastEnd > 0 && end > this.#lastEnd
     this.#lastEnd = end
     if (hasGrown) {
       this.pause(

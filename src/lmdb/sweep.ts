@@ -2,7 +2,7 @@ import { readEndMs, readHeader } from "../codec/header.js"
 import type { EntryHeader } from "../core/codec.js"
 import { isSameEpoch, NO_VERSION, type Version } from "../core/version.js"
 import { Batch } from "./batch.js"
-import { type Database, readRow } from "./database.js"
+import { type Database, listKeys, listRows, readRow } from "./database.js"
 import { deleteEntry } from "./entry-rows.js"
 import {
   after,
@@ -49,13 +49,12 @@ export class Sweeper {
     if (!this.#hasLease(wallMs)) return false
     if (this.#clearDead(wallMs)) return true
     const heads = new Map<number, Head>()
-    for (const { value } of database.getRange(ALL_HEADS)) {
-      const head = readHead(Buffer.from(value))
+    for (const { value } of listRows(database, ALL_HEADS)) {
+      const head = readHead(value)
       heads.set(head.space, head)
     }
-    const keys = [
-      ...database.getKeys({ start: this.#from ?? ALL_ENTRIES.start, end: ALL_ENTRIES.end, limit: STEP }),
-    ].map((key) => Buffer.from(key))
+    const range = { start: this.#from ?? ALL_ENTRIES.start, end: ALL_ENTRIES.end, limit: STEP }
+    const keys = listKeys(database, range)
     const isUseless = (key: Buffer) => {
       const row = readRow(database, key)
       const head = heads.get(spaceOfKey(key))
@@ -98,16 +97,14 @@ export class Sweeper {
   /** Removes some rows of a space that no prefix has any more. False if there is none. */
   #clearDead(wallMs: number): boolean {
     const database = this.#database
-    const [found] = database.getKeys({ ...ALL_DEAD, limit: 1 })
-    if (found === undefined) return false
-    const dead = Buffer.from(found)
+    const [dead] = listKeys(database, { ...ALL_DEAD, limit: 1 })
+    if (dead === undefined) return false
     const space = spaceOfKey(dead)
     database.transactionSync(() => {
       const batch = new Batch(database, wallMs)
       let left = STEP
       for (const range of rowsOfSpace(space)) {
-        for (const each of [...database.getKeys({ ...range, limit: left })]) {
-          const key = Buffer.from(each)
+        for (const key of listKeys(database, { ...range, limit: left })) {
           if (isEntryKey(key)) deleteEntry(batch, key)
           else database.remove(key)
           left -= 1

@@ -4,7 +4,7 @@
  */
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads"
 import { readBootId } from "./boot-id.js"
-import { openError, prepareFile } from "./files.js"
+import { type DataFile, openError, prepareFile } from "./files.js"
 import { LockOwner } from "./lock-owner.js"
 import type { FromWriter, LogWrite, ToWriter, WriterSettings } from "./protocol.js"
 import { sendable } from "./refusal.js"
@@ -83,7 +83,7 @@ function later(delayMs: number): void {
   }, delayMs)
 }
 
-let preparing: { readonly lock: LockOwner; readonly file: ReturnType<typeof prepareFile> } | undefined
+let preparing: { readonly lock: LockOwner; readonly file: DataFile } | undefined
 
 function open(): void {
   try {

@@ -3,8 +3,8 @@ import { CorruptEntryError } from "../core/errors.js"
 import { Batch } from "./batch.js"
 import { type Database, openDatabase } from "./database.js"
 import { putEntry, removeEntry, touchEntry } from "./entry-rows.js"
-import { identityOf, inodeOf, openError, prepareFile } from "./files.js"
-import { LockOwner } from "./lock-owner.js"
+import { type DataFile, identityOf, inodeOf, openError } from "./files.js"
+import type { LockOwner } from "./lock-owner.js"
 import { append, beginEpochOfAll, currentHead } from "./log-rows.js"
 import { checkMeta } from "./meta.js"
 import type { LogOutcome, LogWrite, StoreOutcome, StoreWrite, WriterSettings } from "./protocol.js"
@@ -36,7 +36,7 @@ export class Writer {
   readonly #sweeper: Sweeper
 
   /** Opens the file, which takes the write lock. Throws {@link Refusal}. */
-  constructor(settings: WriterSettings, file: ReturnType<typeof prepareFile>, lock: LockOwner) {
+  constructor(settings: WriterSettings, file: DataFile, lock: LockOwner) {
     const { directory, mapSize } = settings
     this.#settings = settings
     this.path = file.path
@@ -85,6 +85,7 @@ export class Writer {
 
   #transact(log: readonly LogWrite[], store: readonly QueuedWrite[]): Written {
     const database = this.#database
+    this.#room.beginTransaction()
     return database.transactionSync(() => {
       const batch = new Batch(database, Date.now())
       const written: Written = { log: [], store: [] }

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest"
 import { CorruptEntryError, createCache, HookError, InvalidOptionError, UnencodableValueError } from "zoocache"
 import { createCodec } from "zoocache/codec"
 import { ManualClock, settled } from "zoocache/testing"
-import { makeCache } from "../support/caches.js"
+import { leavesLoadsRunning, makeCache } from "../support/caches.js"
 import { Machine, rowsOf } from "../support/shared.js"
 
 const rows = () => new Map<number, unknown>([[1, { name: "one" }]])
@@ -193,6 +193,47 @@ describe("entries that others stored", () => {
     expect(await ofB.read(1)).toBe("new")
   })
 
+  test("stay expired for everyone, whoever reads them in grace", async () => {
+    const machine = new Machine()
+    const options = { ttl: "1h", grace: "1h" } as const
+    const a = await machine.join(options)
+    await rowsOf(a.cache, rows()).read(1)
+    await settled()
+    machine.clock.advance(100_000)
+    await a.cache.expire("row:1")
+    const never = new Promise(() => {})
+    for (let process = 0; process < 3; process += 1) {
+      const { cache } = await machine.join(options)
+      leavesLoadsRunning(cache)
+      const read = cache.cacheable(async (_id: number) => never, { name: "row", deps: (id) => [`row:${id}`] })
+      expect(await read(1)).toEqual({ name: "one" })
+      expect(cache.stats()).toMatchObject({ graceHits: 1, refreshes: 1 })
+      await settled()
+      await cache.close()
+    }
+  })
+
+  test("that expired here are taken from others, where one has loaded them anew", async () => {
+    const machine = new Machine()
+    const options = { ttl: 1000, grace: 5000 }
+    const [a, b] = [await machine.join(options), await machine.join(options)]
+    const table = rows()
+    const ofA = rowsOf(a.cache, table)
+    const ofB = rowsOf(b.cache, table)
+    await ofA.read(1)
+    await settled()
+    await ofB.read(1)
+    machine.clock.advance(1500)
+    table.set(1, "new")
+    await ofA.read.refresh(1)
+    await settled()
+    expect(await ofB.read(1)).toBe("new")
+    machine.clock.advance(1500)
+    machine.data.clear()
+    expect(await ofB.read(1)).toBe("new")
+    expect(b.cache.stats().graceHits).toBe(1)
+  })
+
   test("slide for everyone when one uses them", async () => {
     const machine = new Machine()
     const options = { idleTtl: 1000 }
@@ -215,6 +256,29 @@ describe("entries that others stored", () => {
     expect(ofB.loads).toBe(1)
   })
 
+  test("slide on after they have been lifted", async () => {
+    const machine = new Machine()
+    const options = { idleTtl: 200_000 }
+    const [a, b] = [await machine.join(options), await machine.join(options)]
+    await rowsOf(a.cache, rows()).read(1)
+    await settled()
+    machine.clock.advance(100_000)
+    await a.cache.invalidate("other")
+    const ofB = rowsOf(b.cache, rows())
+    await ofB.read(1)
+    await settled()
+    for (let step = 0; step < 3; step += 1) {
+      machine.clock.advance(100_000)
+      await ofB.read(1)
+      await settled()
+    }
+    expect(ofB.loads).toBe(0)
+    const c = await machine.join(options)
+    const ofC = rowsOf(c.cache, rows())
+    await ofC.read(1)
+    expect(ofC.loads).toBe(0)
+  })
+
   test("are served without a memory tier too, and so is what was made of them", async () => {
     const machine = new Machine()
     const a = await machine.join({ memory: false })
@@ -230,6 +294,61 @@ describe("entries that others stored", () => {
     await a.cache.invalidate("row:1")
     await outer()
     expect([inner.loads, loads]).toEqual([2, 2])
+  })
+
+  test("count as dependencies of what is being made of them, also where memory does not keep them", async () => {
+    const machine = new Machine()
+    const { cache } = await machine.join({ memory: false })
+    const table = rows()
+    const inner = rowsOf(cache, table)
+    await inner.read(1)
+    await settled()
+    const gates: (() => void)[] = []
+    const outer = cache.cacheable(
+      async () => {
+        const value = await inner.read(1)
+        await new Promise<void>((open) => gates.push(open))
+        return value
+      },
+      { name: "outer" },
+    )
+    const before = outer()
+    await settled()
+    table.set(1, "new")
+    await cache.invalidate("row:1")
+    const after = outer()
+    await settled()
+    for (const open of gates.splice(0)) open()
+    expect(await before).toEqual({ name: "one" })
+    await settled()
+    for (const open of gates.splice(0)) open()
+    expect(await after).toBe("new")
+  })
+
+  test("of a key that was set twice are those of the later set, in whatever order the log took them", async () => {
+    const machine = new Machine()
+    const [a, b] = [await machine.join(), await machine.join()]
+    a.log.hold()
+    const sets = [a.cache.set("k", "first"), a.cache.set("k", "second")]
+    await settled()
+    a.log.release("backwards")
+    await Promise.all(sets)
+    await settled()
+    expect(await b.cache.get("k")).not.toBe("first")
+    expect(await a.cache.get("k")).not.toBe("first")
+  })
+
+  test("stay of use while others invalidate ten thousand other tags", async () => {
+    const machine = new Machine(100_000)
+    const [a, b] = [await machine.join(), await machine.join()]
+    await rowsOf(a.cache, rows()).read(1)
+    await settled()
+    for (let n = 0; n < 11_000; n += 1) machine.append({ kind: "tag", path: `other:${n}` })
+    await settled()
+    const ofB = rowsOf(b.cache, rows())
+    await ofB.read(1)
+    expect(ofB.loads).toBe(0)
+    expect(b.cache.stats().tags).toBeGreaterThan(11_000)
   })
 
   test("of a load that outlived the log's memory are not served", async () => {
@@ -375,6 +494,18 @@ describe("faults of the shared tier", () => {
 })
 
 describe("looks at the log", () => {
+  test("that find a key deleted make a hit of it a miss, without a store too", async () => {
+    const machine = new Machine()
+    const { cache } = makeCache({ log: machine.lookedAt(), clock: machine.clock })
+    await cache.ready()
+    const of = rowsOf(cache, rows())
+    await of.read(1)
+    await settled()
+    machine.append({ kind: "key", path: of.read.keyOf(1) })
+    expect(await of.read(1)).toEqual({ name: "one" })
+    expect(of.loads).toBe(2)
+  })
+
   test("happen once per turn of the event loop", async () => {
     const machine = new Machine()
     const { cache, log } = await machine.join()

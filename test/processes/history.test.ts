@@ -3,6 +3,8 @@ import { type Change, describeViolation, findViolations, type Happening, type Re
 
 interface ReadAt {
   at: number
+  /** When the callback began that it belongs to. */
+  arrived?: number
   began: number
   by?: string
   tags?: string[]
@@ -11,11 +13,12 @@ interface ReadAt {
   isSet?: true
 }
 
-function read({ at, began, by = "b", tags = ["row:1"], rows = {}, ...others }: ReadAt): Read {
+function read({ at, arrived = at, began, by = "b", tags = ["row:1"], rows = {}, ...others }: ReadAt): Read {
   return {
     kind: "read",
     by,
     startedNs: at,
+    arrivedNs: arrived,
     what: "row(1)",
     tags,
     key: "k",
@@ -66,6 +69,10 @@ describe("the check of histories", () => {
       [change(10, undefined), read({ at: 12, began: 5, by: "a" })],
     ],
     [
+      "a change that its own process made in the same callback",
+      [change(10, undefined), read({ at: 12, arrived: 1, began: 5, by: "a" })],
+    ],
+    [
       "an earlier change, where a later one is not acknowledged",
       [change(10, 20), change(40, 60), read({ at: 50, began: 5 })],
     ],
@@ -94,6 +101,10 @@ describe("the check of histories", () => {
     ["a load that began after the call", [change(10, 20), read({ at: 30, began: 11 })]],
     ["a read that started before the acknowledgement", [change(10, 20), read({ at: 15, began: 5 })]],
     ["a change that was never acknowledged, elsewhere", [change(10, undefined), read({ at: 30, began: 5 })]],
+    [
+      "a read in a callback that began before the acknowledgement",
+      [change(10, 20), read({ at: 30, arrived: 15, began: 5 })],
+    ],
     ["another tag", [change(10, 20, { subject: { tag: "row:11" } }), read({ at: 30, began: 5 })]],
     ["a tag below", [change(10, 20, { subject: { tag: "row:1:a" } }), read({ at: 30, began: 5 })]],
     ["a key that is called like a tag", [change(10, 20, { subject: { key: "row:1" } }), read({ at: 30, began: 5 })]],
@@ -137,7 +148,7 @@ describe("the check of histories", () => {
     const [violation] = findViolations([change(10_000, 20_000), read({ at: 30_000, began: 5_000 })])
     expect(violation && describeViolation(violation)).toBe(
       "b read row(1) (value v): the load began before the change was called. tag row:1 was called by a at 0, held there " +
-        "at 0.0 µs, acknowledged at 10.0 µs; the load began at -5.0 µs, the read at 20.0 µs.",
+        "at 0.0 µs, acknowledged at 10.0 µs; the load began at -5.0 µs, the read at 20.0 µs, its callback at 20.0 µs.",
     )
   })
 })

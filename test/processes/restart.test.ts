@@ -9,6 +9,7 @@ test.each([{ durable: false }, { durable: true }])(
   async ({ durable }) => {
     await using processes = new Processes()
     const first = processes.start({ durable })
+    await first.call("ready")
     const kept = await first.call("row", 1)
     const dropped = await first.call("row", 2)
     const made = await first.call("pair", 3, 4)
@@ -33,6 +34,7 @@ test(
   async () => {
     await using processes = new Processes()
     const [first, second] = [processes.start(), processes.start({ column: 1 })]
+    await first.call("ready")
     const loaded = await first.call("row", 1)
     await second.call("ready")
     await expect.poll(async () => (await second.call("row", 1)).id).toBe(loaded.id)
@@ -45,6 +47,7 @@ test(
 test("prefixes of one environment share nothing", { timeout: TIMEOUT_MS }, async () => {
   await using processes = new Processes()
   const [one, other] = ["one", "other"].map((prefix) => processes.start({ cache: { prefix } })) as [Child, Child]
+  await Promise.all([one.call("ready"), other.call("ready")])
   const mine = await one.call("row", 1)
   const theirs = await other.call("row", 1)
   expect(theirs.id).not.toBe(mine.id)

@@ -34,9 +34,10 @@ export class LookedAtLog implements RemoteLog {
     this.#isHolding = true
   }
 
-  release(): void {
+  release(order: "forwards" | "backwards" = "forwards"): void {
     this.#isHolding = false
-    for (const go of this.#held.splice(0)) go()
+    const held = this.#held.splice(0)
+    for (const go of order === "forwards" ? held : held.reverse()) go()
   }
 
   async append(changes: readonly LogChange[], position: LogPosition, origin: string): Promise<AppendReply> {
@@ -89,8 +90,12 @@ export class Machine {
     this.#log.append(changes, { epoch: undefined, cursor: 0 }, "another process")
   }
 
+  lookedAt(): LookedAtLog {
+    return new LookedAtLog(this.#log)
+  }
+
   async join(options: CacheOptions = {}): Promise<Node> {
-    const log = new LookedAtLog(this.#log)
+    const log = this.lookedAt()
     const store = new MemoryStore({ codec: this.codec, data: this.data })
     const bench = makeCache({ log, store, codec: this.codec, ...options, clock: this.clock })
     await bench.cache.ready()

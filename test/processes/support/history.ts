@@ -4,7 +4,8 @@
  * A value tells when its load began and which rows it read; a change tells when it was called, when it held in its own
  * process, and when it was acknowledged. All times come from one clock of the machine. Whatever was read after a change
  * of one of its dependencies had been acknowledged anywhere must come from a load that began after that change was
- * called.
+ * called. "After" is what the reading process can tell: news from elsewhere reach it in a callback of its event loop,
+ * so a read counts as made when that callback began, and 5 ms ago at the earliest.
  */
 
 /** How often each process has counted a row up: each has a column of its own, so that no two writes race. */
@@ -30,6 +31,8 @@ export interface Read {
   readonly kind: "read"
   readonly by: string
   readonly startedNs: number
+  /** What had been acknowledged elsewhere by then, it must show. */
+  readonly arrivedNs: number
   readonly what: string
   /** Tags that the value depends on; each of them implies those above it. */
   readonly tags: readonly string[]
@@ -65,7 +68,12 @@ export interface Violation {
 /** Every read of something that it may no longer have got. The order of the happenings does not matter. */
 export function findViolations(happenings: readonly Happening[]): Violation[] {
   const points = happenings.flatMap((happening): Point[] => {
-    if (happening.kind === "read") return [{ ns: happening.startedNs, read: happening }]
+    if (happening.kind === "read") {
+      return [
+        { ns: happening.startedNs, read: happening, scope: happening.by },
+        { ns: happening.arrivedNs, read: happening, scope: EVERYWHERE },
+      ]
+    }
     const held = { ns: happening.heldNs, change: happening, scope: happening.by }
     if (happening.acknowledgedNs === undefined) return [held]
     return [held, { ns: happening.acknowledgedNs, change: happening, scope: EVERYWHERE }]
@@ -84,25 +92,28 @@ export function findViolations(happenings: readonly Happening[]): Violation[] {
   const asNewAs = ({ value }: Read) => (value.isSet ? (setNs.get(value.id) ?? Number.POSITIVE_INFINITY) : value.beganNs)
 
   const known = new Map<string, Known>()
-  const violations: Violation[] = []
+  const violations = new Map<Read, Violation>()
   for (const point of points) {
     if ("change" in point) {
       const id = `${point.scope} ${idOf(point.change.subject)}`
       known.set(id, learn(known.get(id), point.change))
     } else {
-      const violation = judge(point.read, asNewAs(point.read), known)
-      if (violation !== undefined) violations.push(violation)
+      const violation = judge(point.read, asNewAs(point.read), point.scope, known)
+      if (violation !== undefined) violations.set(point.read, violation)
     }
   }
-  return violations
+  return [...violations.values()]
 }
 
 const EVERYWHERE = "everywhere"
 
-/** A moment at which something is read, or a change begins to hold for reads in a process or everywhere. */
-type Point =
-  | { readonly ns: number; readonly read: Read }
-  | { readonly ns: number; readonly change: Change; readonly scope: string }
+/** A moment at which something is read, or a change begins to hold: for reads in a process, or everywhere. */
+interface Moment {
+  readonly ns: number
+  readonly scope: string
+}
+
+type Point = Moment & ({ readonly read: Read } | { readonly change: Change })
 
 /** What holds for one subject. */
 interface Known {
@@ -122,7 +133,7 @@ function learn(known: Known | undefined, change: Change): Known {
   return { last, counts: new Map(counts).set(column, change) }
 }
 
-function judge(read: Read, keyNs: number, known: ReadonlyMap<string, Known>): Violation | undefined {
+function judge(read: Read, keyNs: number, scope: string, known: ReadonlyMap<string, Known>): Violation | undefined {
   const { beganNs, rows, used = {} } = read.value
   const subjects = new Map<string, number>()
   for (const tag of read.tags) for (const path of pathTo(tag)) subjects.set(idOf({ tag: path }), beganNs)
@@ -130,18 +141,16 @@ function judge(read: Read, keyNs: number, known: ReadonlyMap<string, Known>): Vi
   subjects.set(idOf({ key: read.key }), keyNs)
 
   for (const [subject, asNewAsNs] of subjects) {
-    for (const scope of [EVERYWHERE, read.by]) {
-      const found = known.get(`${scope} ${subject}`)
-      if (found === undefined) continue
-      if (asNewAsNs < found.last.calledNs) {
-        return { read, change: found.last, reason: "the load began before the change was called" }
-      }
-      for (const change of found.counts.values()) {
-        const { row, column, count } = change.wrote as NonNullable<Change["wrote"]>
-        const shown = rows[row]?.[column]
-        if (shown !== undefined && shown < count) {
-          return { read, change, reason: `row ${row} was read with ${shown} where ${count} had been written` }
-        }
+    const found = known.get(`${scope} ${subject}`)
+    if (found === undefined) continue
+    if (asNewAsNs < found.last.calledNs) {
+      return { read, change: found.last, reason: "the load began before the change was called" }
+    }
+    for (const change of found.counts.values()) {
+      const { row, column, count } = change.wrote as NonNullable<Change["wrote"]>
+      const shown = rows[row]?.[column]
+      if (shown !== undefined && shown < count) {
+        return { read, change, reason: `row ${row} was read with ${shown} where ${count} had been written` }
       }
     }
   }
@@ -165,6 +174,6 @@ export function describeViolation({ read, change, reason }: Violation): string {
   return [
     `${read.by} read ${read.what} (value ${read.value.id}): ${reason}.`,
     `${idOf(change.subject)} was called by ${change.by} at 0, held there at ${us(change.heldNs)}, acknowledged at ${acknowledged};`,
-    `the load began at ${us(read.value.beganNs)}, the read at ${us(read.startedNs)}.`,
+    `the load began at ${us(read.value.beganNs)}, the read at ${us(read.startedNs)}, its callback at ${us(read.arrivedNs)}.`,
   ].join(" ")
 }

@@ -64,7 +64,7 @@ export class Processes implements AsyncDisposable {
     if (file === undefined) throw new Error(`${this.path} has no data file`)
     const holder = fork(program("holder"), [join(this.path, file)], { execArgv: [] })
     this.#children.add(holder)
-    const closed = once(holder, "close").then(() => this.#children.delete(holder))
+    const closed = once(holder, "exit").then(() => this.#children.delete(holder))
     while (stateOf(holder.pid as number) !== "T") await setTimeout(5)
     return {
       release: async () => {
@@ -82,7 +82,7 @@ export class Processes implements AsyncDisposable {
       onMessage: (listener) => void child.on("message", listener),
     })
     const ended = new Promise<void>((resolve) => {
-      child.once("close", (code, signal) => {
+      child.once("exit", (code, signal) => {
         this.#children.delete(child)
         caller.abandon(new Error(`The process ended with ${code ?? signal}. ${stderr}`))
         resolve()
@@ -124,7 +124,7 @@ export class Processes implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const ended = [...this.#children].map((child) => {
       child.kill("SIGKILL")
-      return once(child, "close")
+      return once(child, "exit")
     })
     await Promise.all(ended)
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 })

@@ -31,6 +31,9 @@ export interface StormOptions {
   readonly mix?: "reads" | "writes"
 }
 
+/** For how long a cache may go on without looking whether others have changed something. */
+const LONGEST_LOOK_NS = 5e6
+
 /** One process' part: cached functions over the rows, and what it does with them, all of it written down. */
 export class Station {
   readonly cache: Cache
@@ -43,6 +46,7 @@ export class Station {
   /** Loads of these rows wait until the gate is opened. */
   readonly #gates = new Map<number, Gate>()
   readonly #begun = new Map<number, Promise<Value>>()
+  #callbackNs: number | undefined
 
   constructor(options: StationOptions) {
     this.#options = options
@@ -81,29 +85,29 @@ export class Station {
   // --- reads -----------------------------------------------------------------------------------------------------
 
   async row(row: number): Promise<Value> {
-    const startedNs = now()
+    const moment = this.#moment()
     const value = await this.#row(row)
-    return this.#read({ startedNs, what: `row(${row})`, tags: tagsOf(row), key: this.#row.keyOf(row) }, value)
+    return this.#read({ ...moment, what: `row(${row})`, tags: tagsOf(row), key: this.#row.keyOf(row) }, value)
   }
 
   rowSync(row: number): Value {
-    const startedNs = now()
+    const moment = this.#moment()
     const value = this.#rowSync(row)
-    return this.#read({ startedNs, what: `rowSync(${row})`, tags: tagsOf(row), key: this.#rowSync.keyOf(row) }, value)
+    return this.#read({ ...moment, what: `rowSync(${row})`, tags: tagsOf(row), key: this.#rowSync.keyOf(row) }, value)
   }
 
   async pair(one: number, other: number): Promise<Value> {
-    const startedNs = now()
+    const moment = this.#moment()
     const value = await this.#pair(one, other)
     const tags = [...tagsOf(one), ...tagsOf(other)]
-    return this.#read({ startedNs, what: `pair(${one}, ${other})`, tags, key: this.#pair.keyOf(one, other) }, value)
+    return this.#read({ ...moment, what: `pair(${one}, ${other})`, tags, key: this.#pair.keyOf(one, other) }, value)
   }
 
   async page(first: number): Promise<Value> {
-    const startedNs = now()
+    const moment = this.#moment()
     const value = await this.#page(first)
     const tags = Object.keys(value.rows).flatMap((row) => tagsOf(Number(row)))
-    return this.#read({ startedNs, what: `page(${first})`, tags, key: this.#page.keyOf(first) }, value)
+    return this.#read({ ...moment, what: `page(${first})`, tags, key: this.#page.keyOf(first) }, value)
   }
 
   // --- writes ----------------------------------------------------------------------------------------------------
@@ -223,7 +227,17 @@ export class Station {
     else await setTimeout(dice * 3)
   }
 
-  #read(read: Pick<Read, "startedNs" | "what" | "tags" | "key">, value: Value): Value {
+  /** The callback that runs began when the first of it was read, as long as nothing else could have been delivered. */
+  #moment(): Pick<Read, "startedNs" | "arrivedNs"> {
+    const startedNs = now()
+    if (this.#callbackNs === undefined) {
+      this.#callbackNs = startedNs
+      process.nextTick(() => (this.#callbackNs = undefined))
+    }
+    return { startedNs, arrivedNs: Math.max(this.#callbackNs, startedNs - LONGEST_LOOK_NS) }
+  }
+
+  #read(read: Pick<Read, "startedNs" | "arrivedNs" | "what" | "tags" | "key">, value: Value): Value {
     this.#options.record({ kind: "read", by: this.#options.by, ...read, value })
     return value
   }

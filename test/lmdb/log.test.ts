@@ -1,0 +1,216 @@
+import { cpSync, existsSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { afterEach, describe, expect, test, vi } from "vitest"
+import { LogError, StoreError } from "../../src/core/errors.js"
+import type { LogChange } from "../../src/core/log.js"
+import { ManualClock } from "../../src/testing/index.js"
+import { cleanUp, NOWHERE, openBackend, temporaryDirectory } from "./support/backends.js"
+import { entriesOf } from "./support/entries.js"
+
+afterEach(cleanUp)
+
+const tag = (path: string): LogChange => ({ kind: "tag", path })
+
+describe("looking", () => {
+  test("says nothing when nothing is new, and otherwise what a pull would bring", async () => {
+    const path = temporaryDirectory()
+    const { log } = openBackend(path)
+    const other = openBackend(path).log
+    const { epoch, head } = await log.pull(NOWHERE)
+    const position = { epoch, cursor: head }
+    expect(log.look(position)).toBeUndefined()
+    await other.pull(NOWHERE)
+    await other.append([tag("a"), { kind: "key", path: "k" }], position, "the other")
+    const looked = log.look(position)
+    expect(looked).toEqual(await log.pull(position))
+    expect(looked?.changes.map((change) => change.origin)).toEqual(["the other", "the other"])
+    expect(log.look({ epoch, cursor: looked?.head ?? 0 })).toBeUndefined()
+    expect(log.look({ epoch: { ordinal: 1, nonce: "earlier" }, cursor: 5 })).toEqual(await log.pull(NOWHERE))
+  })
+
+  test("throws before it is open, and after it is closed", async () => {
+    const { log, close } = openBackend(temporaryDirectory())
+    expect(() => log.look(NOWHERE)).toThrow(StoreError)
+    await log.pull(NOWHERE)
+    expect(log.look(NOWHERE)).toBeDefined()
+    await close()
+    expect(() => log.look(NOWHERE)).toThrow(LogError)
+    await expect(log.pull(NOWHERE)).rejects.toThrow(LogError)
+    await expect(log.append([tag("a")], NOWHERE, "o")).rejects.toThrow(LogError)
+  })
+
+  test("leaves a great many changes to a pull, and rings for it", async () => {
+    const { log } = openBackend(temporaryDirectory())
+    const { epoch, head } = await log.pull(NOWHERE)
+    const rang = vi.fn<() => void>()
+    log.listen(rang)
+    const changes = Array.from({ length: 5000 }, (_, index) => tag(`t:${index}`))
+    await log.append(changes, NOWHERE, "o")
+    rang.mockClear()
+    expect(() => log.look({ epoch, cursor: head })).toThrow(LogError)
+    expect(rang).toHaveBeenCalledWith(undefined)
+    const pulled = await log.pull({ epoch, cursor: head })
+    expect(new Set(pulled.changes.map((change) => change.path)).size).toBe(5000)
+  })
+
+  test("begins a new epoch for a caller who has seen more than the file has", async () => {
+    const { log } = openBackend(temporaryDirectory())
+    const { epoch, head } = await log.pull(NOWHERE)
+    const rang = new Promise<void>((resolve) => log.listen(() => resolve()))
+    const ahead = { epoch, cursor: head + 1_000_000_000_000 }
+    expect(() => log.look(ahead)).toThrow(/history was lost/)
+    await rang
+    const looked = log.look(ahead)
+    expect(looked?.epoch.ordinal).toBeGreaterThan(epoch.ordinal)
+    expect(looked?.head).toBeGreaterThan(ahead.cursor)
+  })
+})
+
+describe("pulling", () => {
+  test("in pages misses nothing that changes in between", async () => {
+    const { log } = openBackend(temporaryDirectory())
+    await log.append(
+      Array.from({ length: 3000 }, (_, index) => tag(`t:${index}`)),
+      NOWHERE,
+      "o",
+    )
+    const pulling = log.pull(NOWHERE)
+    const moved = []
+    for (let index = 0; index < 40; index += 1) moved.push(log.append([tag(`t:${index}`)], NOWHERE, "o"))
+    const [pulled, replies] = await Promise.all([pulling, Promise.all(moved)])
+    const versions = new Map(pulled.changes.map((change) => [change.path, change.version]))
+    expect(versions.size).toBe(3000)
+    for (const [index, { version }] of replies.entries()) {
+      if (version <= pulled.head) expect(versions.get(`t:${index}`)).toBe(version)
+    }
+  })
+
+  test("prefixes know nothing of each other", async () => {
+    const path = temporaryDirectory()
+    const a = openBackend(path, { prefix: "a" })
+    const ab = openBackend(path, { prefix: "ab" })
+    const strange = openBackend(path, { prefix: `\ud800${"x".repeat(500)}` })
+    await a.log.append([tag("t")], NOWHERE, "o")
+    await (await entriesOf(a)).put("key")
+    for (const { log, store } of [ab, strange]) {
+      expect((await log.pull(NOWHERE)).changes).toEqual([])
+      expect(store.get("key")).toBeUndefined()
+      expect(store.stats().entries).toBe(0)
+    }
+    await ab.log.append([{ kind: "key", path: "key" }, tag("")], NOWHERE, "o")
+    expect(a.store.get("key")).toBeDefined()
+    expect((await a.log.pull(NOWHERE)).changes).toHaveLength(1)
+  })
+
+  test("a change of a key removes its entry, and refuses what was loaded before", async () => {
+    const backend = openBackend(temporaryDirectory())
+    const entries = await entriesOf(backend)
+    await entries.put("key")
+    const { version } = await backend.log.append([{ kind: "key", path: "key" }], NOWHERE, "o")
+    expect(entries.has("key")).toBe(false)
+    expect(await entries.put("key")).toBe(false)
+    expect(await entries.put("key", 1, { keyVersion: version })).toBe(true)
+    expect(entries.has("key")).toBe(true)
+  })
+})
+
+describe("epochs", () => {
+  test("a restart keeps epoch, changes and entries", async () => {
+    const path = temporaryDirectory()
+    for (const durable of [false, true]) {
+      const directory = join(path, String(durable))
+      const first = openBackend(directory, { durable })
+      const { epoch, version } = await first.log.append([tag("a")], NOWHERE, "o")
+      await (await entriesOf(first)).put("key")
+      await first.close()
+      const second = openBackend(directory, { durable })
+      const pulled = await second.log.pull(NOWHERE)
+      expect(pulled).toMatchObject({ epoch, head: version, changes: [{ path: "a", version }] })
+      expect(second.store.get("key")).toBeDefined()
+      expect(second.store.stats().entries).toBe(1)
+    }
+  })
+
+  test("another boot of the machine begins anew, above the clock of the one before", async () => {
+    const path = temporaryDirectory()
+    const first = openBackend(path, { bootId: "aaaa" })
+    const before = await first.log.append([tag("a")], NOWHERE, "o")
+    await (await entriesOf(first)).put("key")
+    await first.close()
+    const future = Math.floor(Date.now() / 1000) + 5000
+    utimesSync(join(path, "data.aaaa.mdb"), future, future)
+    const second = openBackend(path, { bootId: "bbbb" })
+    const after = await second.log.pull({ epoch: before.epoch, cursor: before.version })
+    expect(after.epoch.ordinal).toBeGreaterThan(future)
+    expect(after.changes).toEqual([])
+    expect(second.store.get("key")).toBeUndefined()
+    expect(readdirSync(path).sort()).toEqual(["data.bbbb.mdb", "data.bbbb.mdb-lock"])
+  })
+
+  test("a copied directory begins a new epoch, in which nothing of the copy is valid", async () => {
+    const path = temporaryDirectory()
+    const first = openBackend(join(path, "a"))
+    const before = await first.log.append([tag("a")], NOWHERE, "o")
+    await (await entriesOf(first)).put("key")
+    cpSync(join(path, "a"), join(path, "b"), { recursive: true })
+    const copy = openBackend(join(path, "b"))
+    const after = await copy.log.pull(NOWHERE)
+    expect(after.epoch.ordinal).toBeGreaterThan(before.epoch.ordinal)
+    expect(after.head).toBeGreaterThan(before.version)
+    expect(after.changes).toEqual([])
+    expect(copy.store.get("key")).toBeUndefined()
+    expect((await first.log.pull(NOWHERE)).epoch).toEqual(before.epoch)
+  })
+})
+
+describe("a directory that goes away", () => {
+  test("is noticed by a look, opened anew, and told once", async () => {
+    const path = join(temporaryDirectory(), "cache")
+    const clock = new ManualClock()
+    const backend = openBackend(path, { clock })
+    const { log, store, faults } = backend
+    const reply = await log.append([tag("a")], NOWHERE, "o")
+    await (await entriesOf(backend)).put("key")
+    const position = { epoch: reply.epoch, cursor: reply.version }
+    expect(log.look(position)).toBeUndefined()
+    rmSync(path, { recursive: true })
+    expect(log.look(position)).toBeUndefined()
+    clock.advance(250)
+    const rang = new Promise<void>((resolve) => log.listen(() => resolve()))
+    expect(() => log.look(position)).toThrow(StoreError)
+    expect(() => log.look(position)).toThrow(StoreError)
+    expect(() => store.get("key")).toThrow(StoreError)
+    await rang
+    const pulled = await log.pull(position)
+    expect(pulled.epoch).not.toEqual(reply.epoch)
+    expect(pulled.epoch.ordinal).toBeGreaterThan(reply.epoch.ordinal)
+    expect(pulled.head).toBeGreaterThanOrEqual(reply.version)
+    expect(pulled.changes).toEqual([])
+    expect(store.get("key")).toBeUndefined()
+    expect(faults).toHaveLength(1)
+    expect(faults[0]?.message).toContain("removed or replaced")
+  })
+
+  test("an append to it is not acknowledged, and goes through when it is repeated", async () => {
+    const path = join(temporaryDirectory(), "cache")
+    const { log } = openBackend(path, { clock: new ManualClock() })
+    await log.append([tag("a")], NOWHERE, "o")
+    rmSync(path, { recursive: true })
+    await expect(log.append([tag("b")], NOWHERE, "o")).rejects.toThrow(LogError)
+    const reply = await log.append([tag("c")], NOWHERE, "o")
+    const pulled = await log.pull(NOWHERE)
+    expect(pulled.changes).toMatchObject([{ path: "c", version: reply.version }])
+    expect(existsSync(path)).toBe(true)
+  })
+
+  test("a file put in its place is seen for what it is", async () => {
+    const path = join(temporaryDirectory(), "cache")
+    const { log } = openBackend(path, { clock: new ManualClock() })
+    await log.append([tag("a")], NOWHERE, "o")
+    rmSync(path, { recursive: true })
+    writeFileSync(path, "a file")
+    await expect(log.pull(NOWHERE)).rejects.toThrow(/is a file/)
+    rmSync(path)
+    expect((await log.pull(NOWHERE)).changes).toEqual([])
+  })
+})

@@ -1,0 +1,94 @@
+import { once } from "node:events"
+import { statSync } from "node:fs"
+import { afterEach, describe, expect, test } from "vitest"
+import { cleanUp, NOWHERE, openBackend, temporaryDirectory } from "./support/backends.js"
+import { dataFileOf, ended, forkChild, linesOf, startChild } from "./support/children.js"
+import { entriesOf } from "./support/entries.js"
+
+afterEach(cleanUp)
+
+describe("a process that is killed while it writes", () => {
+  test("loses nothing that was acknowledged, and leaves nothing behind", { timeout: 60_000 }, async () => {
+    const path = temporaryDirectory()
+    const own = openBackend(path)
+    await own.log.pull(NOWHERE)
+    const acknowledged = new Map<string, number>()
+    for (let kill = 0; kill < 8; kill += 1) {
+      const child = forkChild("append-for-ever.ts", path, String(kill * 1_000_000))
+      const lines = linesOf(child)
+      await once(child.stdout as NodeJS.ReadableStream, "data")
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 60))
+      child.kill("SIGKILL")
+      await once(child, "close")
+      for (const line of lines) {
+        const [round, version] = line.split(" ")
+        if (version !== undefined) acknowledged.set(`round:${round}`, Number(version))
+      }
+      const reply = await own.log.append([{ kind: "tag", path: "own" }], NOWHERE, "o")
+      expect(reply.version).toBeGreaterThan(Math.max(...acknowledged.values()))
+    }
+    const pulled = await openBackend(path).log.pull(NOWHERE)
+    const versions = new Map(pulled.changes.map((change) => [change.path, change.version]))
+    for (const [round, version] of acknowledged) expect(versions.get(round), round).toBe(version)
+    expect(acknowledged.size).toBeGreaterThan(50)
+    const entries = await entriesOf(own)
+    // What the killed ones stored is whole.
+    for (let index = 0; index < 50; index += 1) {
+      const bytes = own.store.get(`key ${index}`)
+      if (bytes !== undefined) expect(own.codec.decodeValue(bytes)).toMatch(/^x*$/)
+    }
+    expect(await entries.put("key")).toBe(true)
+  })
+})
+
+// Elsewhere a thread that waits for the lock can't be told that it would wait for ever.
+describe.skipIf(process.platform !== "linux")("a process that is stopped while it writes", () => {
+  test("delays appends, and neither the event loop nor closing nor the exit", async () => {
+    const path = temporaryDirectory()
+    const own = openBackend(path)
+    await own.log.pull(NOWHERE)
+    const child = forkChild("append-and-close.ts", path)
+    expect(await once(child, "message")).toEqual(["opened", undefined])
+    const holder = await startChild("hold-lock.mjs", dataFileOf(path))
+    const answer = once(child, "message")
+    child.send("go")
+    const [told] = (await answer) as [{ outcome: string; longestMs: number; closeMs: number }]
+    expect(told.outcome).toBe("waiting")
+    expect(told.longestMs).toBeLessThan(200)
+    expect(told.closeMs).toBeLessThan(1500)
+    await ended(child)
+    expect(child.exitCode).toBe(0)
+    let isAnswered = false
+    const appending = own.log.append([{ kind: "tag", path: "a" }], NOWHERE, "o").then((reply) => {
+      isAnswered = true
+      return reply
+    })
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(isAnswered).toBe(false)
+    expect((await own.log.pull(NOWHERE)).changes).toEqual([])
+    holder.kill("SIGCONT")
+    const { version } = await appending
+    expect((await own.log.pull(NOWHERE)).head).toBe(version)
+  })
+
+  test("delays opening in the same way", async () => {
+    const path = temporaryDirectory()
+    const own = openBackend(path)
+    await own.log.pull(NOWHERE)
+    await own.close()
+    const holder = await startChild("hold-lock.mjs", dataFileOf(path))
+    const child = forkChild("append-and-close.ts", path)
+    expect(await once(child, "message")).toEqual(["opening", undefined])
+    const answer = once(child, "message")
+    child.send("go")
+    const [told] = (await answer) as [{ outcome: string; longestMs: number; closeMs: number }]
+    expect(told.outcome).toBe("waiting")
+    expect(told.longestMs).toBeLessThan(200)
+    expect(told.closeMs).toBeLessThan(1500)
+    await ended(child)
+    const opening = openBackend(path).log.pull(NOWHERE)
+    holder.kill("SIGKILL")
+    expect((await opening).changes).toEqual([])
+    expect(statSync(dataFileOf(path)).size).toBeGreaterThan(0)
+  })
+})

@@ -1,0 +1,48 @@
+import { type ChildProcess, fork, spawn } from "node:child_process"
+import { once } from "node:events"
+import { readdirSync } from "node:fs"
+import { join } from "node:path"
+import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+import { onCleanUp } from "./backends.js"
+
+/** Starts a JavaScript file of this folder and waits for its first line. It is killed after the test. */
+export async function startChild(file: string, ...args: string[]): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [path(file), ...args], { stdio: ["ignore", "pipe", "inherit"] })
+  endAfterTest(child)
+  await once(child.stdout, "data")
+  return child
+}
+
+/** Starts a TypeScript file of this folder, with a channel for messages. It is killed after the test. */
+export function forkChild(file: string, ...args: string[]): ChildProcess {
+  const child = fork(path(file), args, { execArgv: ["--import", "tsx"], stdio: ["ignore", "pipe", "inherit", "ipc"] })
+  endAfterTest(child)
+  return child
+}
+
+export function linesOf(child: ChildProcess): string[] {
+  const lines: string[] = []
+  createInterface({ input: child.stdout as NodeJS.ReadableStream }).on("line", (line) => lines.push(line))
+  return lines
+}
+
+export async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, "exit")
+}
+
+export function dataFileOf(directory: string): string {
+  const [file] = readdirSync(directory).filter((name) => name.endsWith(".mdb"))
+  return join(directory, file ?? "")
+}
+
+function endAfterTest(child: ChildProcess): void {
+  onCleanUp(async () => {
+    child.kill("SIGKILL")
+    await ended(child)
+  })
+}
+
+function path(file: string): string {
+  return fileURLToPath(new URL(file, import.meta.url))
+}
