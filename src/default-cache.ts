@@ -57,6 +57,12 @@ export function configure(options: ConfigureOptions = {}): void {
   chosenBackend = backend
 }
 
+/** What `configure` was given, as `createCache` takes it. */
+function cacheOptions(): CacheOptions {
+  const { storageUrl: _storageUrl, ...options } = configured ?? {}
+  return withBackend(options, chosenBackend)
+}
+
 function withBackend(options: CacheOptions, backend: Backend | undefined): CacheOptions {
   return backend === undefined ? options : { ...options, backend }
 }
@@ -73,10 +79,7 @@ export async function reset(): Promise<void> {
 
 /** The default cache itself. */
 export function defaultCache(): Cache {
-  if (current === undefined) {
-    const { storageUrl: _storageUrl, ...options } = configured ?? {}
-    current = createCache(withBackend(options, chosenBackend))
-  }
+  current ??= createCache(cacheOptions())
   return current
 }
 
@@ -256,7 +259,7 @@ function decorated(cache: Cache, method: AnyFunction, options: MethodOptions): A
 
 /** Options are wrong where they are given, not where they are first used. */
 function check(options: object): void {
-  normalizeFunctionBehaviour(options, normalizeCacheOptions(configured ?? {}).behaviour)
+  normalizeFunctionBehaviour(options, normalizeCacheOptions(cacheOptions()).behaviour)
 }
 
 /** Whether two sets of options say the same; functions and objects of classes are the same only if they are one. */

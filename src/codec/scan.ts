@@ -6,6 +6,13 @@ const MAX_SCAN_DEPTH = 2_000
 // What is still to come at the levels above. One scan is over before the next begins.
 const pending = new Int32Array(MAX_SCAN_DEPTH)
 
+/** How many bytes follow a token that has nothing inside: a small number, a short text, `null`, a boolean; else -1. */
+const skips = Int8Array.from({ length: 256 }, (_, token) => {
+  if (token < 0x80 || token >= 0xe0) return 0
+  if (token >= 0xa0 && token < 0xc0) return token - 0xa0
+  return { 0xc0: 0, 0xc2: 0, 0xc3: 0, 0xcb: 8, 0xcc: 1, 0xcd: 2, 0xce: 4, 0xd0: 1, 0xd1: 2, 0xd2: 4 }[token] ?? -1
+})
+
 /**
  * Checks that bytes are one MessagePack value of the kinds that this codec writes, before msgpackr sees them: its
  * extensions, records and string bundles have state of their own, its native part looks ahead in the bytes, and a
@@ -31,35 +38,16 @@ export function scan(bytes: Uint8Array, start: number, end: number, mayHoldBytes
     left--
     if (at >= end) throw truncated()
     const token = bytes[at++] as number
-    // Small integers of both signs.
-    if (token < 0x80 || token >= 0xe0) continue
-    let children = 0
-    if (token >= 0xa0 && token < 0xc0) {
-      at += token & 0x1f
+    const skip = skips[token] as number
+    if (skip >= 0) {
+      at += skip
       continue
-    } else if (token < 0x90) children = (token & 0x0f) * 2
+    }
+    let children = 0
+    if (token < 0x90) children = (token & 0x0f) * 2
     else if (token < 0xa0) children = token & 0x0f
     else {
       switch (token) {
-        case 0xc0: // null
-        case 0xc2: // false
-        case 0xc3: // true
-          continue
-        case 0xcb: // a 64-bit float
-          at += 8
-          continue
-        case 0xcc: // an integer of 8 bits
-        case 0xd0:
-          at += 1
-          continue
-        case 0xcd: // of 16
-        case 0xd1:
-          at += 2
-          continue
-        case 0xce: // of 32
-        case 0xd2:
-          at += 4
-          continue
         case 0xd9: // text
           at = after(bytes, at, end, 1)
           continue

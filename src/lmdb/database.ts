@@ -62,8 +62,19 @@ export function hasLmdb(): boolean {
   }
 }
 
+interface Lmdb {
+  open(options: object): Database
+  readonly version: { readonly patch: number }
+}
+
+/** The installed lmdb may have been built for either of two formats of data files. */
+export function dataFormat(): { readonly version: number; readonly headerBytes: number } {
+  const { version } = require("lmdb") as Lmdb
+  return version.patch < 90 ? { version: 1, headerBytes: 16 } : { version: 2, headerBytes: 24 }
+}
+
 export function openDatabase(options: OpenOptions): Database {
-  const lmdb = require("lmdb") as { open(options: object): Database }
+  const lmdb = require("lmdb") as Lmdb
   return lmdb.open({
     ...options,
     noSubdir: true,

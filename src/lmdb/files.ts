@@ -1,5 +1,6 @@
 import { closeSync, mkdirSync, openSync, readdirSync, statSync, unlinkSync } from "node:fs"
 import { join } from "node:path"
+import { checkDataFile } from "./data-file.js"
 import { Refusal } from "./refusal.js"
 
 const DURABLE = "data.mdb"
@@ -56,6 +57,11 @@ export function prepareFile(directory: string, isDurable: boolean, bootId: strin
   } catch (error) {
     if (isMade) unlinkSync(join(directory, name))
     throw error
+  }
+  try {
+    checkDataFile(join(directory, name))
+  } catch (error) {
+    throw openError(directory, error)
   }
   const leastOrdinal = isSynced ? 0 : removeOfOtherBoots(directory, name)
   return { path: join(directory, name), isSynced, leastOrdinal }

@@ -53,6 +53,7 @@ export class Writer {
       this.identity = identityOf(file.path) ?? ""
       database.readerCheck()
     } catch (error) {
+      lock.close()
       void database?.close()
       throw openError(directory, error)
     }

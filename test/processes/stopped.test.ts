@@ -30,6 +30,7 @@ describe("a process that stands still", { timeout: 60_000 }, () => {
   test("does not hold up others where it stands outside of a write", async () => {
     await using processes = new Processes()
     const [stopped, changing] = [0, 1].map((column) => processes.start({ column })) as [Child, Child]
+    await stopped.call("ready")
     const { id } = await stopped.call("row", 1)
     await changing.call("ready")
     await stopped.pause()
@@ -42,6 +43,7 @@ describe("a process that stands still", { timeout: 60_000 }, () => {
   test("inside of a write transaction: others' changes are not acknowledged, hold locally, and get through later", async () => {
     await using processes = new Processes()
     const child = processes.start({ cache: { ackTimeout: 300 } })
+    await child.call("ready")
     const { id } = await child.call("row", 1)
     const holder = await processes.startHolder()
     await child.call("worstDelay")
@@ -71,7 +73,7 @@ describe("a process that stands still", { timeout: 60_000 }, () => {
   test("inside of a write transaction: whoever opens meanwhile is unsure and loads, and does not block", async () => {
     await using processes = new Processes()
     const first = processes.start()
-    await first.call("row", 1)
+    await first.call("ready")
     await first.call("close")
     await first.end()
     const holder = await processes.startHolder()
