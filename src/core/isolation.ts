@@ -24,6 +24,36 @@ export function freezeDeep(value: unknown, subject?: string): number {
   return sharedCount
 }
 
+// Far from the end of the stack; what is deeper takes the longer way.
+const DEEPEST_OWN = 100
+
+/**
+ * {@link freezeDeep} for a value that nobody else has: one that was made of bytes. It has no accessors and nothing that
+ * can be read only once, so nothing has to be looked at before; several times as fast.
+ */
+export function freezeOwn(value: unknown, depth = 0): number {
+  // What is frozen was met before: on a cycle, or where it is shared.
+  if (!isObject(value) || Object.isFrozen(value)) return 0
+  if (depth === DEEPEST_OWN) return freezeDeep(value)
+  let sharedCount = 0
+  if (Array.isArray(value)) {
+    Object.freeze(value)
+    for (let index = 0; index < value.length; index += 1) {
+      const item: unknown = value[index]
+      if (typeof item === "object") sharedCount += freezeOwn(item, depth + 1)
+    }
+    return sharedCount
+  }
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) return 1
+  Object.freeze(value)
+  for (const name in value) {
+    const item = (value as Record<string, unknown>)[name]
+    if (typeof item === "object") sharedCount += freezeOwn(item, depth + 1)
+  }
+  return sharedCount
+}
+
 /**
  * Looks for what can be read only once: the value itself, and what `freezeDeep` would reach in it.
  *

@@ -4,7 +4,7 @@ import type { Engine, Stored } from "./engine.js"
 import { Entry } from "./entry.js"
 import { CorruptEntryError, HookError, StoreError, ZooCacheError } from "./errors.js"
 import { type Dependencies, expiredSince, freshnessOf } from "./freshness.js"
-import { freezeDeep } from "./isolation.js"
+import { freezeOwn } from "./isolation.js"
 import { type EntryId, splitKey } from "./key.js"
 import type { Behaviour } from "./settings.js"
 import type { Rank, Store } from "./store.js"
@@ -184,7 +184,7 @@ export class SharedTier {
       if (!isValid) throw new CorruptEntryError("the hook `validate` has refused its value")
     }
     if (behaviour.isolation === "freeze" && typeof value === "object" && value !== null) {
-      table.counters.shared += freezeDeep(value)
+      table.counters.shared += freezeOwn(value)
     }
     return value
   }

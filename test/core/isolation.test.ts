@@ -3,7 +3,7 @@ import { runInNewContext } from "node:vm"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { UncacheableValueError } from "../../src/core/errors.js"
-import { assertReusable, cloneValue, freezeDeep, isPlainObject } from "../../src/core/isolation.js"
+import { assertReusable, cloneValue, freezeDeep, freezeOwn, isPlainObject } from "../../src/core/isolation.js"
 
 const numRuns = Number(process.env["ZOOCACHE_RUNS"] ?? 300)
 
@@ -375,4 +375,31 @@ test("cloneValue gives each caller a copy that can be changed", () => {
   expect(cloneValue("a")).toBe("a")
   expect(cloneValue(undefined)).toBe(undefined)
   expect(() => cloneValue({ method: () => 1 })).toThrow("could not be cloned")
+})
+
+describe("freezeOwn", () => {
+  test("freezes what bytes can become as freezeDeep does, and counts the same", () => {
+    fc.assert(
+      fc.property(fc.object({ withNullPrototype: true, withMap: true, withDate: true, maxDepth: 5 }), (value) => {
+        const own = structuredClone(value)
+        const other = structuredClone(value)
+        expect(freezeOwn(own)).toBe(freezeDeep(other))
+        expect(isDeepFrozen(own)).toBe(true)
+      }),
+      { numRuns },
+    )
+  })
+
+  test("ends on cycles, at any depth, and beyond what a stack holds", () => {
+    const round: Record<string, unknown> = { list: [] }
+    ;(round["list"] as unknown[]).push(round, [round])
+    freezeOwn(round)
+    expect(isDeepFrozen(round)).toBe(true)
+    let deep: unknown = [1]
+    for (let depth = 0; depth < 100_000; depth += 1) deep = depth % 2 === 0 ? { deep } : [deep]
+    freezeOwn(deep)
+    for (let at = deep; typeof at === "object" && at !== null; at = Object.values(at)[0]) {
+      expect(Object.isFrozen(at)).toBe(true)
+    }
+  })
 })
