@@ -14,13 +14,21 @@ import { entries, root } from "./entries.js"
 
 const dist = `${root}dist`
 
-/** Files that run in a thread of their own: started by path, imported by nobody. */
-const threads = ["lmdb/writer-thread"]
+/**
+ * Files that run in a thread of their own: imported by nobody, and started by their path, which is the same as that of the
+ * module that starts them.
+ */
+const threads = [{ name: "chunks/writer-thread", file: "lmdb/writer-thread", startedBy: "src/lmdb/thread.ts" }]
 rmSync(dist, { recursive: true, force: true })
 
 const bundle = await rolldown({
   cwd: root,
-  input: Object.fromEntries([...entries.map(({ file }) => file), ...threads].map((file) => [file, `src/${file}.ts`])),
+  input: Object.fromEntries(
+    [...entries.map(({ file }) => ({ name: file, file })), ...threads].map(({ name, file }) => [
+      name,
+      `src/${file}.ts`,
+    ]),
+  ),
   platform: "node",
   tsconfig: "tsconfig.json",
   // Dependencies stay outside: optional peers must not be loaded by those who don't have them.
@@ -42,10 +50,22 @@ const { output } = await bundle.write({
   codeSplitting: {
     // One chunk, and not what each entry happens to share: inside it names are bound directly, across chunks every use
     // is a property look-up.
-    groups: [{ name: "core", test: /[\\/]src[\\/](?:core|memory)[\\/]/ }],
+    groups: [
+      { name: "core", test: /[\\/]src[\\/](?:core|memory)[\\/]/ },
+      { name: "codec", test: /[\\/]src[\\/]codec[\\/](?!index)/ },
+      // In a chunk whoever imports it, so that the thread is always found beside it.
+      { name: "lmdb", test: /[\\/]src[\\/]lmdb[\\/](?!index|writer-thread)/ },
+    ],
   },
 })
 await bundle.close()
+
+for (const { name, startedBy } of threads) {
+  const starter = output.find((part) => part.type === "chunk" && part.moduleIds.some((id) => id.endsWith(startedBy)))
+  if (starter === undefined || dirname(starter.fileName) !== dirname(name)) {
+    throw new Error(`${startedBy} would not find ${name}.cjs from ${starter?.fileName}`)
+  }
+}
 
 for (const { file } of entries) {
   const chunk = output.find((part) => part.type === "chunk" && part.isEntry && part.name === file)

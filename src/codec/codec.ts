@@ -42,8 +42,10 @@ interface Settings {
 // A read of a smaller value would spend more on decompressing it than on all the rest of its header and checks.
 const THRESHOLD = 2_048
 const MAX_ENTRY_BYTES = 16 * 1024 * 1024
-/** Node.js holds no larger Buffer everywhere, and the header's lengths have 32 bits. */
-const LARGEST_LIMIT = 2 ** 31 - 1
+/** Below it all lengths are small integers, with room for their flags. */
+const LARGEST_LIMIT = 2 ** 30 - 1
+/** msgpackr keeps a buffer of four times the largest value that it ever wrote, for the whole process. */
+const LARGEST_KEPT_BUFFER = 256 * 1024
 /** An array, an object or a byte string may stand for so many bytes of the limit: it takes more than that in memory. */
 const BYTES_PER_OBJECT = 16
 /** LZ4 can't shrink more than to 1/255. */
@@ -128,6 +130,7 @@ class MessagePackCodec implements Codec {
       }
     }
     const entry = writeEntry(header, flags, raw.length, payload)
+    if (raw.length > LARGEST_KEPT_BUFFER) this.#packr.useBuffer(Buffer.allocUnsafeSlow(8_192))
     if (entry.length > maxEntryBytes) throw new EntryTooLargeError(header.key, entry.length, maxEntryBytes)
     return entry
   }

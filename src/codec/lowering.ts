@@ -1,6 +1,7 @@
 import { types } from "node:util"
 import { UnencodableValueError } from "../core/errors.js"
 import { isPlainObject } from "../core/isolation.js"
+import { lookupGetter } from "./plain.js"
 import { isWellFormed } from "./header.js"
 import {
   BARE_OBJECT,
@@ -38,6 +39,10 @@ interface Met {
 
 type Holder = Record<number | string, unknown>
 
+interface Member {
+  readonly text: string
+}
+
 const undefinedMark = Buffer.of(UNDEFINED)
 const negativeZeroMark = Buffer.of(NEGATIVE_ZERO)
 const marks = new Map(
@@ -57,7 +62,8 @@ export class Lowering {
   readonly #types: UserTypes
   readonly #limit: number
   readonly #met = new Map<object, Met>()
-  readonly #path: string[] = []
+  /** What was followed to the present place: names, positions, and how to get at members of collections. */
+  readonly #path: (string | number | Member)[] = []
   #bytes = 0
   #ids = 0
 
@@ -164,57 +170,62 @@ export class Lowering {
   #array(array: readonly unknown[]): unknown {
     if (!isOf(array, "Array")) this.#refuse(array, classHint)
     const { length } = array
-    const names = Reflect.ownKeys(array)
-    // The elements come first, then `length`.
-    for (let index = 0; index < length; index++) {
-      if (names[index] !== String(index)) {
-        this.#refuse(array, `with a hole at ${index}; holes don't come back. Fill it with \`null\` or \`undefined\``)
-      }
-    }
-    const extra = names.find((name, index) => index >= length && name !== "length")
-    if (extra !== undefined) this.#refuseExtra(array, extra)
     const lowered: unknown[] = new Array(length)
     for (let index = 0; index < length; index++) {
-      this.#path.push(`[${index}]`)
-      this.#put(lowered as unknown as Holder, index, this.#read(array, String(index)))
+      this.#path.push(index)
+      if (!Object.hasOwn(array, index)) this.#refuse(undefined, "a hole, which would not come back as one")
+      this.#put(lowered as unknown as Holder, index, this.#read(array, index))
       this.#path.pop()
     }
+    if (Object.keys(array).length > length) this.#refuseExtra(array, Object.keys(array)[length] as string)
+    const [symbol] = Object.getOwnPropertySymbols(array)
+    if (symbol !== undefined) this.#refuseExtra(array, symbol)
     return lowered
   }
 
   #record(record: object): unknown {
     const isBare = Object.getPrototypeOf(record) === null
-    const names = Reflect.ownKeys(record)
+    const names = Object.getOwnPropertyNames(record)
+    const [symbol] = Object.getOwnPropertySymbols(record)
+    if (symbol !== undefined) this.#refuseExtra(record, symbol)
+    if (Object.keys(record).length !== names.length) {
+      const hidden = names.find((name) => !Object.prototype.propertyIsEnumerable.call(record, name))
+      this.#refuseExtra(record, hidden as string)
+    }
     let isSimple = !isBare
     for (const name of names) {
-      if (typeof name === "symbol") return this.#refuseExtra(record, name)
+      this.#bytes += name.length
       // msgpackr renames `__proto__`.
       if (name === "__proto__" || !isWellFormed(name)) isSimple = false
     }
-    const simple: Holder = {}
-    const listed: unknown[] = [marks.get(isBare ? BARE_OBJECT : OBJECT)]
-    for (const name of names as string[]) {
-      this.#path.push(step(name))
-      this.#bytes += name.length
-      const value = this.#read(record, name)
-      if (isSimple) this.#put(simple, name, value)
-      else {
-        listed.push(this.#text(name))
-        this.#put(listed as unknown as Holder, listed.length, value)
+    if (isSimple) {
+      const lowered: Holder = {}
+      for (const name of names) {
+        this.#path.push(name)
+        this.#put(lowered, name, this.#read(record, name))
+        this.#path.pop()
       }
+      return lowered
+    }
+    const lowered: unknown[] = [marks.get(isBare ? BARE_OBJECT : OBJECT)]
+    for (const name of names) {
+      this.#path.push(name)
+      lowered.push(this.#text(name))
+      this.#put(lowered as unknown as Holder, lowered.length, this.#read(record, name))
       this.#path.pop()
     }
-    return isSimple ? simple : listed
+    return lowered
   }
 
-  /** An enumerable data property. The path already leads to it. */
-  #read(object: object, name: string): unknown {
-    const property = Object.getOwnPropertyDescriptor(object, name)
-    if (property === undefined) return this.#refuse(undefined, "a property that vanished meanwhile")
-    if (!("value" in property)) return this.#refuse(undefined, "computed by an accessor. Return its value instead")
-    if (property.enumerable !== true)
-      return this.#refuse(property.value, "a hidden property, which would not come back as one")
-    return property.value
+  /** What a property holds, to which the path already leads. */
+  #read(object: object, name: string | number): unknown {
+    if (lookupGetter.call(object, name) === undefined) {
+      const value = (object as Holder)[name]
+      if (value !== undefined) return value
+      const property = Object.getOwnPropertyDescriptor(object, name)
+      if (property !== undefined && "value" in property) return undefined
+    }
+    return this.#refuse(undefined, "computed by an accessor. Return its value instead")
   }
 
   #date(date: Date): unknown {
@@ -230,10 +241,10 @@ export class Lowering {
     const lowered: unknown[] = [marks.get(MAP)]
     // A copy: the encoder of a registered type might change it.
     for (const [index, [key, value]] of [...map].entries()) {
-      this.#path.push(`.keys()[${index}]`)
+      this.#path.push({ text: `.keys()[${index}]` })
       this.#put(lowered as unknown as Holder, lowered.length, key)
       this.#path.pop()
-      this.#path.push(typeof key === "string" ? `.get(${JSON.stringify(key)})` : `.values()[${index}]`)
+      this.#path.push({ text: typeof key === "string" ? `.get(${quote(key)})` : `.values()[${index}]` })
       this.#put(lowered as unknown as Holder, lowered.length, value)
       this.#path.pop()
     }
@@ -244,7 +255,7 @@ export class Lowering {
     this.#checkBuiltIn(set, "Set")
     const lowered: unknown[] = [marks.get(SET)]
     for (const [index, member] of [...set].entries()) {
-      this.#path.push(`.values()[${index}]`)
+      this.#path.push({ text: `.values()[${index}]` })
       this.#put(lowered as unknown as Holder, lowered.length, member)
       this.#path.pop()
     }
@@ -267,7 +278,7 @@ export class Lowering {
     const visible: unknown[] = []
     for (const key of Reflect.ownKeys(error)) {
       if (typeof key === "symbol") return this.#refuseExtra(error, key)
-      this.#path.push(step(key))
+      this.#path.push(key)
       const property = Object.getOwnPropertyDescriptor(error, key)
       let value: unknown
       if (property !== undefined && "value" in property) value = property.value
@@ -335,7 +346,7 @@ export class Lowering {
     }
     const lowered = composite(USER, this.#text(type.name), null)
     // An encoder that always returns another instance must come to an end.
-    this.#path.push("")
+    this.#path.push({ text: "" })
     this.#put(lowered as unknown as Holder, 2, data)
     this.#path.pop()
     return lowered
@@ -353,7 +364,7 @@ export class Lowering {
   }
 
   #refuse(value: unknown, reason: string): never {
-    const path = this.#path.join("")
+    const path = this.#path.map(step).join("")
     throw new UnencodableValueError(
       path.length > 120 ? `${path.slice(0, 60)} … ${path.slice(-50)}` : path,
       value,
@@ -395,8 +406,12 @@ function isOf(value: object, name: string): boolean {
   )
 }
 
-function step(name: string): string {
-  return /^[A-Za-z_$][\w$]*$/.test(name)
-    ? `.${name}`
-    : `[${JSON.stringify(name.length > 40 ? `${name.slice(0, 40)}…` : name)}]`
+function step(followed: string | number | Member): string {
+  if (typeof followed === "object") return followed.text
+  if (typeof followed === "number") return `[${followed}]`
+  return /^[A-Za-z_$][\w$]*$/.test(followed) ? `.${followed}` : `[${quote(followed)}]`
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text)
 }

@@ -581,6 +581,9 @@ export class LogClient {
       this.#confirmedWallMs = wallMs
       return true
     } catch (error) {
+      if ((error as { isUnsure?: unknown } | null | undefined)?.isUnsure === true) {
+        this.#confirmedNowMs = Number.NEGATIVE_INFINITY
+      }
       if (nowMs - this.#failedLookAtMs < FAILED_LOOK_EVERY_MS) return false
       this.#failedLookAtMs = nowMs
       this.#sink.fault(error instanceof LogError ? error : new LogError("look", error))

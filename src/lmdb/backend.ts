@@ -43,6 +43,8 @@ function open(settings: LmdbSettings, context: BackendContext): OpenBackend {
     if (open.size === 0) await environment.release(tenant, patienceMs)
     else await environment.settle(tenant, patienceMs)
   }
+  /** As the last look found it; undefined: not known. */
+  let space: number | undefined
   const log = new LmdbLog({
     prefix,
     clock,
@@ -51,6 +53,9 @@ function open(settings: LmdbSettings, context: BackendContext): OpenBackend {
     ready: () => environment.ready(tenant),
     checkPath: () => environment.checkPath(),
     write: (write) => environment.writeLog(tenant, write),
+    seen: (head) => {
+      space = head.space
+    },
     leave: () => leave("log"),
   })
   const store = new LmdbStore({
@@ -58,6 +63,7 @@ function open(settings: LmdbSettings, context: BackendContext): OpenBackend {
     clock,
     budget: { maxEntries, maxBytes },
     reader: () => environment.reader(tenant),
+    space: () => space,
     queued: () => environment.queued(tenant),
     write: (request, bytes) => environment.writeStore(tenant, request, bytes),
     leave: () => leave("store"),
@@ -65,6 +71,9 @@ function open(settings: LmdbSettings, context: BackendContext): OpenBackend {
   const tenant: Tenant = {
     prefix,
     onFault,
+    onWritten: () => {
+      space = undefined
+    },
     onReady: () => log.onReady(),
     onAppended: ({ changes, origin }, reply) => log.onAppended(changes, origin, reply),
   }

@@ -1,7 +1,9 @@
-import { accessSync, closeSync, constants, openSync, readSync, statfsSync, statSync } from "node:fs"
+import { accessSync, closeSync, constants, openSync, readSync, statSync } from "node:fs"
 import { dirname } from "node:path"
 import { dataFormat } from "./database.js"
+import { readFreeBytes } from "./disk.js"
 import { Refusal } from "./refusal.js"
+import { FREE_FOR_LOG } from "./room.js"
 
 const MAGIC = 0xbeefc0de
 /** Behind the page's header: magic, format, address, size of the map, two trees of 48 bytes, the last page. */
@@ -9,8 +11,6 @@ const FORMAT_AT = 4
 const PAGE_SIZE_AT = 24
 const LAST_PAGE_AT = 120
 const NEEDED_BYTES = 152
-/** For an empty file and its lock file. */
-const LEAST_FREE_BYTES = 1024 * 1024
 
 /**
  * Whether LMDB can open a data file. It has to be known before: when opening fails, lmdb-js 3.5 ends the process with a
@@ -22,11 +22,8 @@ export function checkDataFile(path: string): void {
   const lock = `${path}-lock`
   if (statSync(lock, { throwIfNoEntry: false }) !== undefined) accessSync(lock, constants.R_OK | constants.W_OK)
   const { size } = statSync(path)
-  if (size === 0) {
-    const { bavail, bsize } = statfsSync(directory)
-    if (bavail * bsize < LEAST_FREE_BYTES) throw new Refusal("open", directory, "the disk is full")
-    return
-  }
+  if (readFreeBytes(directory) < FREE_FOR_LOG) throw new Refusal("open", directory, "the disk is full")
+  if (size === 0) return
   const file = openSync(path, "r")
   try {
     const first = readMeta(file, 0)

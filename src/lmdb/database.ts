@@ -81,6 +81,8 @@ export function openDatabase(options: OpenOptions): Database {
     encoding: "binary",
     keyEncoding: "binary",
     cache: false,
+    // Two for each process that has it open.
+    maxReaders: 1024,
     // A commit that is to last is synced before it returns.
     overlappingSync: false,
   })

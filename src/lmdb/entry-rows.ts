@@ -108,8 +108,10 @@ function evict(batch: Batch, most: number): number {
 export function deleteEntry(batch: Batch, at: Buffer): boolean {
   const old = readRow(batch.database, at)
   if (old === undefined) return false
+  // Counting reads other rows, into the memory that this one is in.
+  const use = useKey(readUse(old), at)
   batch.count(spaceOfKey(at), -1, -(at.length + old.length))
-  batch.database.remove(useKey(readUse(old), at))
+  batch.database.remove(use)
   batch.database.remove(at)
   return true
 }

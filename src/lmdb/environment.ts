@@ -22,6 +22,8 @@ import { startWriter } from "./thread.js"
 export interface Tenant {
   readonly prefix: string
   readonly onFault: (error: ZooCacheError) => void
+  /** What was known of the file may have changed. */
+  onWritten(): void
   /** The file is open and knows the prefix; also after it was opened again. */
   onReady(): void
   onAppended(write: LogWrite & { readonly type: "append" }, reply: AppendReply): void
@@ -47,7 +49,7 @@ interface WaitingStore extends Waiting<boolean> {
 }
 
 /** What waits in memory until it is written. Beyond it entries are dropped; invalidations are refused. */
-const MOST_QUEUED = 10_000
+const MOST_QUEUED = 100_000
 const MOST_QUEUED_BYTES = 64 * 1024 * 1024
 const MOST_APPENDS = 50_000
 /** For how long writes that wait keep the process from exiting: one that is stopped elsewhere may hold the lock. */
@@ -341,6 +343,7 @@ export class Environment {
 
   #closeReader(): void {
     this.#attached.clear()
+    for (const tenant of this.#tenants) tenant.onWritten()
     const database = this.#database
     this.#database = undefined
     void database?.close()
@@ -398,6 +401,7 @@ export class Environment {
   #written(log: readonly LogOutcome[], store: readonly StoreOutcome[]): void {
     // What was written is to be seen by whoever waited for it.
     this.#database?.resetReadTxn()
+    for (const tenant of this.#tenants) tenant.onWritten()
     const logWaiting = this.#logWaiting.splice(0, log.length)
     const storeWaiting = this.#storeWaiting.splice(0, store.length)
     for (const [index, waiting] of logWaiting.entries()) {

@@ -10,9 +10,10 @@ import { hasLostHistory, type LogBudget } from "./log-rows.js"
 
 /** How often the path of the file is looked at while nobody pulls. */
 const CHECK_MS = 250
-/** Rows read at once; more are left to a pull, which lets others run in between. */
-const MOST_LOOKED_AT = 2000
+/** Rows that a pull reads at once; others run in between. */
 const PAGE = 500
+/** No limit, in the numbers that LMDB's binding takes. */
+const EVERY = 0x7fffffff
 
 /** The log of one prefix as one cache has it. */
 export class LmdbLog implements RemoteLog {
@@ -55,17 +56,13 @@ export class LmdbLog implements RemoteLog {
     if (head.head === position.cursor && isOf(head, position)) return undefined
     if (hasLostHistory(head, position)) {
       this.#renew(position)
-      throw new LogError("look", "its history was lost; a new epoch begins")
+      throw Object.assign(new LogError("look", "its history was lost; a new epoch begins"), { isUnsure: true })
     }
     const cursor = isOf(head, position) ? position.cursor : NO_VERSION
     const changes: LoggedChange[] = []
+    // However many there are: what is known to have changed may not be served while it is read.
     for (const of of [0, 1] as const) {
-      const limit = MOST_LOOKED_AT + 1 - changes.length
-      readPage(database, head.space, of, cursor, undefined, limit, (change) => changes.push(change))
-    }
-    if (changes.length > MOST_LOOKED_AT) {
-      this.#ring()
-      throw new LogError("look", `more than ${MOST_LOOKED_AT} changes are new; they are pulled`)
+      readPage(database, head.space, of, cursor, undefined, EVERY, (change) => changes.push(change))
     }
     return replyOf(head, changes)
   }
@@ -143,7 +140,9 @@ export class LmdbLog implements RemoteLog {
   #head(database: Database): Head {
     const row = readRow(database, this.#headKey)
     if (row === undefined) throw new LogError("read", "its rows are gone")
-    return this.#heads.read(row)
+    const head = this.#heads.read(row)
+    this.#room.seen(head)
+    return head
   }
 
   /**
@@ -184,6 +183,8 @@ export interface LogRoom {
   ready(): Promise<void>
   checkPath(): void
   write(write: Parameters<Environment["writeLog"]>[1]): Promise<AppendReply | undefined>
+  /** What the newest snapshot says. */
+  seen(head: Head): void
   leave(): Promise<void>
 }
 

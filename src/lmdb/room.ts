@@ -6,6 +6,14 @@ const RESERVE_PART = 8
 const LEAST_RESERVED_PAGES = 64
 /** A transaction writes the pages on the way to its rows anew, which are free again only when nobody reads the old ones. */
 const PAGES_PER_TRANSACTION = 8
+const MIB = 1024 * 1024
+/**
+ * A write that fails for want of disk makes lmdb-js 3.5 write behind a buffer, so it must not come to that. With less than
+ * this the file may not grow for entries; below the second no entry is written, below the third nothing.
+ */
+const FREE_TO_GROW = 32 * MIB
+const FREE_FOR_ENTRIES = 8 * MIB
+export const FREE_FOR_LOG = MIB
 const FIRST_PAUSE_MS = 1000
 const LONGEST_PAUSE_MS = 60_000
 
@@ -18,6 +26,8 @@ export class Room {
   readonly #path: string
   readonly #mapSize: number
   readonly #now: () => number
+  readonly #readFree: () => number
+  #free = 0
   /** How many pages may be used before the next look, which costs as much as a write. */
   #left = 0
   #reason = ""
@@ -26,10 +36,12 @@ export class Room {
   #pauseMs = 0
   #pausedUntilMs = 0
 
-  constructor(path: string, mapSize: number, now: () => number) {
+  /** @param readFree how many bytes the disk still has. */
+  constructor(path: string, mapSize: number, now: () => number, readFree: () => number) {
     this.#path = path
     this.#mapSize = mapSize
     this.#now = now
+    this.#readFree = readFree
   }
 
   /** Takes room for an entry; false if there is none. Inside a write transaction. */
@@ -37,7 +49,7 @@ export class Room {
     const pageSize = 4096
     // Larger values get pages of their own, smaller ones share pages that are two thirds full.
     const pages = bytes > pageSize / 2 ? Math.ceil(bytes / pageSize) : (bytes * 1.5) / pageSize
-    if (pages > this.#left) {
+    if (pages > this.#left || this.#free < FREE_TO_GROW) {
       this.#left = this.#look(database.getStats(), pages)
       if (pages > this.#left) return false
     }
@@ -45,8 +57,13 @@ export class Room {
     return true
   }
 
-  beginTransaction(): void {
+  /** False if the disk has no room for anything. */
+  beginTransaction(): boolean {
     this.#left -= PAGES_PER_TRANSACTION
+    this.#free = this.#readFree()
+    if (this.#free >= FREE_FOR_LOG) return true
+    this.#reason = "the disk is full"
+    return false
   }
 
   /** Whether evicting may help. */
@@ -76,8 +93,14 @@ export class Room {
     const used = pagesOf(stats) + pagesOf(stats.free) + 2
     const end = stats.lastPageNumber + 1
     const left = mapPages - reserve - used
-    const isNearEnd = end + pages > mapPages - reserve / 2
+    const hasLittleDisk = this.#free < FREE_TO_GROW
+    const isNearEnd = hasLittleDisk || end + pages > mapPages - reserve / 2
     this.#isBlocked = false
+    if (this.#free < FREE_FOR_ENTRIES) {
+      this.#isBlocked = true
+      this.#reason = "the disk is full"
+      return 0
+    }
     if (this.#now() < this.#pausedUntilMs) {
       this.#isBlocked = true
       return 0
@@ -96,13 +119,17 @@ export class Room {
     this.#lastEnd = end
     if (hasGrown) {
       this.pause(
-        `the file has reached \`mapSize\` (${this.#mapSize} bytes), and what was freed in it can't be used again yet; ` +
-          "a reader in another process may be stopped",
+        hasLittleDisk
+          ? "the disk is nearly full"
+          : `the file has reached \`mapSize\` (${this.#mapSize} bytes), and what was freed in it can't be used again yet; ` +
+              "a reader in another process may be stopped",
       )
       this.#isBlocked = true
       return 0
     }
-    this.#reason = `\`mapSize\` is ${this.#mapSize} bytes, and what is free in the file is in pieces`
+    this.#reason = hasLittleDisk
+      ? "the disk is nearly full, and there is not enough free in the file"
+      : `\`mapSize\` is ${this.#mapSize} bytes, and what is free in the file is in pieces`
     // Freed pages must be found in one piece by a large entry.
     return end - used >= pages * 2 + LEAST_RESERVED_PAGES / 4 ? pages : 0
   }

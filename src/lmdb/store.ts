@@ -94,6 +94,9 @@ export class LmdbStore implements Store {
   }
 
   #space(database: Database): number | undefined {
+    // A reader looks at the log before it trusts what it reads here, and the look has seen it.
+    const seen = this.#room.space()
+    if (seen !== undefined) return seen
     const row = database.getBinaryFast(this.#headKey)
     return row === undefined ? undefined : (row as Buffer).readUInt32LE(SPACE_AT)
   }
@@ -105,6 +108,7 @@ export interface StoreRoom {
   readonly clock: Clock
   readonly budget: EntryBudget
   reader(): Database
+  space(): number | undefined
   queued(): number
   write(request: StoreRequest, bytes?: Uint8Array): Promise<boolean>
   leave(): Promise<void>

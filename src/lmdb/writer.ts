@@ -3,6 +3,7 @@ import { CorruptEntryError } from "../core/errors.js"
 import { Batch } from "./batch.js"
 import { type Database, openDatabase } from "./database.js"
 import { putEntry, removeEntry, touchEntry } from "./entry-rows.js"
+import { readFreeBytes } from "./disk.js"
 import { type DataFile, identityOf, inodeOf, openError } from "./files.js"
 import type { LockOwner } from "./lock-owner.js"
 import { append, beginEpochOfAll, currentHead } from "./log-rows.js"
@@ -43,7 +44,12 @@ export class Writer {
     this.isSynced = file.isSynced
     this.#leastOrdinal = file.leastOrdinal
     this.lock = lock
-    this.#room = new Room(directory, mapSize, () => Date.now())
+    this.#room = new Room(
+      directory,
+      mapSize,
+      () => Date.now(),
+      () => readFreeBytes(directory),
+    )
     let database: Database | undefined
     try {
       database = openDatabase({ path: file.path, mapSize, noSync: !file.isSynced })
@@ -73,6 +79,7 @@ export class Writer {
   /** One transaction for all of it. What fails, fails by itself where it can. */
   write(log: readonly LogWrite[], store: readonly QueuedWrite[]): Written {
     try {
+      if (!this.#room.beginTransaction()) throw this.#room.full()
       return this.#transact(log, store)
     } catch (error) {
       if (isDiskFull(error)) this.#room.pause("the disk is full")
@@ -86,7 +93,6 @@ export class Writer {
 
   #transact(log: readonly LogWrite[], store: readonly QueuedWrite[]): Written {
     const database = this.#database
-    this.#room.beginTransaction()
     return database.transactionSync(() => {
       const batch = new Batch(database, Date.now())
       const written: Written = { log: [], store: [] }

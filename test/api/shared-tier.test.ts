@@ -569,6 +569,18 @@ describe("looks at the log", () => {
   })
 })
 
+test("a look that says that history was lost ends the trust at once", async () => {
+  const machine = new Machine()
+  const a = await machine.join({ staleness: { whenUnsure: "throw" } })
+  await a.cache.set("k", 1)
+  await settled()
+  a.log.failure = Object.assign(new Error("history was lost"), { isUnsure: true })
+  await expect(a.cache.get("k")).rejects.toMatchObject({ code: "ERR_ZOOCACHE_UNSURE" })
+  a.log.failure = undefined
+  await settled()
+  expect(await a.cache.get("k")).toBe(1)
+})
+
 test("an append that will end by itself is not repeated when its time is over", async () => {
   const machine = new Machine()
   const a = await machine.join({ ackTimeout: 100 })

@@ -61,7 +61,7 @@ describe.concurrent("the demo", { timeout: 120_000 }, () => {
   })
 
   test("fails when writers forget to invalidate in two processes", async () => {
-    const { code, out } = await demo(...small, "--processes", "2", "--sabotage")
+    const { code, out } = await demo(...small, "--seconds", "2", "--processes", "2", "--sabotage")
     expect(tableOf(out).get("zoocache")?.at(-1)).toMatch(/^[1-9]/)
     expect(out).toMatch(/FAILED {2}zoocache served .+ stale response/)
     expect(code).toBe(1)

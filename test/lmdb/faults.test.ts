@@ -1,6 +1,4 @@
-import { spawnSync } from "node:child_process"
 import { once } from "node:events"
-import { fileURLToPath } from "node:url"
 import type { Worker } from "node:worker_threads"
 import { afterEach, describe, expect, test, vi } from "vitest"
 import { LogError, StoreError } from "../../src/core/errors.js"
@@ -47,28 +45,5 @@ describe("a writer thread that dies", () => {
     expect(pulled.changes).toContainEqual({ kind: "tag", path: "a", version, origin: "o" })
     expect(store.get("key")).toBeDefined()
     expect((await log.append([{ kind: "tag", path: "c" }], NOWHERE, "o")).version).toBeGreaterThan(version)
-  })
-})
-
-describe.skipIf(process.platform === "win32")("a disk that is full", () => {
-  test("refuses entries, keeps the writer alive, and takes invalidations again when there is room", () => {
-    // The shell's limit for the size of a file (in blocks of 512 or 1024 bytes) fails as a full disk does.
-    const script = fileURLToPath(new URL("support/fill-disk.ts", import.meta.url))
-    const command = `ulimit -f 4096; exec "$0" --import tsx "$1" "$2"`
-    const { stdout, stderr, status } = spawnSync(
-      "sh",
-      ["-c", command, process.execPath, script, temporaryDirectory()],
-      {
-        encoding: "utf8",
-      },
-    )
-    expect(stderr.replaceAll(/.*npm warn.*\n?/g, "")).toBe("")
-    expect(status).toBe(0)
-    expect(JSON.parse(stdout)).toEqual({
-      refusals: ["StorageFullError"],
-      isSmallKept: true,
-      isAppended: true,
-      isKeptAfterRemoval: true,
-    })
   })
 })

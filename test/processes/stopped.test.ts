@@ -30,13 +30,24 @@ describe("a process that stands still", { timeout: 60_000 }, () => {
   test("does not hold up others where it stands outside of a write", async () => {
     await using processes = new Processes()
     const [stopped, changing] = [0, 1].map((column) => processes.start({ column })) as [Child, Child]
-    await stopped.call("ready")
-    const { id } = await stopped.call("row", 1)
-    await changing.call("ready")
+    const id = await rowThatIsStored(stopped, changing)
     await stopped.pause()
     await changing.call("change", 1)
     stopped.resume()
     expect((await stopped.call("row", 1)).id).not.toBe(id)
+    expectNothingStale(processes.history())
+  })
+
+  test.each([100, 10_000])("serves nothing stale after it has missed %i changes at once", async (count) => {
+    await using processes = new Processes()
+    const [stopped, changing] = [0, 1].map((column) => processes.start({ column })) as [Child, Child]
+    const id = await rowThatIsStored(stopped, changing)
+    await stopped.pause()
+    await changing.call("changeOthers", count)
+    await changing.call("change", 1)
+    const reading = stopped.call("row", 1)
+    stopped.resume()
+    expect((await reading).id).not.toBe(id)
     expectNothingStale(processes.history())
   })
 
@@ -91,3 +102,11 @@ describe("a process that stands still", { timeout: 60_000 }, () => {
     expectNothingStale(processes.history())
   })
 })
+
+/** One process loads row 1; resolves when another finds it, so that the first has nothing left to write. */
+async function rowThatIsStored(loading: Child, finding: Child): Promise<string> {
+  await Promise.all([loading.call("ready"), finding.call("ready")])
+  const { id } = await loading.call("row", 1)
+  await expect.poll(async () => (await finding.call("row", 1)).id).toBe(id)
+  return id
+}

@@ -8,6 +8,7 @@ describe.each(["startThread", "startClusterWorker"] as const)("caches of one pro
     const inner = await Promise.all(
       [1, 2, 3].map((column) => main.call(start, { column, name: `inner${column}`, seed: column })),
     )
+    await Promise.all([main.call("ready"), ...inner.map((index) => main.call("through", index, "ready"))])
     const storm = { steps: 800, visitors: 4 }
     await Promise.all([main.call("storm", storm), ...inner.map((index) => main.call("through", index, "storm", storm))])
     const history = processes.history()
@@ -20,6 +21,7 @@ describe.each(["startThread", "startClusterWorker"] as const)("caches of one pro
     await using processes = new Processes()
     const main = processes.start()
     const inner = await main.call(start, { column: 1, name: "inner" })
+    await Promise.all([main.call("ready"), main.call("through", inner, "ready")])
     const { id } = await main.call("row", 1)
     await main.call("through", inner, "row", 1)
     await main.call("through", inner, "close")

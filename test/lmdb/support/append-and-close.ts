@@ -1,13 +1,13 @@
-/** Appends once while the lock is held elsewhere, closes, and says how long each took. */
+/** Opens, with so much patience; then appends once while the lock is held elsewhere, closes, and says how long each took. */
 import { openBackend } from "./backends.js"
 
-const [path = ""] = process.argv.slice(2)
+const [path = "", patienceMs = ""] = process.argv.slice(2)
 const { log, close } = openBackend(path)
 const opened = log.pull({ epoch: undefined, cursor: 0 }).then(
   () => "opened",
   () => "failed",
 )
-const state = await Promise.race([opened, new Promise((resolve) => setTimeout(resolve, 1500, "opening"))])
+const state = await Promise.race([opened, new Promise((resolve) => setTimeout(resolve, Number(patienceMs), "opening"))])
 process.send?.(state)
 process.once("message", () => void go())
 

@@ -41,10 +41,9 @@ export function openBackend(path: string, options: OpenOptions = {}): LmdbBacken
   const { prefix = "test", clock = systemClock, bootId, sweepPauseMs, ...rest } = options
   const faults: ZooCacheError[] = []
   const context: BackendContext = { prefix, clock, random: Math.random, onFault: (error) => faults.push(error) }
-  const internal = {
-    ...(bootId === undefined ? {} : { bootId }),
-    ...(sweepPauseMs === undefined ? {} : { sweepPauseMs }),
-  }
+  const internal = Object.fromEntries(
+    Object.entries({ bootId, sweepPauseMs }).filter(([, value]) => value !== undefined),
+  )
   const open = makeBackend({ path, ...rest }, internal).open(context)
   const close = async () => {
     await Promise.all([open.log.close(), open.store.close()])

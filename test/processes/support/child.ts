@@ -3,6 +3,7 @@
  * data comes as JSON: to a process as its argument, to a thread as `workerData`, to a cluster worker in `STATION`.
  */
 import cluster from "node:cluster"
+import { once } from "node:events"
 import { fileURLToPath } from "node:url"
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
 import { answerCalls, Caller, type Channel } from "./calls.js"
@@ -34,8 +35,10 @@ const relay = {
     return inner.push({ caller, stop: () => worker.terminate() }) - 1
   },
   /** The same in a process that the cluster module starts. */
-  startClusterWorker: (others: Partial<StationData>) => {
+  startClusterWorker: async (others: Partial<StationData>) => {
     const worker = cluster.fork({ STATION: JSON.stringify({ ...data, ...others }) })
+    // What is sent to it before it listens is lost.
+    await once(worker, "message")
     const onMessage = (listener: (message: unknown) => void) => void worker.on("message", listener)
     const caller = new Caller<StationCommands>({ send: (message) => worker.send(message as object), onMessage })
     return inner.push({ caller, stop: () => Promise.resolve(worker.kill()) }) - 1
@@ -54,3 +57,4 @@ export type ChildCommands = StationCommands & typeof relay
 
 if (isMainThread) process.on("disconnect", () => process.exit())
 answerCalls(channel, { ...stationCommands(data), ...relay })
+if (cluster.isWorker) channel.send({ id: 0, result: "listening" })

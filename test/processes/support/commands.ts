@@ -58,6 +58,8 @@ export function stationCommands(data: StationData) {
     page: (first: number) => station.page(first),
     change: (row: number) => station.change(row),
     changeAll: () => station.changeAll(),
+    /** Invalidates so many tags that nobody depends on. */
+    changeOthers: (count: number) => cache.invalidate(Array.from({ length: count }, (_, index) => `other:${index}`)),
     delete: (row: number) => station.delete(row),
     set: (row: number) => station.set(row),
     begin: (row: number) => station.begin(row),
@@ -77,11 +79,12 @@ export function stationCommands(data: StationData) {
       delay.enable()
       return worstMs
     },
-    /** Waits for a file without giving the event loop a turn, then reads a row, after `sync()` if told so. */
-    rowOnceFileExists: async (path: string, row: number, isSynced: boolean) => {
+    /** Reads a row, waits for a file without giving the event loop a turn, and reads the row after `sync()`. */
+    rowOnceFileExists: async (path: string, row: number) => {
       await station.row(row)
       while (statSync(path, { throwIfNoEntry: false }) === undefined);
-      if (isSynced) await cache.sync()
+      await cache.sync()
+      station.hasHeard()
       return await station.row(row)
     },
     close: () => cache.close(),

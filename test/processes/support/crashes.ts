@@ -22,7 +22,7 @@ export async function crash(kills: number, seed: number, durable = false): Promi
       // One in eight dies on its way: in its first steps or at the opening.
       if (random() < 0.125) await setTimeout(random() * 100)
       else {
-        await child.call("row", 0)
+        await child.call("ready")
         await setTimeout(random() * 40)
       }
       await child.kill()

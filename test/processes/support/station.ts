@@ -237,6 +237,11 @@ export class Station {
     return { startedNs, arrivedNs: Math.max(this.#callbackNs, startedNs - LONGEST_LOOK_NS) }
   }
 
+  /** Counts as the begin of another callback: it knows what had been acknowledged by now. */
+  hasHeard(): void {
+    this.#callbackNs = undefined
+  }
+
   #read(read: Pick<Read, "startedNs" | "arrivedNs" | "what" | "tags" | "key">, value: Value): Value {
     this.#options.record({ kind: "read", by: this.#options.by, ...read, value })
     return value
