@@ -8,7 +8,7 @@ import { nextTurn } from "../harness/timing.js"
 const QUESTION = "lmdb-processes"
 const KEYS = 10_000
 /** So many of them that about a tenth of the reads find nothing in memory. */
-const MEMORY_ENTRIES = 4000
+const MEMORY_ENTRIES = 6000
 const CALLERS = 16
 const PER_TURN = 10
 const MOST = 4

@@ -37,6 +37,7 @@ const isProcess = parentPort === null
 const data = isProcess ? (JSON.parse(process.argv[2] ?? "") as ServerData) : (workerData as { data: ServerData }).data
 const database = new Database(typeof data.database === "number" ? await connectTo(data.database) : data.database)
 const way = createWay(createShop(database))
+await way.ready?.()
 
 const server = createServer((request, response) => {
   void respond(request, response)

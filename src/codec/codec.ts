@@ -46,6 +46,7 @@ const MAX_ENTRY_BYTES = 16 * 1024 * 1024
 const LARGEST_LIMIT = 2 ** 30 - 1
 /** msgpackr keeps a buffer of four times the largest value that it ever wrote, for the whole process. */
 const LARGEST_KEPT_BUFFER = 256 * 1024
+const USUAL_BUFFER = 8 * 1024
 /** An array, an object or a byte string may stand for so many bytes of the limit: it takes more than that in memory. */
 const BYTES_PER_OBJECT = 16
 /** LZ4 can't shrink more than to 1/255. */
@@ -106,7 +107,7 @@ class MessagePackCodec implements Codec {
   }
 
   encode(header: EntryHeader, value: unknown): Uint8Array {
-    const { threshold, maxEntryBytes } = this.#settings
+    const { maxEntryBytes } = this.#settings
     let flags = 0
     let tree = value
     let bytes = plainSize(value, maxEntryBytes)
@@ -119,20 +120,12 @@ class MessagePackCodec implements Codec {
     // Before it is written: a value of a gigabyte would take three for that.
     if (bytes > maxEntryBytes) throw new EntryTooLargeError(header.key, bytes, maxEntryBytes)
     const raw = this.#guarded(value, () => this.#pack(tree))
-    if (raw.length > maxEntryBytes) throw new EntryTooLargeError(header.key, raw.length, maxEntryBytes)
-    this.#check(raw, flags, value)
-    let payload: Uint8Array = raw
-    if (raw.length >= threshold) {
-      const compressed = this.#peers.lz4.compressSync(raw)
-      if (compressed.length <= raw.length - raw.length / 8) {
-        payload = compressed
-        flags |= COMPRESSED
-      }
+    try {
+      this.#check(raw, flags, value, header.key)
+      return this.#seal(header, flags, raw)
+    } finally {
+      if (raw.length > LARGEST_KEPT_BUFFER) this.#packr.useBuffer(Buffer.allocUnsafeSlow(USUAL_BUFFER))
     }
-    const entry = writeEntry(header, flags, raw.length, payload)
-    if (raw.length > LARGEST_KEPT_BUFFER) this.#packr.useBuffer(Buffer.allocUnsafeSlow(8_192))
-    if (entry.length > maxEntryBytes) throw new EntryTooLargeError(header.key, entry.length, maxEntryBytes)
-    return entry
   }
 
   decodeHeader(bytes: Uint8Array): EntryHeader {
@@ -185,8 +178,22 @@ class MessagePackCodec implements Codec {
     return raw
   }
 
+  /** Compresses it where that pays, and puts the header in front. */
+  #seal(header: EntryHeader, flags: number, raw: Buffer): Uint8Array {
+    const { threshold, maxEntryBytes } = this.#settings
+    const compressed = raw.length >= threshold ? this.#peers.lz4.compressSync(raw) : undefined
+    const pays = compressed !== undefined && compressed.length <= raw.length - raw.length / 8
+    const entry = pays
+      ? writeEntry(header, flags | COMPRESSED, raw.length, compressed)
+      : writeEntry(header, flags, raw.length, raw)
+    if (entry.length > maxEntryBytes) throw new EntryTooLargeError(header.key, entry.length, maxEntryBytes)
+    return entry
+  }
+
   /** What can't be read must not be written, for example because someone gave msgpackr an extension for Buffers. */
-  #check(raw: Uint8Array, flags: number, value: unknown): void {
+  #check(raw: Uint8Array, flags: number, value: unknown, key: string): void {
+    const { maxEntryBytes } = this.#settings
+    if (raw.length > maxEntryBytes) throw new EntryTooLargeError(key, raw.length, maxEntryBytes)
     try {
       scan(raw, 0, raw.length, (flags & MARKED) !== 0, this.#maxObjects)
     } catch (error) {

@@ -3,6 +3,9 @@ import { CorruptEntryError } from "../core/errors.js"
 /** Deeper than any value that may be written, marks included; msgpackr reads twice as deep without trouble. */
 const MAX_SCAN_DEPTH = 2_000
 
+/** Objects of more keys are hash tables: each key takes as much as an object, and a microsecond or two. */
+const FEW_KEYS = 1_024
+
 // What is still to come at the levels above. One scan is over before the next begins.
 const pending = new Int32Array(MAX_SCAN_DEPTH)
 
@@ -19,7 +22,8 @@ const skips = Int8Array.from({ length: 256 }, (_, token) => {
  * few bytes can make it allocate a lot. Also what is written is checked, so that everything written can be read.
  *
  * @param mayHoldBytes whether byte strings are among those kinds
- * @param maxObjects the number of arrays, objects and byte strings: each costs far more memory than its byte here
+ * @param maxObjects the number of arrays, objects and byte strings, and of keys in objects with many: each takes far
+ *   more memory than it has bytes here
  * @throws CorruptEntryError
  */
 export function scan(bytes: Uint8Array, start: number, end: number, mayHoldBytes: boolean, maxObjects: number): void {
@@ -76,10 +80,12 @@ export function scan(bytes: Uint8Array, start: number, end: number, mayHoldBytes
           break
         case 0xde: // an object
           children = count(bytes, at, end, 2) * 2
+          if (children > 2 * FEW_KEYS) room -= children >> 1
           at += 2
           break
         case 0xdf:
           children = count(bytes, at, end, 4) * 2
+          if (children > 2 * FEW_KEYS) room -= children >> 1
           at += 4
           break
         default:
@@ -88,8 +94,6 @@ export function scan(bytes: Uint8Array, start: number, end: number, mayHoldBytes
       if (token <= 0xc6 && !mayHoldBytes) throw new CorruptEntryError("its value has bytes where none are written")
     }
     if (--room < 0) throw new CorruptEntryError("its value has too many parts")
-    // Each takes a byte at least.
-    if (children > end - at) throw truncated()
     if (children > 0) {
       if (depth === MAX_SCAN_DEPTH) throw new CorruptEntryError("its value is nested too deeply")
       pending[depth++] = left

@@ -520,8 +520,8 @@ export class LogClient {
 
   /** A pull for what was heard just now: one that is on its way may have been answered before. */
   #pullSoon(): void {
-    if (!this.#log.local && this.#log.look !== undefined && this.#hasEpoch) this.#look(this.#clock.now())
-    else if (this.#pulling === undefined) void this.#pull()
+    if (!this.#log.local && this.#log.look !== undefined && this.#hasEpoch && this.#look(this.#clock.now())) return
+    if (this.#pulling === undefined) void this.#pull()
     else this.#mustPullAgain = true
   }
 
@@ -564,7 +564,7 @@ export class LogClient {
     }
   }
 
-  /** A pull that answers at once; false where it can't: what is known stays trusted until the bound has passed. */
+  /** A pull that answers at once; false where it can't, and then nothing is trusted. */
   #look(nowMs: number): boolean {
     const wallMs = this.#clock.wall()
     try {
@@ -581,9 +581,8 @@ export class LogClient {
       this.#confirmedWallMs = wallMs
       return true
     } catch (error) {
-      if ((error as { isUnsure?: unknown } | null | undefined)?.isUnsure === true) {
-        this.#confirmedNowMs = Number.NEGATIVE_INFINITY
-      }
+      // Others may know by now what this process does not: the bound is for logs that can't be looked at.
+      this.#confirmedNowMs = Number.NEGATIVE_INFINITY
       if (nowMs - this.#failedLookAtMs < FAILED_LOOK_EVERY_MS) return false
       this.#failedLookAtMs = nowMs
       this.#sink.fault(error instanceof LogError ? error : new LogError("look", error))

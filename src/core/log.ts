@@ -80,8 +80,8 @@ export interface RemoteLog {
   pull(position: LogPosition): Promise<PullReply>
   /**
    * For a log in shared memory: what a pull would bring, at once; undefined if the position is the newest there is. The
-   * client looks before it trusts a hit, once per turn of the event loop. Throws where it can't tell; an error with
-   * `isUnsure: true` says that what is known must not be trusted from here on, until a pull has succeeded.
+   * client looks before it trusts a hit, once per turn of the event loop. Throws where it can't tell: then
+   * what is known is not trusted until a look or a pull has succeeded.
    */
   look?(position: LogPosition): PullReply | undefined
   /** Each append ends by itself, however late: it must not be repeated before, or repetitions would pile up behind it. */

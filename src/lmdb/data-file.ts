@@ -1,4 +1,4 @@
-import { accessSync, closeSync, constants, openSync, readSync, statSync } from "node:fs"
+import { accessSync, closeSync, constants, fstatSync, openSync, readSync, statSync } from "node:fs"
 import { dirname } from "node:path"
 import { dataFormat } from "./database.js"
 import { readFreeBytes } from "./disk.js"
@@ -11,6 +11,8 @@ const FORMAT_AT = 4
 const PAGE_SIZE_AT = 24
 const LAST_PAGE_AT = 120
 const NEEDED_BYTES = 152
+const ATTEMPTS = 20
+const ATTEMPT_PAUSE_MS = 5
 
 /**
  * Whether LMDB can open a data file. It has to be known before: when opening fails, lmdb-js 3.5 ends the process with a
@@ -21,32 +23,35 @@ export function checkDataFile(path: string): void {
   accessSync(directory, constants.W_OK | constants.X_OK)
   const lock = `${path}-lock`
   if (statSync(lock, { throwIfNoEntry: false }) !== undefined) accessSync(lock, constants.R_OK | constants.W_OK)
-  const { size } = statSync(path)
   if (readFreeBytes(directory) < FREE_FOR_LOG) throw new Refusal("open", directory, "the disk is full")
-  if (size === 0) return
+  // Another process may be making the file at this moment, or letting it grow: what looks damaged is looked at again.
+  for (let attempt = 1; ; attempt += 1) {
+    const wrong = faultOf(path)
+    if (wrong === undefined) return
+    if (attempt === ATTEMPTS) throw new Refusal("open", directory, wrong)
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ATTEMPT_PAUSE_MS)
+  }
+}
+
+function faultOf(path: string): string | undefined {
+  if (statSync(path).size === 0) return undefined
   const file = openSync(path, "r")
   try {
     const first = readMeta(file, 0)
-    if (first === undefined)
-      throw new Refusal("open", directory, "the data file in it is no LMDB file. Move it away, or pass another path")
+    if (first === undefined) return "the data file in it is no LMDB file. Move it away, or pass another path"
     if (first.format !== dataFormat().version) {
-      throw new Refusal(
-        "open",
-        directory,
+      return (
         `the data file in it has LMDB's format ${first.format}, and the installed lmdb has ${dataFormat().version}. ` +
-          "Remove it, or pass another path",
+        "Remove it, or pass another path"
       )
     }
     const second = readMeta(file, first.pageSize)
     const lastPage = Math.max(first.lastPage, second?.lastPage ?? 0)
-    // Pages at the end that were given up before they were written may be missing, much more may not.
-    if (second?.format !== first.format || size * 2 < lastPage * first.pageSize) {
-      throw new Refusal(
-        "open",
-        directory,
-        "the data file in it is damaged. Remove it: what it held will be loaded again",
-      )
-    }
+    // Read after what it is compared with. Pages at the end that were given up before they were written may be missing,
+    // much more may not.
+    const { size } = fstatSync(file)
+    const isDamaged = second?.format !== first.format || size * 2 < lastPage * first.pageSize
+    return isDamaged ? "the data file in it is damaged. Remove it: what it held will be loaded again" : undefined
   } finally {
     closeSync(file)
   }

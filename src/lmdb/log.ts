@@ -56,7 +56,7 @@ export class LmdbLog implements RemoteLog {
     if (head.head === position.cursor && isOf(head, position)) return undefined
     if (hasLostHistory(head, position)) {
       this.#renew(position)
-      throw Object.assign(new LogError("look", "its history was lost; a new epoch begins"), { isUnsure: true })
+      throw new LogError("look", "its history was lost; a new epoch begins")
     }
     const cursor = isOf(head, position) ? position.cursor : NO_VERSION
     const changes: LoggedChange[] = []

@@ -1,6 +1,6 @@
 import { createRequire } from "node:module"
 import type * as Msgpackr from "msgpackr"
-import { describe, expect, test } from "vitest"
+import { describe, expect, test, vi } from "vitest"
 import { createCodec } from "zoocache/codec"
 import { CorruptEntryError } from "../../src/core/errors.js"
 import { COMPRESSED, MARKED } from "../../src/codec/header.js"
@@ -150,10 +150,22 @@ describe("forged values", () => {
     }
   })
 
+  test("so is an object of millions of keys", () => {
+    const raw = Buffer.alloc(5 + 2_000_000 * 6)
+    raw[0] = 0xdf
+    raw.writeUInt32BE(2_000_000, 1)
+    for (let key = 0; key < 2_000_000; key++) {
+      raw[5 + key * 6] = 0xa4
+      raw.write(key.toString(36).padStart(4, "_"), 6 + key * 6, "latin1")
+    }
+    expect(() => codec.decodeValue(forge(raw))).toThrow("too many parts")
+  })
+
   test("deep nesting is a miss and no stack overflow", () => {
     for (const step of [[0x91], [0x81, 0xa1, 0x61], [0x92, ...mark(35)], [0x93, ...mark(40), 0x01]]) {
       const bytes = Buffer.from([...Array.from({ length: 200_000 }, () => step).flat(), 0xc0])
-      expectMiss(bytes, step.length > 3 ? MARKED : 0)
+      const flags = step.length > 3 ? MARKED : 0
+      expect(() => codec.decodeValue(forge(bytes, flags))).toThrow("nested too deeply")
       expect(() => codec.decodeValue(forge(compressSync(bytes), COMPRESSED | MARKED, bytes.length))).toThrow(
         CorruptEntryError,
       )
@@ -199,7 +211,7 @@ describe("forged values", () => {
   })
 
   test("bytes behind the value are a miss, and so is nothing at all", () => {
-    expectMiss([0x01, 0x02])
+    expect(() => codec.decodeValue(forge(Buffer.of(0x01, 0x02)))).toThrow("bytes behind its value")
     expectMiss([])
     expectMiss([0x92, 0x01])
   })
@@ -332,6 +344,23 @@ describe("forged compression", () => {
     for (let length = 0; length < 8; length++)
       expect(read(forge(block.subarray(0, length), COMPRESSED, raw.length))).toBeUndefined()
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(40_000_000)
+  })
+
+  test("nor is the decompressor asked", () => {
+    const lz4 = require("lz4-napi") as { uncompressSync(bytes: Buffer): Buffer }
+    const asked = vi.spyOn(lz4, "uncompressSync")
+    expect(read(forge(block, COMPRESSED, raw.length))).toBeDefined()
+    expect(asked).toHaveBeenCalledTimes(1)
+    const lying = Buffer.from(block)
+    lying.writeUInt32LE(block.length * 256, 0)
+    expect(read(forge(lying, COMPRESSED, block.length * 256))).toBeUndefined()
+    expect(read(forge(block, COMPRESSED, raw.length - 1))).toBeUndefined()
+    expect(asked).toHaveBeenCalledTimes(1)
+  })
+
+  test("a length without compression that is not that of the bytes is a miss", () => {
+    expect(read(forge(raw, 0, raw.length))).toBeDefined()
+    expect(read(forge(raw, 0, raw.length + 1))).toBeUndefined()
   })
 
   test("a value above the reader's limit is a miss", () => {

@@ -172,7 +172,9 @@ describe("limits", () => {
   test("the limit counts before compression too", () => {
     const small = createCodec({ maxEntryBytes: 4_096, threshold: 0 })
     expect(() => small.encode(header(), "x".repeat(5_000))).toThrow(EntryTooLargeError)
-    expect(small.encode(header(), "x".repeat(3_900)).length).toBeLessThan(300)
+    // Three bytes each.
+    expect(() => small.encode(header(), "大".repeat(2_000))).toThrow(EntryTooLargeError)
+    expect(small.encode(header(), "大".repeat(1_000)).length).toBeLessThan(300)
   })
 
   test("what is far above the limit is refused before it is written", () => {
@@ -183,6 +185,21 @@ describe("limits", () => {
       expect(() => small.encode(header(), value)).toThrow(EntryTooLargeError)
     }
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(20_000_000)
+  })
+
+  test("nor is the rest of it looked at", () => {
+    class Box {
+      readonly content = 1
+    }
+    let encoded = 0
+    const counting = createCodec({ maxEntryBytes: 1_000 }).extend({
+      name: "Box",
+      class: Box,
+      encode: () => (encoded += 1),
+      decode: () => new Box(),
+    })
+    expect(() => counting.encode(header(), [new Box(), "x".repeat(2_000), new Box()])).toThrow(EntryTooLargeError)
+    expect(encoded).toBe(1)
   })
 
   test("more objects than the limit could pay for are refused on both sides", () => {
@@ -199,5 +216,17 @@ describe("limits", () => {
         small,
       ),
     ).toHaveLength(900)
+  })
+
+  test("a large value leaves no large buffer behind", () => {
+    const { gc } = globalThis as unknown as { gc: () => void }
+    roundTrip({ warm: "up" })
+    gc()
+    const before = process.memoryUsage().arrayBuffers
+    roundTrip("größe ".repeat(1_000_000))
+    // msgpackr remembers what it read last.
+    roundTrip("small")
+    gc()
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(1_000_000)
   })
 })

@@ -144,8 +144,11 @@ describe("a value comes back as it was", () => {
 
   test("decoding an error leaves the stack limit as it was", () => {
     const before = Error.stackTraceLimit
+    Error.stackTraceLimit = 7
     roundTrip([new Error("a")])
-    expect(Error.stackTraceLimit).toBe(before)
+    const after = Error.stackTraceLimit
+    Error.stackTraceLimit = before
+    expect(after).toBe(7)
   })
 
   test("regular expressions keep how far they got", () => {

@@ -1,6 +1,6 @@
 import { cpSync, existsSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { afterEach, describe, expect, test, vi } from "vitest"
+import { afterEach, describe, expect, test } from "vitest"
 import { LogError, StoreError } from "../../src/core/errors.js"
 import type { LogChange } from "../../src/core/log.js"
 import { ManualClock } from "../../src/testing/index.js"

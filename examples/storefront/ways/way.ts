@@ -7,6 +7,8 @@ export interface Way {
   home(): Promise<HomePage>
   changePrice(id: number, priceCents: number): Promise<Written>
   move(id: number, categoryId: number): Promise<Written>
+  /** Resolves when it is ready to serve; until then it would only be slow. */
+  ready?(): Promise<void>
   /** Look-ups since the start, those on behalf of the home page included; undefined without a cache. */
   lookups(): { readonly hits: number; readonly misses: number } | undefined
 }

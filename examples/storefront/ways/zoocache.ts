@@ -48,6 +48,7 @@ export function zoocache(shop: Shop, { sabotage = false, sharedPath }: ZoocacheO
       await invalidate(`product:${id}`, ...written.categories.map((category) => `category:${category.id}`))
       return written
     },
+    ready: () => cache.ready(),
     lookups: () => {
       const { hits, misses } = cache.stats()
       return { hits, misses }
