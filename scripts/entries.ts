@@ -8,6 +8,7 @@ export interface PackageJson {
   readonly name: string
   readonly version: string
   readonly exports: Record<string, unknown>
+  readonly peerDependencies: Record<string, string>
 }
 
 /** One subpath of the package. */

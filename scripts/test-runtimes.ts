@@ -33,6 +33,13 @@ const targets: Target[] = [
       return await smoke(node, [], await output(node, ["--version"]))
     },
   })),
+  ...["20.19.0", "22", "24", "26"].map((version) => ({
+    name: `LMDB on Node.js ${version}`,
+    run: async () => {
+      const node = await executable(`node-${version}`, nodePackage(), version)
+      return `${await output(node, ["--version"])}; ${await output(node, ["lmdb.cjs"], await withLmdb)}`
+    },
+  })),
   {
     name: "Bun",
     run: async () => {
@@ -74,6 +81,15 @@ const app = await project("app", { type: "commonjs" })
 for (const file of ["suite.cjs", "smoke.cjs", "smoke.mjs", "smoke.jest.cjs"]) {
   copyFileSync(join(root, "test", "runtimes", file), join(app, file))
 }
+
+const withLmdb = project(
+  "app-lmdb",
+  { type: "commonjs" },
+  Object.entries(packageJson.peerDependencies).map(([name, range]) => `${name}@${range}`),
+).then((home) => {
+  copyFileSync(join(root, "test", "runtimes", "lmdb.cjs"), join(home, "lmdb.cjs"))
+  return home
+})
 
 const rows: { runtime: string; result: string; seconds: string; details: string }[] = []
 let failed = 0

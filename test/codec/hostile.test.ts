@@ -358,6 +358,10 @@ describe("forged compression", () => {
     expect(asked).toHaveBeenCalledTimes(1)
   })
 
+  test("flags that nothing explains are a miss", () => {
+    for (const flags of [4, 8, 0x100, 0x80000000]) expect(read(forge(raw, flags))).toBeUndefined()
+  })
+
   test("a length without compression that is not that of the bytes is a miss", () => {
     expect(read(forge(raw, 0, raw.length))).toBeDefined()
     expect(read(forge(raw, 0, raw.length + 1))).toBeUndefined()

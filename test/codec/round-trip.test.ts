@@ -260,4 +260,16 @@ describe("what is decoded is the reader's own", () => {
     expect(codec.decodeHeader(reused).key).toBe("other")
     expect(codec.decodeValue(reused)).toBe("next")
   })
+
+  test("a view that someone left at the bytes is not trusted to be of the same memory", () => {
+    const bytes = codec.encode(header(), { a: 1.5 })
+    const other = codec.encode(header({ key: "other" }), { b: 2.5 })
+    Object.assign(bytes, { dataView: new DataView(other.buffer, other.byteOffset) })
+    expect(codec.decodeHeader(bytes)).toEqual(header())
+    expect(codec.decodeValue(bytes)).toEqual({ a: 1.5 })
+    const whole = Buffer.concat([other, bytes])
+    const part = whole.subarray(other.length)
+    Object.assign(part, { dataView: new DataView(whole.buffer, whole.byteOffset) })
+    expect(codec.decodeHeader(part)).toEqual(header())
+  })
 })

@@ -67,6 +67,18 @@ describe("registered types", () => {
     expect(() => limited.encode(header(), "x".repeat(2_000))).toThrow("1000")
   })
 
+  test("stay as they were registered", () => {
+    const type = {
+      name: "Box",
+      class: Box,
+      encode: (box: Box) => box.content,
+      decode: (data: unknown) => new Box(data),
+    }
+    const extended = codec.extend(type)
+    type.decode = () => new Box("changed")
+    expect(roundTrip(new Box(1), extended)).toEqual(new Box(1))
+  })
+
   test("that are not registered where they are read are a miss that names them", () => {
     const bytes = withMoney(codec).encode(header(), { price: new Money(1, "EUR") })
     expect(() => codec.decodeValue(bytes)).toThrow(CorruptEntryError)
