@@ -56,7 +56,11 @@ export class LmdbLog implements RemoteLog {
     if (head.head === position.cursor && isOf(head, position)) return undefined
     if (hasLostHistory(head, position)) {
       this.#renew(position)
-      throw new LogError("look", "its history was lost; a new epoch begins")
+      const seen = `${position.epoch?.ordinal}/${position.cursor}`
+      throw new LogError(
+        "look",
+        `its history was lost: ${seen} was seen before, and now it is at ${head.epoch.ordinal}/${head.head}. A new epoch begins`,
+      )
     }
     const cursor = isOf(head, position) ? position.cursor : NO_VERSION
     const changes: LoggedChange[] = []

@@ -1,3 +1,4 @@
+import { createHook } from "node:async_hooks"
 import { setImmediate, setTimeout } from "node:timers/promises"
 import { addDeps, type Cache } from "zoocache"
 import type { Change, Happening, Read, Value } from "./history.js"
@@ -34,6 +35,22 @@ export interface StormOptions {
 /** For how long a cache may go on without looking whether others have changed something. */
 const LONGEST_LOOK_NS = 5e6
 
+/** When the event loop last called something: what the cache has looked at since may be as old as that, and not older. */
+let callbackNs = now()
+const callbacks = new Set<number>()
+createHook({
+  init: (id, type) => {
+    // Promise jobs and ticks run within a callback.
+    if (type !== "PROMISE" && type !== "TickObject" && type !== "Microtask") callbacks.add(id)
+  },
+  before: (id) => {
+    if (callbacks.has(id)) callbackNs = now()
+  },
+  destroy: (id) => {
+    callbacks.delete(id)
+  },
+}).enable()
+
 /** One process' part: cached functions over the rows, and what it does with them, all of it written down. */
 export class Station {
   readonly cache: Cache
@@ -46,7 +63,6 @@ export class Station {
   /** Loads of these rows wait until the gate is opened. */
   readonly #gates = new Map<number, Gate>()
   readonly #begun = new Map<number, Promise<Value>>()
-  #callbackNs: number | undefined
 
   constructor(options: StationOptions) {
     this.#options = options
@@ -227,19 +243,15 @@ export class Station {
     else await setTimeout(dice * 3)
   }
 
-  /** The callback that runs began when the first of it was read, as long as nothing else could have been delivered. */
+  /** A read knows what had been acknowledged when the callback began that it is made in, and 5 ms ago. */
   #moment(): Pick<Read, "startedNs" | "arrivedNs"> {
     const startedNs = now()
-    if (this.#callbackNs === undefined) {
-      this.#callbackNs = startedNs
-      process.nextTick(() => (this.#callbackNs = undefined))
-    }
-    return { startedNs, arrivedNs: Math.max(this.#callbackNs, startedNs - LONGEST_LOOK_NS) }
+    return { startedNs, arrivedNs: Math.max(callbackNs, startedNs - LONGEST_LOOK_NS) }
   }
 
   /** Counts as the begin of another callback: it knows what had been acknowledged by now. */
   hasHeard(): void {
-    this.#callbackNs = undefined
+    callbackNs = now()
   }
 
   #read(read: Pick<Read, "startedNs" | "arrivedNs" | "what" | "tags" | "key">, value: Value): Value {
