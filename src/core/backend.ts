@@ -26,6 +26,8 @@ export interface OpenBackend {
 export interface Backend {
   /** For sentences: `lmdb`. */
   readonly name: string
+  /** Its store takes entries of its own log only, so that the log can't be replaced. */
+  readonly needsOwnLog?: boolean
   /** Returns at once, and opens in the background where that takes time. Throws what is wrong with its options. */
   open(context: BackendContext): OpenBackend
 }

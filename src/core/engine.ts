@@ -360,7 +360,10 @@ export class Engine implements ChangeSink {
     if (change.kind === "tag" || change.kind === "expiry") {
       const node = this.#acquireTag(change.path)
       const isReferenced = node.uses > 1 || node.parent === null
-      trie.apply(node, change.kind === "expiry", version, this.#learnedAtMs(version), by, this.turn.current())
+      // Grace counts from when it was expired, wherever that was.
+      const agoMs = this.client?.isLocal ? 0 : Math.max(0, this.clock.wall() - versionWallMs(version))
+      const atMs = this.turn.current() - agoMs
+      trie.apply(node, change.kind === "expiry", version, this.#learnedAtMs(version), by, atMs)
       if (isReferenced) this.#hasMoved = true
       trie.release(node)
       return

@@ -66,6 +66,9 @@ const HEARTBEAT_MS = 1000
 const FIRST_RETRY_MS = 50
 const SLOWEST_RETRY_MS = 5000
 const RARE_RETRY_MS = 30_000
+/** For how long closing waits for appends that were handed over. */
+const CLOSE_MS = 1000
+const CLOSE_STEP_MS = 5
 /** For how long a look at a log in shared memory is good within one turn of the event loop. */
 const LONGEST_LOOK_MS = 5
 /** How often a look that fails is told of. */
@@ -114,6 +117,9 @@ export class LogClient {
   #isRead = false
   readonly #onClose = new Set<() => void>()
   #retryDeadline: Timer | undefined
+  /** Why the last pull failed, where repeating it will not help soon. */
+  #obstacle: unknown
+  #isClosing = false
   /** In the time of the reading that asked for it. */
   #lookedAtMs = Number.NEGATIVE_INFINITY
   #failedLookAtMs = Number.NEGATIVE_INFINITY
@@ -234,7 +240,10 @@ export class LogClient {
     await this.#untilClosed("ready", async () => {
       while (!this.#isRead && !this.#isClosed) {
         await this.#pull()
-        if (!this.#isRead) await this.#pause(this.#pullDelayMs())
+        if (this.#isRead) return
+        // Waiting would not help; it is tried again now and then all the same.
+        if (this.#obstacle !== undefined) throw this.#obstacle
+        await this.#pause(this.#pullDelayMs())
       }
     })
   }
@@ -268,7 +277,11 @@ export class LogClient {
   }
 
   async close(): Promise<void> {
-    if (this.#isClosed) return
+    if (this.#isClosing) return
+    this.#isClosing = true
+    this.#heartbeat?.cancel()
+    // What was handed over will be written: its callers should hear so.
+    if (!this.#log.local && this.#log.endsAppends === true && this.#sent.size > 0) await this.#untilSent(CLOSE_MS)
     this.#isClosed = true
     this.#heartbeat?.cancel()
     this.#retry?.cancel()
@@ -281,6 +294,13 @@ export class LogClient {
     this.#backlog.clear()
     this.#sent.clear()
     if (this.#options.ownsLog) await this.#log.close()
+  }
+
+  async #untilSent(patienceMs: number): Promise<void> {
+    let isOver = false
+    const timer = this.#clock.setTimer(() => (isOver = true), patienceMs, true)
+    while (this.#sent.size > 0 && !isOver) await this.#pause(CLOSE_STEP_MS)
+    timer.cancel()
   }
 
   // --- appending -------------------------------------------------------------------------------------------------
@@ -386,11 +406,11 @@ export class LogClient {
   #postpone(append: PendingAppend, error: unknown): void {
     // A late failure of what a repetition has brought through is no news.
     if (this.#isClosed || append.isAcknowledged) return
-    const isPermanent = (error as { permanent?: unknown } | null | undefined)?.permanent === true
+    const isFinal = isPermanent(error)
     this.#sink.fault(error instanceof LogError ? error : new LogError("append", error))
     this.#addToBacklog(append)
-    if (isPermanent) this.#answer(append, this.#unacknowledged(append, describe(error), error))
-    this.#scheduleRetry(isPermanent)
+    if (isFinal) this.#answer(append, this.#unacknowledged(append, describe(error), error))
+    this.#scheduleRetry(isFinal)
     this.#collapse()
   }
 
@@ -444,7 +464,7 @@ export class LogClient {
       (error: unknown) => {
         finish(() => {
           this.#sink.fault(error instanceof LogError ? error : new LogError("append", error))
-          this.#scheduleRetry((error as { permanent?: unknown } | null | undefined)?.permanent === true)
+          this.#scheduleRetry(isPermanent(error))
         })
       },
     )
@@ -502,6 +522,7 @@ export class LogClient {
   }
 
   #pullDelayMs(): number {
+    if (this.#obstacle !== undefined) return RARE_RETRY_MS
     return Math.min(HEARTBEAT_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#pullFailures, 5))
   }
 
@@ -552,6 +573,7 @@ export class LogClient {
       this.#adopt(reply)
       this.#applyPull(reply)
       this.#pullFailures = 0
+      this.#obstacle = undefined
       this.#confirmedNowMs = sentNowMs
       this.#confirmedWallMs = sentWallMs
       this.checkTrust()
@@ -559,6 +581,7 @@ export class LogClient {
     } catch (error) {
       if (this.#isClosed) return false
       this.#pullFailures += 1
+      this.#obstacle = isPermanent(error) ? error : undefined
       this.#sink.fault(error instanceof LogError ? error : new LogError("pull", error))
       return false
     }
@@ -747,6 +770,11 @@ function checkPull(reply: PullReply): void {
     Array.isArray(reply.changes) &&
     reply.changes.every((change: LoggedChange) => isVersion(change?.version) && typeof change.path === "string")
   if (!isWhole) throw new LogError("pull", "it answered with something that is not a reply")
+}
+
+/** Repeating will not help soon. */
+function isPermanent(error: unknown): boolean {
+  return (error as { permanent?: unknown } | null | undefined)?.permanent === true
 }
 
 function describe(error: unknown): string {

@@ -5,6 +5,7 @@ import type { Engine } from "./engine.js"
 import { type Entry, promiseOf } from "./entry.js"
 import { LoadCycleError, RefreshError, UnsureError } from "./errors.js"
 import { channels } from "./events.js"
+import { freshnessOf } from "./freshness.js"
 import { type Flight, findCycle, howToJoin, LateGroup } from "./flight.js"
 import { cloneValue, type Isolation } from "./isolation.js"
 import type { EntryId } from "./key.js"
@@ -348,16 +349,7 @@ export class Reader {
     const engine = this.#engine
     const { table, behaviour } = call.recipe
     const { softTimeoutMs } = behaviour
-    const canServe = () => {
-      const look = this.look(
-        table,
-        call.id,
-        engine.turn.arrive(),
-        transactionOf(call.frame, engine),
-        behaviour.whenUnsure,
-      )
-      return look?.entry === fallback
-    }
+    const canServe = () => this.#canStillServe(fallback, table, call, behaviour.whenUnsure)
     const serve = () => {
       this.useInGrace(fallback, run)
       return promiseFor(fallback)
@@ -382,6 +374,22 @@ export class Reader {
       )
       orServe.then(resolve, reject).finally(() => timer.cancel())
     })
+  }
+
+  /** Whether an expired value may still stand in for a load: it was neither invalidated nor replaced meanwhile. */
+  #canStillServe(entry: Entry, table: Table, call: Call, whenUnsure: WhenUnsure): boolean {
+    const engine = this.#engine
+    const nowMs = engine.turn.arrive()
+    const { trie } = engine
+    if (trie.trusted === null && whenUnsure !== "serve") return false
+    if (transactionOf(call.frame, engine)?.covers(entry) === true) return false
+    const kept = table.entries.get(call.id)
+    if (kept !== undefined) return kept === entry && this.#lookAt(kept, nowMs, undefined) !== undefined
+    // Where memory does not keep it, marks on its own key could not remove it.
+    const { stamp, dependencies, keyVersion } = entry
+    const keyNode = engine.keyNodeOf(table, call.id) ?? table.keyNode
+    const isStale = freshnessOf({ stamp, dependencies, keyNode, keyVersion }, trie) === "stale"
+    return engine.shared !== undefined && !isStale && ageOf(entry, nowMs) !== "over"
   }
 
   /** Lets one caller leave; the load goes on for the others, and is told when there are none. */

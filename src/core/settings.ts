@@ -130,6 +130,13 @@ export function normalizeCacheOptions(options: CacheOptions): CacheSettings {
   if (store !== undefined && codec === undefined && backend === undefined) {
     throw new InvalidOptionError("store", store, "it needs a `codec`, such as `createCodec()` of zoocache/codec")
   }
+  if (options.log !== undefined && backend?.needsOwnLog === true) {
+    throw new InvalidOptionError(
+      "log",
+      options.log,
+      `the backend ${backend.name} keeps entries and invalidations together; leave one of the two out`,
+    )
+  }
   const strict = boolean(options.strict ?? false, "strict")
   if (strict && codec === undefined && backend === undefined) {
     throw new InvalidOptionError(

@@ -7,7 +7,7 @@ import { type Dependencies, expiredSince, freshnessOf } from "./freshness.js"
 import { freezeOwn } from "./isolation.js"
 import { type EntryId, splitKey } from "./key.js"
 import type { Behaviour } from "./settings.js"
-import type { Rank, Store } from "./store.js"
+import type { Amendment, Rank, Store } from "./store.js"
 import type { Table } from "./table.js"
 import { parseTag } from "./tag.js"
 import type { TagNode } from "./tag-node.js"
@@ -26,6 +26,8 @@ const YOUNG_MS = 60_000
 const NOTED_USES = 8
 /** An entry that was last found fresh so long ago is lifted, or earlier where the log forgets faster. */
 const OLD_TICKS = 60_000 * TICKS_PER_MS
+/** How far the wall clock may have been set back before entries with an end are given up. */
+const CLOCK_TOLERANCE_MS = 1000
 /** A sliding entry is written anew when this part of its time has passed. */
 const SLIDE_PART = 1 / 8
 
@@ -39,6 +41,8 @@ export class SharedTier {
   readonly #engine: Engine
   readonly #store: Store
   readonly #codec: EntryCodec
+  /** Writes under way, by key. */
+  readonly #writing = new Map<string, Uint8Array | undefined>()
   /** Nodes of entries that memory did not keep, held until whoever read them has inherited what they depend on. */
   #held: TagNode[] = []
 
@@ -54,10 +58,12 @@ export class SharedTier {
 
   /** The entry of a key if it is fresh by the rule and of any use, taken into memory on the way. */
   find(table: Table, id: EntryId, intake: Intake): Entry | undefined {
+    // Before the log was first read, nothing could be told of what is found.
+    if (this.#engine.trie.epoch.ordinal === 0) return undefined
     const key = table.keyOf(id)
     const { counters } = table
     try {
-      const bytes = this.#store.get(key)
+      const bytes = this.#writing.has(key) ? this.#writing.get(key) : this.#store.get(key)
       if (bytes === undefined) {
         counters.storeMisses += 1
         return undefined
@@ -75,11 +81,7 @@ export class SharedTier {
 
   /** Writes in the background; the promise is for who wants to wait, and never rejects. */
   async put(key: string, bytes: Uint8Array): Promise<void> {
-    try {
-      await this.#store.put(key, bytes)
-    } catch (error) {
-      this.#writeFailed(error, key)
-    }
+    await this.#write(key, bytes, () => this.#store.put(key, bytes))
   }
 
   /** The same for a value that was set by hand, when the log has given it its version. */
@@ -95,7 +97,28 @@ export class SharedTier {
 
   /** A load's result is not kept, but is the newest word on its key. */
   remove(key: string, rank: Rank): void {
-    this.#store.remove(key, rank).catch((error: unknown) => this.#writeFailed(error, key))
+    void this.#write(key, undefined, () => this.#store.remove(key, rank))
+  }
+
+  /** Until it is done, this process reads what it has written: `undefined` for what it has removed. */
+  async #write(key: string, bytes: Uint8Array | undefined, write: () => Promise<unknown>): Promise<void> {
+    this.#writing.set(key, bytes)
+    try {
+      await write()
+    } catch (error) {
+      this.#writeFailed(error, key)
+    } finally {
+      if (this.#writing.get(key) === bytes) this.#writing.delete(key)
+    }
+  }
+
+  /** A touch that fails is lost, which only brings an end forward. */
+  #touch(key: string, rank: Rank, amendment: Amendment): void {
+    try {
+      this.#store.touch(key, rank, amendment).catch((error: unknown) => this.#writeFailed(error, key))
+    } catch (error) {
+      this.#writeFailed(error, key)
+    }
   }
 
   /** A sliding entry goes to the store with its present end. */
@@ -112,7 +135,7 @@ export class SharedTier {
     const wallMs = this.#engine.clock.wall()
     if (wallMs + aging.idleTtlMs - shared.idleUntilMs < aging.idleTtlMs * SLIDE_PART) return
     shared.idleUntilMs = wallMs + aging.idleTtlMs
-    void this.#store.touch(entry.table.keyOf(entry.id), shared.rank, { idleUntilMs: shared.idleUntilMs })
+    this.#touch(entry.table.keyOf(entry.id), shared.rank, { idleUntilMs: shared.idleUntilMs })
   }
 
   close(): Promise<void> {
@@ -130,6 +153,8 @@ export class SharedTier {
     if (!isOfNow || header.asOf > trie.cursor) return undefined
     const wallMs = clock.wall()
     const endMs = Math.min(header.expiresAtMs, header.idleUntilMs) + header.graceMs
+    // From the future: the clock was set back, and nobody can tell how old it is.
+    if (header.storedAtMs - wallMs > CLOCK_TOLERANCE_MS && endMs !== Number.POSITIVE_INFINITY) return undefined
     if (wallMs >= endMs) return undefined
     const acquired: TagNode[] = []
     try {
@@ -203,7 +228,7 @@ export class SharedTier {
       expiresAtMs,
       graceMs: header.graceMs,
       idleTtlMs: header.idleTtlMs,
-      idleUntilMs: nowMs + (header.idleUntilMs - wallMs),
+      idleUntilMs: nowMs + Math.min(header.idleUntilMs - wallMs, header.idleTtlMs),
       refreshAtMs: isDueEarly ? expiresAtMs - lifeMs * (1 - behaviour.earlyRefresh) : Number.POSITIVE_INFINITY,
       retryAtMs: nowMs,
       shared: isSliding ? { rank: rankOf(header), idleUntilMs: header.idleUntilMs } : undefined,
@@ -219,7 +244,7 @@ export class SharedTier {
     const isNoted = wallMs - header.storedAtMs > YOUNG_MS && settings.random() * NOTED_USES < 1
     if (!isOld && !isNoted) return
     const rank = rankOf(header)
-    void this.#store.touch(key, rank, isOld ? { asOf: trie.cursor } : {})
+    this.#touch(key, rank, isOld ? { asOf: trie.cursor } : {})
     // From here on it is known by its new rank.
     if (isOld && aging?.shared != null) aging.shared = { ...aging.shared, rank: { ...rank, asOf: trie.cursor } }
   }

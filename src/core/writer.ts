@@ -2,6 +2,7 @@ import { agingOf, lookedAtAlways } from "./age.js"
 import { currentFrame, enterFrame, type Frame, leaveFrame, runInFrame, runOf, transactionOf } from "./context.js"
 import { type Duration, parseDuration } from "./duration.js"
 import type { Engine } from "./engine.js"
+import type { Timer } from "./clock.js"
 import type { Entry } from "./entry.js"
 import {
   CacheClosedError,
@@ -50,6 +51,8 @@ interface Prepared {
   readonly nodes: readonly TagNode[]
   readonly stamp: Stamp
   readonly ttlMs: number
+  /** As in the bytes: a stamp may move on. */
+  readonly asOf: Version
   /** What the shared tier will keep; undefined without one. */
   readonly bytes: Uint8Array | undefined
   /** No tier may keep it: the shared one could not bring it back as it is. */
@@ -64,6 +67,8 @@ export interface SetByHand {
   readonly entry: Entry | undefined
   readonly bytes: Uint8Array | undefined
   readonly epoch: Epoch
+  /** As in the bytes. */
+  readonly asOf: Version
 }
 
 /**
@@ -117,7 +122,20 @@ class SetBatch {
   /** Resolves like the append, when the shared tier has the values too. */
   after(appended: Promise<Token | undefined>): Promise<Token | undefined> {
     if (this.#values.every(({ bytes }) => bytes === undefined)) return appended
-    return appended.then((token) => Promise.all(this.#writes).then(() => token))
+    return appended.then((token) => untilWritten(this.#engine, this.#writes).then(() => token))
+  }
+}
+
+/** Resolves when the shared tier has what was written, or has had as long for it as the log had. */
+async function untilWritten(engine: Engine, writes: readonly Promise<void>[]): Promise<void> {
+  let timer: Timer | undefined
+  const over = new Promise<void>((resolve) => {
+    timer = engine.clock.setTimer(resolve, engine.settings.ackTimeoutMs, true)
+  })
+  try {
+    await Promise.race([Promise.all(writes), over])
+  } finally {
+    timer?.cancel()
   }
 }
 
@@ -242,7 +260,7 @@ export class Writer {
         const written = stored[index]
         if (written !== undefined) this.#share(written, this.#engine.trie.cursor, writes)
       })
-      return writes.length === 0 ? Promise.resolve(token) : Promise.all(writes).then(() => token)
+      return writes.length === 0 ? Promise.resolve(token) : untilWritten(this.#engine, writes).then(() => token)
     }
     const batch = new SetBatch(this.#engine, (written, version, writes) => this.#share(written, version, writes))
     const appended = client.append(changes, { onEnd: batch.end })
@@ -254,9 +272,10 @@ export class Writer {
   }
 
   /** Gives a value that was set to the shared tier, with the version that the log gave it. */
-  #share({ table, id, bytes, epoch }: SetByHand, version: Version, writes: Promise<void>[]): void {
+  #share({ table, id, entry, bytes, epoch, asOf }: SetByHand, version: Version, writes: Promise<void>[]): void {
     const { shared, trie } = this.#engine
     if (shared === undefined || bytes === undefined || !isSameEpoch(epoch, trie.epoch)) return
+    if (entry?.aging != null) shared.noteWritten(entry.aging, { epoch, keyVersion: version, asOf })
     writes.push(shared.putSet(table.keyOf(id), bytes, version))
   }
 
@@ -345,8 +364,9 @@ export class Writer {
       for (const tag of deps === undefined || deps.length < 2 ? (deps ?? []) : new Set(deps))
         nodes.push(scope.acquire(tag))
       const stamp = this.#stampOf(asOf)
+      const { asOf: readAsOf } = stamp
       const encoded = this.#encode(table, id, isolated, nodes, stamp, ttlMs)
-      return { table, id, value: isolated, nodes, stamp, ttlMs, ...encoded }
+      return { table, id, value: isolated, nodes, stamp, asOf: readAsOf, ttlMs, ...encoded }
     } catch (error) {
       this.#release(nodes)
       throw error
@@ -415,7 +435,7 @@ export class Writer {
       ? null
       : { isError: false, isCloned, failures: 0, keyVersion: keyVersion ?? undefined, rivalVersion: NO_VERSION }
     const entry = engine.store({ table, id, value, dependencies, aged, rare, weight, bornMs: nowMs })
-    return { table, id, entry, bytes, epoch: stamp.epoch }
+    return { table, id, entry, bytes, epoch: stamp.epoch, asOf: item.asOf }
   }
 
   #release(nodes: readonly TagNode[]): void {

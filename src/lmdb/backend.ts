@@ -26,7 +26,7 @@ export function lmdb(options: LmdbOptions): Backend {
 /** @internal */
 export function makeBackend(options: LmdbOptions, internal: InternalOptions): Backend {
   const settings = checkOptions(options, internal)
-  return { name: "lmdb", open: (context) => open(settings, context) }
+  return { name: "lmdb", needsOwnLog: true, open: (context) => open(settings, context) }
 }
 
 function open(settings: LmdbSettings, context: BackendContext): OpenBackend {

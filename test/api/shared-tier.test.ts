@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest"
 import { CorruptEntryError, createCache, HookError, InvalidOptionError, UnencodableValueError } from "zoocache"
 import { createCodec } from "zoocache/codec"
-import { ManualClock, settled } from "zoocache/testing"
+import { FaultyStore, ManualClock, MemoryStore, settled } from "zoocache/testing"
 import { leavesLoadsRunning, makeCache } from "../support/caches.js"
 import { Machine, rowsOf } from "../support/shared.js"
 
@@ -421,6 +421,149 @@ describe("entries that others stored", () => {
     await settled()
     const c = await machine.join()
     expect(await rowsOf(c.cache, table).read(1)).toBe("odd")
+  })
+})
+
+describe("what a review has found", () => {
+  test("grace covers a failing load with a soft timeout, with memory and without", async () => {
+    for (const memory of [undefined, false] as const) {
+      const machine = new Machine()
+      const options = {
+        ttl: 50,
+        grace: "1h",
+        timeout: { soft: 1000 },
+        ...(memory === false ? { memory } : {}),
+      } as const
+      const { cache } = await machine.join(options)
+      let isDown = false
+      const read = cache.cacheable(
+        async () => {
+          if (isDown) throw new Error("down")
+          return "v1"
+        },
+        { name: "read" },
+      )
+      await read()
+      await settled()
+      machine.clock.advance(100)
+      isDown = true
+      expect(await read()).toBe("v1")
+    }
+  })
+
+  test("a process reads its own writes while they are under way", async () => {
+    const machine = new Machine()
+    const store = new FaultyStore(new MemoryStore({ codec: machine.codec, data: machine.data }))
+    const { cache } = await machine.join({ memory: false, store })
+    const table = rows()
+    const of = rowsOf(cache, table, { cacheIf: (value: unknown) => value !== "odd" })
+    await of.read(1)
+    await settled()
+    store.decide = (operation) => (operation.kind === "get" ? "pass" : "hold")
+    table.set(1, "second")
+    expect(await of.read.refresh(1)).toBe("second")
+    expect(await of.read(1)).toBe("second")
+    expect(of.loads).toBe(2)
+    table.set(1, "odd")
+    expect(await of.read.refresh(1)).toBe("odd")
+    table.set(1, "third")
+    expect(await of.read(1)).toBe("third")
+    store.heal()
+  })
+
+  test("grace after an expire counts from then, in a process that starts later too", async () => {
+    const machine = new Machine()
+    const options = { ttl: "1h", grace: 300 } as const
+    const a = await machine.join(options)
+    await rowsOf(a.cache, rows()).read(1)
+    await settled()
+    await a.cache.expire("row:1")
+    machine.clock.advance(400)
+    const b = await machine.join(options)
+    const ofB = rowsOf(b.cache, new Map([[1, "new"]]))
+    expect(await ofB.read(1)).toBe("new")
+  })
+
+  test("a value that was set slides for everyone", async () => {
+    const machine = new Machine()
+    const a = await machine.join({ idleTtl: 400 })
+    await a.cache.set("k", 1)
+    for (let step = 0; step < 6; step += 1) {
+      machine.clock.advance(300)
+      expect(await a.cache.get("k")).toBe(1)
+      await settled()
+    }
+    const b = await machine.join({ idleTtl: 400 })
+    expect(await b.cache.get("k")).toBe(1)
+  })
+
+  test("a set does not wait for ever for a store that is stuck", async () => {
+    const machine = new Machine()
+    const store = new FaultyStore(new MemoryStore({ codec: machine.codec, data: machine.data }))
+    const { cache } = await machine.join({ store, ackTimeout: 500 })
+    store.decide = (operation) => (operation.kind === "put" ? "hold" : "pass")
+    let isDone = false
+    const done = cache.set("k", 1).then(() => (isDone = true))
+    await settled()
+    await settled()
+    expect(isDone).toBe(false)
+    machine.clock.advance(500)
+    await done
+    store.heal()
+  })
+
+  test("a clock that is set back lets nothing outlive its ttl", async () => {
+    const machine = new Machine()
+    const a = await machine.join({ ttl: 300 })
+    machine.clock.setWall(machine.clock.wall() + 86_400_000)
+    await a.cache.set("k", 1)
+    machine.clock.setWall(machine.clock.wall() - 86_400_000)
+    const b = await machine.join({ ttl: 300 })
+    expect(await b.cache.get("k")).toBeUndefined()
+    expect(await a.cache.get("k")).toBe(1)
+    machine.clock.advance(300)
+    expect(await a.cache.get("k")).toBeUndefined()
+  })
+
+  test("closing waits for appends that are under way, and their callers hear of it", async () => {
+    const machine = new Machine()
+    const { cache, log } = await machine.join()
+    log.hold()
+    const token = cache.invalidate("t")
+    const closed = cache.close()
+    await settled()
+    log.release()
+    await settled()
+    machine.clock.advance(5)
+    await closed
+    expect(await token).toMatch(/^zc1/)
+  })
+
+  test("a store that throws at once fails nobody's call", async () => {
+    const machine = new Machine()
+    const inner = new MemoryStore({ codec: machine.codec, data: machine.data })
+    const broken = () => {
+      throw new Error("broken")
+    }
+    const store = {
+      get: (key: string) => inner.get(key),
+      put: broken,
+      remove: broken,
+      touch: broken,
+      stats: () => inner.stats(),
+      close: () => inner.close(),
+    }
+    const { cache, faults } = await machine.join({ store, idleTtl: 1000 })
+    const read = cache.cacheable(async (n: number) => n, { name: "read", cacheIf: (n) => n !== 2 })
+    expect([await read(1), await read(2)]).toEqual([1, 2])
+    machine.clock.advance(500)
+    expect(await read(1)).toBe(1)
+    await settled()
+    expect(faults.map(({ error }) => error.code)).toEqual([
+      "ERR_ZOOCACHE_STORE",
+      "ERR_ZOOCACHE_STORE",
+      "ERR_ZOOCACHE_STORE",
+    ])
   })
 })
 

@@ -1,6 +1,6 @@
 /** `configure({ storageUrl })`, and what the original does with LMDB, behaviour by behaviour. */
 import { randomBytes } from "node:crypto"
-import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
@@ -12,13 +12,16 @@ import {
   defaultCache,
   type Fault,
   get,
+  InProcessLog,
   InvalidOptionError,
   invalidate,
   reset,
   set,
   StorageFullError,
+  StorageOpenError,
 } from "zoocache"
 import { lmdb } from "zoocache/lmdb"
+import { ManualClock } from "zoocache/testing"
 
 let folder: string
 beforeEach(() => {
@@ -151,5 +154,23 @@ describe("as the original", () => {
     expect(await second.get("k")).toBeUndefined()
     expect(second.tagVersion("t")).toBeGreaterThan(0)
     await second.close()
+  })
+})
+
+describe("what can't be opened", () => {
+  test("`ready` rejects with the reason, and calls go on with their loaders", async () => {
+    const path = join(folder, "a file")
+    writeFileSync(path, "")
+    const faults: Fault[] = []
+    const cache = createCache({ backend: lmdb({ path }), onFault: (fault) => faults.push(fault) })
+    await expect(cache.ready()).rejects.toThrow(StorageOpenError)
+    expect(await cache.getOrLoad("k", () => 1)).toBe(1)
+    expect(faults.length).toBeGreaterThan(0)
+    await cache.close()
+  })
+
+  test("another log beside LMDB is refused", () => {
+    const log = new InProcessLog({ clock: new ManualClock(), nonce: "n" })
+    expect(() => createCache({ backend: lmdb({ path: folder }), log })).toThrow(InvalidOptionError)
   })
 })

@@ -107,6 +107,8 @@ describe("a process that stands still", { timeout: 60_000 }, () => {
 async function rowThatIsStored(loading: Child, finding: Child): Promise<string> {
   await Promise.all([loading.call("ready"), finding.call("ready")])
   const { id } = await loading.call("row", 1)
-  await expect.poll(async () => (await finding.call("row", 1)).id).toBe(id)
+  // Before that the other would load for itself, and keep that.
+  await expect.poll(() => loading.call("queued")).toBe(0)
+  expect((await finding.call("row", 1)).id).toBe(id)
   return id
 }

@@ -70,6 +70,8 @@ export function stationCommands(data: StationData) {
     state: () => cache.status().state,
     pending: () => cache.status().pending,
     stats: () => cache.stats(),
+    /** How many entries are on their way to the store. */
+    queued: () => cache.stats().store?.queued ?? 0,
     listen: (path: string, mode: NewsMode) => listen(station, path, mode),
     tell: (path: string, mode: NewsMode, rounds: number) => tell(station, path, mode, rounds),
     /** For how long the event loop was not free, at worst, since this was last asked; in ms. */
