@@ -118,7 +118,7 @@ export class LogClient {
   readonly #onClose = new Set<() => void>()
   #retryDeadline: Timer | undefined
   /** Why the last pull failed, where repeating it will not help soon. */
-  #obstacle: unknown
+  #obstacle: Error | undefined
   #isClosing = false
   /** In the time of the reading that asked for it. */
   #lookedAtMs = Number.NEGATIVE_INFINITY
@@ -297,9 +297,9 @@ export class LogClient {
   }
 
   async #untilSent(patienceMs: number): Promise<void> {
-    let isOver = false
-    const timer = this.#clock.setTimer(() => (isOver = true), patienceMs, true)
-    while (this.#sent.size > 0 && !isOver) await this.#pause(CLOSE_STEP_MS)
+    const patience = { isOver: false }
+    const timer = this.#clock.setTimer(() => (patience.isOver = true), patienceMs, true)
+    while (this.#sent.size > 0 && !patience.isOver) await this.#pause(CLOSE_STEP_MS)
     timer.cancel()
   }
 
@@ -581,7 +581,7 @@ export class LogClient {
     } catch (error) {
       if (this.#isClosed) return false
       this.#pullFailures += 1
-      this.#obstacle = isPermanent(error) ? error : undefined
+      this.#obstacle = isPermanent(error) ? (error as Error) : undefined
       this.#sink.fault(error instanceof LogError ? error : new LogError("pull", error))
       return false
     }

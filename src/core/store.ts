@@ -36,7 +36,8 @@ export interface Store {
   /** Removes the entry of a key, unless there is one above `rank`. */
   remove(key: string, rank: Rank): Promise<void>
   /**
-   * Notes that an entry was used, which keeps it from eviction for longer, and amends it if it still is of `rank`. Never
+   * Notes that an entry was used, which keeps it from eviction for longer, and amends it if it still is the one of `rank`:
+   * of its epoch and `keyVersion`, and with an `asOf` not below, for others may have lifted it. `asOf` only rises. Never
    * rejects: it is lost where it can't be done.
    */
   touch(key: string, rank: Rank, amendment: Amendment): Promise<void>

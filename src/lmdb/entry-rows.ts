@@ -8,6 +8,7 @@ import {
   ENTRY_OFFSET,
   entryKey,
   entryKeyOfUse,
+  type Head,
   readSize,
   readUse,
   sizeRow,
@@ -57,7 +58,7 @@ export function putEntry(batch: Batch, room: Room, put: Put): boolean {
     throw new Refusal("full", key, `the entry has ${bytes} bytes, and \`maxBytes\` is ${budget.maxBytes}`)
   }
   const old = readRow(batch.database, at)
-  const oldRank = old === undefined ? undefined : rankOf(old)
+  const oldRank = old === undefined ? undefined : rankOf(old, head)
   if (oldRank !== undefined && compareRank(oldRank, rank) > 0) return false
   // May throw, and may evict the very entry that is to be replaced.
   makeRoom(batch, room, bytes)
@@ -122,17 +123,23 @@ export function removeEntry(batch: Batch, prefix: string, key: string, rank: Ran
   const at = entryKey(head.space, key)
   const old = readRow(batch.database, at)
   if (old === undefined) return
-  const oldRank = rankOf(old)
+  const oldRank = rankOf(old, head)
   if (oldRank === undefined || compareRank(oldRank, rank) <= 0) deleteEntry(batch, at)
 }
 
 /** Of a stored row; undefined where that is damaged, so that anything may take its place. */
-function rankOf(row: Buffer): Rank | undefined {
+function rankOf(row: Buffer, head: Head): Rank | undefined {
   try {
-    return readRank(row.subarray(ENTRY_OFFSET))
+    const rank = readRank(row.subarray(ENTRY_OFFSET))
+    return isImpossible(rank, head) ? undefined : rank
   } catch {
     return undefined
   }
+}
+
+/** Nobody can have loaded anything at a version that the log has not come to; such a rank would win for ever. */
+export function isImpossible({ epoch, asOf, keyVersion }: Rank, head: Head): boolean {
+  return isSameEpoch(epoch, head.epoch) && Math.max(asOf, keyVersion) > head.head
 }
 
 export interface Touch {
@@ -151,19 +158,30 @@ export function touchEntry(batch: Batch, { prefix, key, rank, amendment, usedMs 
   if (old === undefined) return
   const isNoted = isUseNoted(old, usedMs)
   const entry = old.subarray(ENTRY_OFFSET)
-  const oldRank = rankOf(old)
+  const oldRank = rankOf(old, head)
   if (oldRank === undefined) return
-  const isAmended = compareRank(oldRank, rank) === 0 && isWorthAmending(entry, amendment)
+  const allowed = allowedAmendment(oldRank, rank, amendment)
+  const isAmended = isWorthAmending(entry, allowed)
   if (isNoted && !isAmended) return
   // A copy: reading goes on in the same memory.
   const row = Buffer.from(old)
-  if (isAmended) amendHeader(row.subarray(ENTRY_OFFSET), amendment)
+  if (isAmended) amendHeader(row.subarray(ENTRY_OFFSET), allowed)
   if (!isNoted) {
     batch.database.remove(useKey(readUse(row), at))
     writeUse(row, 0, usedMs)
     batch.database.put(useKey(usedMs, at), sizeRow(at.length + row.length))
   }
   batch.database.put(at, row)
+}
+
+/** Another process may have found the same entry fresh as of later. That stays, and its sliding goes on. */
+function allowedAmendment(old: Rank, rank: Rank, { asOf, idleUntilMs }: Amendment): Amendment {
+  const isSame = isSameEpoch(old.epoch, rank.epoch) && old.keyVersion === rank.keyVersion && old.asOf >= rank.asOf
+  if (!isSame) return {}
+  return {
+    ...(asOf !== undefined && asOf > old.asOf ? { asOf } : {}),
+    ...(idleUntilMs === undefined ? {} : { idleUntilMs }),
+  }
 }
 
 /** Whether a use now need not be noted, since one was noted not long ago. */

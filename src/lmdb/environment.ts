@@ -1,7 +1,7 @@
 import { realpathSync } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
 import type { Worker } from "node:worker_threads"
-import { LogError, StorageOpenError, StoreError, type ZooCacheError } from "../core/errors.js"
+import { ConfigurationError, LogError, StorageOpenError, StoreError, type ZooCacheError } from "../core/errors.js"
 import type { AppendReply } from "../core/log.js"
 import { type Database, openDatabase } from "./database.js"
 import { identityOf } from "./files.js"
@@ -48,6 +48,10 @@ interface WaitingStore extends Waiting<boolean> {
   readonly bytes: number
 }
 
+interface WaitingOpen extends Waiting<void> {
+  readonly tenant: Tenant
+}
+
 /** What waits in memory until it is written. Beyond it entries are dropped; invalidations are refused. */
 const MOST_QUEUED = 100_000
 const MOST_QUEUED_BYTES = 64 * 1024 * 1024
@@ -75,14 +79,18 @@ export class Environment {
   #identity = ""
   /** Tenants whose prefix the open file knows. */
   readonly #attached = new Set<Tenant>()
-  readonly #openWaiters = new Set<Waiting<void>>()
+  /** Tenants whose prefix the open file could not be told. */
+  readonly #refused = new Map<Tenant, ZooCacheError>()
+  readonly #openWaiters = new Set<WaitingOpen>()
   // Not yet posted.
   #logQueue: LogWrite[] = []
   #storeQueue: { readonly request: StoreRequest; readonly bytes: Uint8Array | undefined }[] = []
   #isFlushing = false
-  // Posted or not, in order.
-  #logWaiting: WaitingLog[] = []
-  #storeWaiting: WaitingStore[] = []
+  // Posted or not, by number and in order. The thread may still answer what was given up here.
+  #logWaiting = new Map<number, WaitingLog>()
+  #storeWaiting = new Map<number, WaitingStore>()
+  #nextLog = 0
+  #nextStore = 0
   #storeBytes = 0
   readonly #idle = new Set<() => void>()
   readonly #releasing = new WeakMap<Tenant, Promise<void>>()
@@ -98,6 +106,7 @@ export class Environment {
       environments.set(id, environment)
     }
     environment.#join(tenant)
+    environment.#compareMapSize(tenant, settings.mapSize)
     return environment
   }
 
@@ -115,7 +124,7 @@ export class Environment {
   /** For reading. Throws while it is not open for this tenant. */
   reader(tenant: Tenant): Database {
     const database = this.#database
-    if (database === undefined || !this.#attached.has(tenant)) throw this.#notOpen()
+    if (database === undefined || !this.#attached.has(tenant)) throw this.#notOpen(tenant)
     return database
   }
 
@@ -123,19 +132,22 @@ export class Environment {
     return this.#database !== undefined && this.#attached.has(tenant)
   }
 
-  #notOpen(): ZooCacheError {
+  #notOpen(tenant?: Tenant): ZooCacheError {
     return (
-      this.#failure ?? new StoreError("read", `${this.directory} is not open${this.#state === "opening" ? " yet" : ""}`)
+      this.#failure ??
+      (tenant === undefined ? undefined : this.#refused.get(tenant)) ??
+      new StoreError("read", `${this.directory} is not open${this.#state === "opening" ? " yet" : ""}`)
     )
   }
 
   /** Resolves when it is open for this tenant. Tries again where opening had failed. */
   async ready(tenant: Tenant): Promise<void> {
     if (this.#state === "failed") this.#reopen()
+    else if (this.#refused.delete(tenant)) this.#attach(tenant)
     while (!this.isReady(tenant)) {
       if (this.#state === "failed" || this.#state === "closed") throw this.#notOpen()
       await new Promise<void>((resolve, reject) => {
-        this.#openWaiters.add({ resolve, reject })
+        this.#openWaiters.add({ tenant, resolve, reject })
         this.#holdOn()
       })
     }
@@ -150,10 +162,10 @@ export class Environment {
   writeLog(tenant: Tenant, write: LogWrite): Promise<AppendReply | undefined> {
     return new Promise((resolve, reject) => {
       if (this.#state === "failed" || this.#state === "closed") reject(this.#notOpen())
-      else if (this.#logWaiting.length >= MOST_APPENDS) {
+      else if (this.#logWaiting.size >= MOST_APPENDS) {
         reject(new LogError(write.type, `${MOST_APPENDS} invalidations wait for ${this.directory} already`))
       } else {
-        this.#logWaiting.push({ tenant, write, resolve, reject })
+        this.#logWaiting.set(this.#nextLog++, { tenant, write, resolve, reject })
         this.#logQueue.push(write)
         this.#flushSoon()
       }
@@ -165,11 +177,11 @@ export class Environment {
     return new Promise((resolve, reject) => {
       const size = bytes?.byteLength ?? 0
       if (this.#state === "failed" || this.#state === "closed") reject(this.#notOpen())
-      else if (this.#storeWaiting.length >= MOST_QUEUED || this.#storeBytes + size > MOST_QUEUED_BYTES) {
-        const queued = `${this.#storeWaiting.length} writes (${this.#storeBytes} bytes) wait already`
+      else if (this.#storeWaiting.size >= MOST_QUEUED || this.#storeBytes + size > MOST_QUEUED_BYTES) {
+        const queued = `${this.#storeWaiting.size} writes (${this.#storeBytes} bytes) wait already`
         reject(new StoreError(request.type, `${queued}; it was dropped`))
       } else {
-        this.#storeWaiting.push({ tenant, bytes: size, resolve, reject })
+        this.#storeWaiting.set(this.#nextStore++, { tenant, bytes: size, resolve, reject })
         this.#storeBytes += size
         this.#storeQueue.push({ request, bytes })
         this.#flushSoon()
@@ -179,7 +191,7 @@ export class Environment {
 
   queued(tenant: Tenant): number {
     let count = 0
-    for (const waiting of this.#storeWaiting) if (waiting.tenant === tenant) count += 1
+    for (const waiting of this.#storeWaiting.values()) if (waiting.tenant === tenant) count += 1
     return count
   }
 
@@ -214,6 +226,7 @@ export class Environment {
     await this.#settled(tenant, deadline)
     this.#tenants.delete(tenant)
     this.#attached.delete(tenant)
+    this.#refused.delete(tenant)
     this.#rejectAllOf(tenant)
     if (this.#tenants.size === 0) await this.#close(deadline)
   }
@@ -223,6 +236,18 @@ export class Environment {
   #join(tenant: Tenant): void {
     this.#tenants.add(tenant)
     if (this.#state === "open") this.#attach(tenant)
+  }
+
+  #compareMapSize(tenant: Tenant, mapSize: number): void {
+    const held = this.#settings.mapSize
+    if (mapSize === held) return
+    const error = new ConfigurationError(
+      `The \`mapSize\` ${mapSize} of the cache with the prefix "${tenant.prefix}" is ignored: another cache of this ` +
+        `process has ${this.directory} open with ${held}, which holds until all of them are closed. Pass the same ` +
+        "`mapSize` to all; without one it follows from `maxBytes`.",
+    )
+    // Later: the cache that is told is still being made.
+    queueMicrotask(() => tenant.onFault(error))
   }
 
   #start(): void {
@@ -255,7 +280,7 @@ export class Environment {
         this.#fail(received(message.error, "open", "store"))
         break
       case "written":
-        this.#written(message.log, message.store)
+        this.#written(message)
         break
       case "lost":
         this.#lose()
@@ -296,7 +321,10 @@ export class Environment {
         tenant.onReady()
       },
       (error: unknown) => {
-        if (this.#state === "open") this.#fail(error as ZooCacheError)
+        if (this.#state !== "open" || !this.#tenants.has(tenant)) return
+        // The others' prefixes are known to the file.
+        this.#refused.set(tenant, error as ZooCacheError)
+        this.#settleOpenWaiters((waiter) => waiter.reject(error as ZooCacheError), tenant)
       },
     )
   }
@@ -343,6 +371,7 @@ export class Environment {
 
   #closeReader(): void {
     this.#attached.clear()
+    this.#refused.clear()
     for (const tenant of this.#tenants) tenant.onWritten()
     const database = this.#database
     this.#database = undefined
@@ -395,59 +424,66 @@ export class Environment {
       at += write.size
       return write
     })
-    this.#post({ type: "write", log, store, bytes: packed }, packed === undefined ? [] : [packed.buffer])
+    // What is queued is always what was numbered last.
+    const logFrom = this.#nextLog - log.length
+    const storeFrom = this.#nextStore - store.length
+    this.#post(
+      { type: "write", log, store, logFrom, storeFrom, bytes: packed },
+      packed === undefined ? [] : [packed.buffer],
+    )
   }
 
-  #written(log: readonly LogOutcome[], store: readonly StoreOutcome[]): void {
+  #written({ log, store, logIds, storeIds }: FromWriter & { readonly type: "written" }): void {
     // What was written is to be seen by whoever waited for it.
     this.#database?.resetReadTxn()
     for (const tenant of this.#tenants) tenant.onWritten()
-    const logWaiting = this.#logWaiting.splice(0, log.length)
-    const storeWaiting = this.#storeWaiting.splice(0, store.length)
-    for (const [index, waiting] of logWaiting.entries()) {
+    const appended: { readonly write: LogWrite & { readonly type: "append" }; readonly reply: AppendReply }[] = []
+    for (const [index, id] of logIds.entries()) {
+      const waiting = this.#logWaiting.get(id)
+      if (waiting === undefined) continue
+      this.#logWaiting.delete(id)
       const outcome = log[index] as LogOutcome
       if ("error" in outcome) waiting.reject(received(outcome.error, waiting.write.type, "log"))
-      else waiting.resolve(outcome.value)
+      else {
+        waiting.resolve(outcome.value)
+        const { write } = waiting
+        if (write.type === "append" && outcome.value !== undefined) appended.push({ write, reply: outcome.value })
+      }
     }
-    for (const [index, waiting] of storeWaiting.entries()) {
+    for (const [index, id] of storeIds.entries()) {
+      const waiting = this.#storeWaiting.get(id)
+      if (waiting === undefined) continue
+      this.#storeWaiting.delete(id)
       this.#storeBytes -= waiting.bytes
       const outcome = store[index] as StoreOutcome
       if ("error" in outcome) waiting.reject(received(outcome.error, "write", "store"))
       else waiting.resolve(outcome.value)
     }
-    this.#announce(logWaiting, log)
-    this.#nothingWaits()
-  }
-
-  /** Tells everyone in this process who uses the same prefix. */
-  #announce(waiting: readonly WaitingLog[], outcomes: readonly LogOutcome[]): void {
-    for (const [index, { write }] of waiting.entries()) {
-      const outcome = outcomes[index] as LogOutcome
-      if (write.type !== "append" || "error" in outcome || outcome.value === undefined) continue
-      for (const tenant of this.#tenants) {
-        if (tenant.prefix === write.prefix) tenant.onAppended(write, outcome.value)
-      }
+    // Everyone in this process who uses the same prefix is told.
+    for (const { write, reply } of appended) {
+      for (const tenant of this.#tenants) if (tenant.prefix === write.prefix) tenant.onAppended(write, reply)
     }
+    this.#nothingWaits()
   }
 
   #waitsFor(tenant: Tenant): boolean {
     const isOf = (waiting: { readonly tenant: Tenant }) => waiting.tenant === tenant
-    return this.#storeWaiting.some(isOf) || this.#logWaiting.some(isOf)
+    return [...this.#storeWaiting.values()].some(isOf) || [...this.#logWaiting.values()].some(isOf)
   }
 
   #nothingWaits(): void {
     for (const resolve of this.#idle) resolve()
     this.#idle.clear()
-    if (this.#logWaiting.length + this.#storeWaiting.length === 0) this.#letGo()
+    if (this.#logWaiting.size + this.#storeWaiting.size === 0) this.#letGo()
   }
 
   #rejectAll(errorOf: (part: "log" | "store") => ZooCacheError): void {
-    const waiting = [...this.#logWaiting, ...this.#storeWaiting]
-    const logCount = this.#logWaiting.length
+    const waiting = [...this.#logWaiting.values(), ...this.#storeWaiting.values()]
+    const logCount = this.#logWaiting.size
     this.#logQueue = []
     this.#storeQueue = []
-    this.#logWaiting = []
-    this.#storeWaiting = []
+    this.#logWaiting.clear()
+    this.#storeWaiting.clear()
     this.#storeBytes = 0
     for (const [index, each] of waiting.entries()) each.reject(errorOf(index < logCount ? "log" : "store"))
     this.#nothingWaits()
@@ -455,19 +491,22 @@ export class Environment {
 
   /** What a tenant that leaves still waits for. It may be written all the same, so it keeps its place in the line. */
   #rejectAllOf(tenant: Tenant): void {
-    for (const waiting of this.#logWaiting) {
+    for (const waiting of this.#logWaiting.values()) {
       if (waiting.tenant === tenant)
         waiting.reject(new LogError(waiting.write.type, "it was closed before it could be written"))
     }
-    for (const waiting of this.#storeWaiting) {
+    for (const waiting of this.#storeWaiting.values()) {
       if (waiting.tenant === tenant) waiting.reject(new StoreError("write", "it was closed before it could be written"))
     }
   }
 
-  #settleOpenWaiters(settle: (waiter: Waiting<void>) => void): void {
-    const waiters = [...this.#openWaiters]
-    this.#openWaiters.clear()
-    for (const waiter of waiters) settle(waiter)
+  /** `tenant`: only those who wait for it. */
+  #settleOpenWaiters(settle: (waiter: Waiting<void>) => void, tenant?: Tenant): void {
+    for (const waiter of this.#openWaiters) {
+      if (tenant !== undefined && waiter.tenant !== tenant) continue
+      this.#openWaiters.delete(waiter)
+      settle(waiter)
+    }
   }
 
   // --- the life of the process ---------------------------------------------------------------------------------------

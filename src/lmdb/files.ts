@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, readdirSync, statSync, unlinkSync } from "node:fs"
+import { type BigIntStats, chmodSync, closeSync, mkdirSync, openSync, readdirSync, statSync, unlinkSync } from "node:fs"
 import { join } from "node:path"
 import { checkDataFile } from "./data-file.js"
 import { Refusal } from "./refusal.js"
@@ -16,22 +16,57 @@ export interface DataFile {
   readonly leastOrdinal: number
 }
 
-/** Device and inode of a data file and its lock file: another pair at their path is another store. */
+/** What tells a data file and its lock file from others: another pair at their path is another store. */
 export function identityOf(path: string): string | undefined {
   try {
-    const data = statSync(path, { throwIfNoEntry: false })
+    const data = statSync(path, { bigint: true, throwIfNoEntry: false })
     const lock = statSync(path + LOCK, { throwIfNoEntry: false })
-    return data === undefined || lock === undefined ? undefined : `${data.dev}:${data.ino} ${lock.dev}:${lock.ino}`
+    if (data === undefined || lock === undefined) return undefined
+    return `${data.dev}:${data.ino}:${birthOf(data) ?? ""} ${lock.dev}:${lock.ino}`
   } catch {
     // What can't be looked at can't be opened by anybody else either.
     return undefined
   }
 }
 
-/** Device and inode of the data file alone, which a copy does not share. */
-export function inodeOf(path: string): string {
-  const { dev, ino } = statSync(path, { bigint: true })
-  return `${dev}:${ino}`
+/** What a copy of a data file does not share with it. */
+export interface FileId {
+  /** With the device. One that is removed leaves its number to the next. */
+  readonly inode: string
+  /** Nanoseconds; null where the file system does not know it. */
+  readonly birth: string | null
+}
+
+const BIRTH_TRIES = 10
+const BIRTH_PAUSE_MS = 5
+
+/** Of a data file that is open. For the writer thread: waits some milliseconds where the file was just made. */
+export function fileIdOf(path: string): FileId {
+  for (let left = BIRTH_TRIES; ; left -= 1) {
+    const stats = statSync(path, { bigint: true })
+    const birth = birthOf(stats)
+    const isUnclear = birth === undefined && stats.birthtimeNs !== 0n
+    if (!isUnclear || left === 0 || !isChangeNoted(path, stats)) {
+      return { inode: `${stats.dev}:${stats.ino}`, birth: birth ?? null }
+    }
+  }
+}
+
+/** Where the system has no birth time it gives none, or that of the last change, which moves with every write. */
+function birthOf({ birthtimeNs, ctimeNs }: BigIntStats): string | undefined {
+  return birthtimeNs === 0n || birthtimeNs === ctimeNs ? undefined : String(birthtimeNs)
+}
+
+/** Parts the time of the last change from that of birth, if those are two. False where this process may not. */
+function isChangeNoted(path: string, { mode }: BigIntStats): boolean {
+  // Both are of a clock that ticks every few milliseconds.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BIRTH_PAUSE_MS)
+  try {
+    chmodSync(path, Number(mode & 0o7777n))
+    return true
+  } catch {
+    return false
+  }
 }
 
 /**

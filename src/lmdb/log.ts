@@ -12,8 +12,8 @@ import { hasLostHistory, type LogBudget } from "./log-rows.js"
 const CHECK_MS = 250
 /** Rows that a pull reads at once; others run in between. */
 const PAGE = 500
-/** No limit, in the numbers that LMDB's binding takes. */
-const EVERY = 0x7fffffff
+/** What a look reads at most: some ten milliseconds in which nothing else runs. */
+const MOST_LOOKED_AT = 5000
 
 /** The log of one prefix as one cache has it. */
 export class LmdbLog implements RemoteLog {
@@ -25,6 +25,8 @@ export class LmdbLog implements RemoteLog {
   readonly #heads = new HeadCache()
   #checkedMs = Number.NEGATIVE_INFINITY
   #isRenewing = false
+  /** There was too much to look at, and the listeners were told. */
+  #isBehind = false
   #news: LogNews[] = []
   #isClosed = false
 
@@ -64,9 +66,13 @@ export class LmdbLog implements RemoteLog {
     }
     const cursor = isOf(head, position) ? position.cursor : NO_VERSION
     const changes: LoggedChange[] = []
-    // However many there are: what is known to have changed may not be served while it is read.
     for (const of of [0, 1] as const) {
-      readPage(database, head.space, of, cursor, undefined, EVERY, (change) => changes.push(change))
+      const left = MOST_LOOKED_AT + 1 - changes.length
+      if (left > 0) readPage(database, head.space, of, cursor, undefined, left, (change) => changes.push(change))
+    }
+    if (changes.length > MOST_LOOKED_AT) {
+      this.#callForPull()
+      throw new LogError("look", `more than ${MOST_LOOKED_AT} changes are new; they are pulled`)
     }
     return replyOf(head, changes)
   }
@@ -86,7 +92,10 @@ export class LmdbLog implements RemoteLog {
         continue
       }
       const reply = await this.#readAll(head, isOf(head, own) ? own.cursor : NO_VERSION)
-      if (reply !== undefined) return reply
+      if (reply !== undefined) {
+        this.#isBehind = false
+        return reply
+      }
     }
   }
 
@@ -124,6 +133,13 @@ export class LmdbLog implements RemoteLog {
 
   #ring(): void {
     for (const listener of this.#listeners) listener()
+  }
+
+  /** Not at once: whoever is told may look, and come here again. */
+  #callForPull(): void {
+    if (this.#isBehind) return
+    this.#isBehind = true
+    setImmediate(() => this.#ring())
   }
 
   #renew(position: LogPosition): void {

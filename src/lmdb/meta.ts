@@ -1,14 +1,14 @@
 import { type Database, readRow } from "./database.js"
+import type { FileId } from "./files.js"
 import { FORMAT, META_KEY } from "./layout.js"
 import { Refusal } from "./refusal.js"
 
 const NAME = "zoocache"
 
-interface Meta {
+/** With what the data file was when this was written. */
+interface Meta extends FileId {
   readonly name: string
   readonly format: number
-  /** Of the data file when this was written: a copy has another. */
-  readonly inode: string
   readonly madeAtMs: number
 }
 
@@ -16,13 +16,13 @@ interface Meta {
  * Looks at what a file says of itself, and writes it into a new one. Inside a write transaction. Answers whether the file
  * is a copy of another, so that the logs in it may have gone on elsewhere. Throws {@link Refusal}.
  */
-export function checkMeta(database: Database, directory: string, inode: string, wallMs: number): boolean {
+export function checkMeta(database: Database, directory: string, id: FileId, wallMs: number): boolean {
   const row = readRow(database, META_KEY)
   if (row === undefined) {
     if (database.getStats().entryCount > 0) {
       throw new Refusal("open", directory, "its data file belongs to another program. Pass another path")
     }
-    write(database, { name: NAME, format: FORMAT, inode, madeAtMs: wallMs })
+    write(database, { name: NAME, format: FORMAT, ...id, madeAtMs: wallMs })
     return false
   }
   const meta = parse(row)
@@ -37,8 +37,9 @@ export function checkMeta(database: Database, directory: string, inode: string, 
         "that made it, pass another path, or remove the directory while no process uses it: what it held will be loaded again",
     )
   }
-  if (meta.inode === inode) return false
-  write(database, { name: NAME, format: FORMAT, inode, madeAtMs: meta.madeAtMs ?? wallMs })
+  // A process to which the system does not tell the birth time has to do without.
+  if (meta.inode === id.inode && (id.birth === null || meta.birth === id.birth)) return false
+  write(database, { name: NAME, format: FORMAT, ...id, madeAtMs: meta.madeAtMs ?? wallMs })
   return true
 }
 

@@ -53,20 +53,30 @@ export type ToWriter =
       readonly type: "write"
       readonly log: readonly LogWrite[]
       readonly store: readonly StoreWrite[]
+      /** The number of the first of each kind; those behind it count on. */
+      readonly logFrom: number
+      readonly storeFrom: number
       /** The rows of all puts, one behind the other. */
       readonly bytes: Uint8Array | undefined
     }
   | { readonly type: "close" }
 
-/** In the order in which the writes were sent, for each of the two kinds. */
 export type Outcome<Value> = { readonly value: Value } | { readonly error: SentError }
 export type LogOutcome = Outcome<AppendReply | undefined>
 export type StoreOutcome = Outcome<boolean>
 
 export type FromWriter =
   | { readonly type: "opened"; readonly path: string; readonly identity: string; readonly isSynced: boolean }
+  /** Nothing that was sent before will be written any more. */
   | { readonly type: "failed"; readonly error: SentError }
-  | { readonly type: "written"; readonly log: readonly LogOutcome[]; readonly store: readonly StoreOutcome[] }
+  | {
+      readonly type: "written"
+      readonly log: readonly LogOutcome[]
+      readonly store: readonly StoreOutcome[]
+      /** Which writes these are the outcomes of. */
+      readonly logIds: readonly number[]
+      readonly storeIds: readonly number[]
+    }
   /** The file is not at its path any more. What was written last is lost. */
   | { readonly type: "lost" }
   | { readonly type: "fault"; readonly error: SentError }

@@ -3,7 +3,7 @@ import type { EntryHeader } from "../core/codec.js"
 import { isSameEpoch, NO_VERSION, type Version } from "../core/version.js"
 import { Batch } from "./batch.js"
 import { type Database, listKeys, listRows, readRow } from "./database.js"
-import { deleteEntry } from "./entry-rows.js"
+import { deleteEntry, isImpossible } from "./entry-rows.js"
 import {
   after,
   ALL_DEAD,
@@ -48,11 +48,7 @@ export class Sweeper {
     database.resetReadTxn()
     if (!this.#hasLease(wallMs)) return false
     if (this.#clearDead(wallMs)) return true
-    const heads = new Map<number, Head>()
-    for (const { value } of listRows(database, ALL_HEADS)) {
-      const head = readHead(value)
-      heads.set(head.space, head)
-    }
+    let heads = this.#heads()
     const range = { start: this.#from ?? ALL_ENTRIES.start, end: ALL_ENTRIES.end, limit: STEP }
     const keys = listKeys(database, range)
     const isUseless = (key: Buffer) => {
@@ -65,7 +61,8 @@ export class Sweeper {
     if (found.length > 0) {
       database.transactionSync(() => {
         const batch = new Batch(database, wallMs)
-        // Once more: it may have been replaced since it was looked at.
+        // Once more: it may have been replaced since it was looked at, at a version that the log did not have then.
+        heads = this.#heads()
         for (const key of found) if (isUseless(key)) deleteEntry(batch, key)
         batch.flush()
       })
@@ -73,6 +70,15 @@ export class Sweeper {
     const last = keys.length < STEP ? undefined : keys.at(-1)
     this.#from = last === undefined ? undefined : after(last)
     return this.#from !== undefined
+  }
+
+  #heads(): Map<number, Head> {
+    const heads = new Map<number, Head>()
+    for (const { value } of listRows(this.#database, ALL_HEADS)) {
+      const head = readHead(value)
+      heads.set(head.space, head)
+    }
+    return heads
   }
 
   #hasLease(wallMs: number): boolean {
@@ -130,6 +136,7 @@ export class Sweeper {
     }
     const { epoch, asOf, keyVersion, tags, keys } = header
     if (!isSameEpoch(epoch, head.epoch)) return true
+    if (isImpossible(header, head)) return true
     if (asOf < head.floor || Math.max(asOf, keyVersion) < head.keyFloor) return true
     const isNewer = (kind: "tag" | "key", path: string) => this.#versionOf(head, kind, path) > asOf
     if (isNewer("tag", "") || keys.some((key) => isNewer("key", key))) return true

@@ -5,6 +5,7 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads"
 import { readBootId } from "./boot-id.js"
 import { type DataFile, openError, prepareFile } from "./files.js"
+import { gatePathOf } from "./gate.js"
 import { LockOwner } from "./lock-owner.js"
 import type { FromWriter, LogWrite, ToWriter, WriterSettings } from "./protocol.js"
 import { sendable } from "./refusal.js"
@@ -25,8 +26,8 @@ const READER_CHECK_MS = 60_000
 let writer: Writer | undefined
 let isOpening = false
 let isClosing = false
-const log: LogWrite[] = []
-const store: QueuedWrite[] = []
+let log: { readonly id: number; readonly write: LogWrite }[] = []
+let store: (QueuedWrite & { readonly id: number })[] = []
 let waiting: NodeJS.Timeout | undefined
 
 port.on("message", (message: ToWriter) => {
@@ -44,8 +45,10 @@ function take(message: ToWriter): void {
       isOpening = true
       break
     case "write":
-      log.push(...message.log)
-      for (const write of message.store) store.push({ write, bytes: message.bytes })
+      for (const [index, write] of message.log.entries()) log.push({ id: message.logFrom + index, write })
+      for (const [index, write] of message.store.entries()) {
+        store.push({ id: message.storeFrom + index, write, bytes: message.bytes })
+      }
       break
     case "close":
       isClosing = true
@@ -55,7 +58,8 @@ function take(message: ToWriter): void {
 
 function work(): void {
   if (waiting !== undefined) return
-  if (isOpening) {
+  // Nobody would use it, and opening may wait for the lock, which nothing could end.
+  if (isOpening && !isClosing) {
     open()
     return
   }
@@ -68,7 +72,7 @@ function work(): void {
     for (let more = receiveMessageOnPort(port); more !== undefined; more = receiveMessageOnPort(port)) {
       take(more.message as ToWriter)
     }
-    if (isOpening) {
+    if (isOpening && !isClosing) {
       open()
       return
     }
@@ -83,7 +87,7 @@ function later(delayMs: number): void {
   }, delayMs)
 }
 
-let preparing: { readonly lock: LockOwner; readonly file: DataFile } | undefined
+let preparing: { readonly lock: LockOwner; readonly gate: LockOwner; readonly file: DataFile } | undefined
 
 function open(): void {
   try {
@@ -93,14 +97,16 @@ function open(): void {
     }
     if (preparing === undefined) {
       const file = prepareFile(settings.directory, settings.isDurable, settings.bootId ?? readBootId())
-      preparing = { file, lock: new LockOwner(`${file.path}-lock`) }
+      const gate = new LockOwner(`${gatePathOf(file.path)}-lock`)
+      preparing = { file, lock: new LockOwner(`${file.path}-lock`), gate }
     }
     // Opening takes the lock as well.
-    if (preparing.lock.isStopped() && !isClosing) {
+    if (preparing.lock.isStopped() || preparing.gate.isStopped()) {
       later(STOPPED_PAUSE_MS)
       return
     }
-    const { file, lock } = preparing
+    const { file, lock, gate } = preparing
+    gate.close()
     preparing = undefined
     isOpening = false
     writer = new Writer(settings, file, lock)
@@ -109,6 +115,9 @@ function open(): void {
   } catch (error) {
     preparing = undefined
     isOpening = false
+    // Whoever waits for these is told that they failed; written later they would be a surprise.
+    log = []
+    store = []
     send({ type: "failed", error: sendable(openError(settings.directory, error), settings.directory) })
   }
   later(0)
@@ -123,14 +132,18 @@ function writeSome(to: Writer): void {
     if (write.type === "put") bytes += write.size
   }
   const storeNow = store.splice(0, count)
-  const written = to.write(logNow, storeNow)
+  const ids = { logIds: logNow.map(({ id }) => id), storeIds: storeNow.map(({ id }) => id) }
+  const written = to.write(
+    logNow.map(({ write }) => write),
+    storeNow,
+  )
   if (to.isAtItsPath()) {
-    send({ type: "written", ...written })
+    send({ type: "written", ...written, ...ids })
     scheduleSweep()
   } else {
     const error = sendable(new Error("The directory was removed or replaced meanwhile."), settings.directory)
     send({ type: "lost" })
-    send({ type: "written", log: logNow.map(() => ({ error })), store: storeNow.map(() => ({ error })) })
+    send({ type: "written", log: logNow.map(() => ({ error })), store: storeNow.map(() => ({ error })), ...ids })
     void to.close()
     writer = undefined
   }

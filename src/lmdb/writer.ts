@@ -4,8 +4,9 @@ import { Batch } from "./batch.js"
 import { type Database, openDatabase } from "./database.js"
 import { putEntry, removeEntry, touchEntry } from "./entry-rows.js"
 import { readFreeBytes } from "./disk.js"
-import { type DataFile, identityOf, inodeOf, openError } from "./files.js"
-import type { LockOwner } from "./lock-owner.js"
+import { type DataFile, fileIdOf, identityOf, openError } from "./files.js"
+import { Gate } from "./gate.js"
+import { LockOwner } from "./lock-owner.js"
 import { append, beginEpochOfAll, currentHead } from "./log-rows.js"
 import { checkMeta } from "./meta.js"
 import type { LogOutcome, LogWrite, StoreOutcome, StoreWrite, WriterSettings } from "./protocol.js"
@@ -33,7 +34,8 @@ export class Writer {
   readonly #database: Database
   readonly #leastOrdinal: number
   readonly #room: Room
-  readonly lock: LockOwner
+  readonly #gate: Gate
+  readonly #locks: readonly LockOwner[]
   readonly #sweeper: Sweeper
 
   /** Opens the file, which takes the write lock. Throws {@link Refusal}. */
@@ -43,7 +45,6 @@ export class Writer {
     this.path = file.path
     this.isSynced = file.isSynced
     this.#leastOrdinal = file.leastOrdinal
-    this.lock = lock
     this.#room = new Room(
       directory,
       mapSize,
@@ -51,26 +52,39 @@ export class Writer {
       () => readFreeBytes(directory),
     )
     let database: Database | undefined
+    let gate: Gate | undefined
+    const locks = [lock]
     try {
-      database = openDatabase({ path: file.path, mapSize, noSync: !file.isSynced })
-      this.#check(database)
+      gate = Gate.open(file.path)
+      const gateLock = new LockOwner(gate.lockPath)
+      locks.push(gateLock)
+      database = gate.hold(() => {
+        gateLock.calibrate()
+        const opened = openDatabase({ path: file.path, mapSize, noSync: !file.isSynced })
+        this.#check(opened, lock)
+        return opened
+      })
+      this.#gate = gate
+      this.#locks = locks
       this.#database = database
       this.#sweeper = new Sweeper(database, `${process.pid}.${randomBytes(6).toString("hex")}`)
       this.identity = identityOf(file.path) ?? ""
       database.readerCheck()
     } catch (error) {
-      lock.close()
+      for (const each of locks) each.close()
       void database?.close()
+      void gate?.close()
       throw openError(directory, error)
     }
   }
 
-  #check(database: Database): void {
+  #check(database: Database, lock: LockOwner): void {
     const wallMs = Date.now()
+    const id = fileIdOf(this.path)
     database.transactionSync(() => {
-      this.lock.calibrate()
+      lock.calibrate()
       const batch = new Batch(database, wallMs)
-      const isCopy = checkMeta(database, this.#settings.directory, inodeOf(this.path), wallMs)
+      const isCopy = checkMeta(database, this.#settings.directory, id, wallMs)
       if (isCopy) beginEpochOfAll(batch, this.#leastOrdinal)
       batch.flush()
     })
@@ -80,7 +94,7 @@ export class Writer {
   write(log: readonly LogWrite[], store: readonly QueuedWrite[]): Written {
     try {
       if (!this.#room.beginTransaction()) throw this.#room.full()
-      return this.#transact(log, store)
+      return this.#gate.hold(() => this.#transact(log, store))
     } catch (error) {
       if (isDiskFull(error)) this.#room.pause("the disk is full")
       const failed = { error: sendable(error, this.#settings.directory) }
@@ -140,15 +154,21 @@ export class Writer {
 
   /** Clears away a little. False when there is nothing more to be seen for now. */
   sweep(): boolean {
-    return this.#sweeper.step(Date.now())
+    return this.#gate.hold(() => this.#sweeper.step(Date.now()))
   }
 
   checkReaders(): void {
     this.#database.readerCheck()
   }
 
+  /** Whether a process that is stopped holds what every transaction needs. */
+  get lock(): Pick<LockOwner, "isStopped"> {
+    return { isStopped: () => this.#locks.some((each) => each.isStopped()) }
+  }
+
   async close(): Promise<void> {
-    this.lock.close()
+    for (const each of this.#locks) each.close()
     await this.#database.close()
+    await this.#gate.close()
   }
 }

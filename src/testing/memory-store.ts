@@ -1,6 +1,7 @@
 import { compareRank } from "../codec/header.js"
 import type { EntryCodec } from "../core/codec.js"
 import { StoreError } from "../core/errors.js"
+import { isSameEpoch } from "../core/version.js"
 import type { Amendment, Rank, Store, StoreStats } from "../core/store.js"
 import { copyBytes } from "./copy-bytes.js"
 
@@ -54,7 +55,13 @@ export class MemoryStore implements Store {
 
   async touch(key: string, rank: Rank, amendment: Amendment): Promise<void> {
     const stored = this.#isClosed ? undefined : this.#data.get(key)
-    if (stored !== undefined && compareRank(this.#rankOf(stored), rank) === 0) this.#codec.amend(stored, amendment)
+    if (stored === undefined) return
+    const known = this.#rankOf(stored)
+    // Others may have lifted it since.
+    const isIt = known.keyVersion === rank.keyVersion && isSameEpoch(known.epoch, rank.epoch) && known.asOf >= rank.asOf
+    if (!isIt) return
+    const { asOf, ...rest } = amendment
+    this.#codec.amend(stored, asOf === undefined || asOf <= known.asOf ? rest : amendment)
   }
 
   stats(): StoreStats {

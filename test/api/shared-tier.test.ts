@@ -468,7 +468,7 @@ describe("what a review has found", () => {
     expect(await of.read.refresh(1)).toBe("odd")
     table.set(1, "third")
     expect(await of.read(1)).toBe("third")
-    store.heal()
+    await store.heal()
   })
 
   test("grace after an expire counts from then, in a process that starts later too", async () => {
@@ -509,7 +509,7 @@ describe("what a review has found", () => {
     expect(isDone).toBe(false)
     machine.clock.advance(500)
     await done
-    store.heal()
+    await store.heal()
   })
 
   test("a clock that is set back lets nothing outlive its ttl", async () => {

@@ -1,7 +1,8 @@
 import { once } from "node:events"
 import type { Worker } from "node:worker_threads"
 import { afterEach, describe, expect, test, vi } from "vitest"
-import { LogError, StoreError } from "../../src/core/errors.js"
+import { LogError, StorageFullError, StoreError } from "../../src/core/errors.js"
+import type { FromWriter, ToWriter } from "../../src/lmdb/protocol.js"
 import type * as Thread from "../../src/lmdb/thread.js"
 import { cleanUp, NOWHERE, openBackend, temporaryDirectory } from "./support/backends.js"
 import { entriesOf } from "./support/entries.js"
@@ -20,6 +21,43 @@ vi.mock("../../src/lmdb/thread.js", async (importOriginal) => {
 })
 
 afterEach(cleanUp)
+
+describe("a prefix that the file can't be told", () => {
+  test("fails for its own cache only, until it can", async () => {
+    const path = temporaryDirectory()
+    const good = openBackend(path, { prefix: "good" })
+    await good.log.pull(NOWHERE)
+    const worker = workers.at(-1) as Worker
+    const refused = new Set<number>()
+    let isRefusing = true
+    const post = worker.postMessage.bind(worker)
+    worker.postMessage = (message: ToWriter, ...rest: never[]) => {
+      if (message.type === "write" && isRefusing) {
+        for (const [index, { type, prefix }] of message.log.entries()) {
+          if (type === "attach" && prefix === "bad") refused.add(message.logFrom + index)
+        }
+      }
+      post(message, ...rest)
+    }
+    const emit = worker.emit.bind(worker)
+    worker.emit = (event: string | symbol, ...given: unknown[]) => {
+      const [message] = given as [FromWriter]
+      if (event !== "message" || message.type !== "written") return emit(event, ...given)
+      const error = { kind: "full", subject: path, reason: "full", cause: undefined } as const
+      const log = message.log.map((outcome, index) => (refused.has(message.logIds[index] ?? -1) ? { error } : outcome))
+      return emit("message", { ...message, log })
+    }
+    const bad = openBackend(path, { prefix: "bad" })
+    await expect(bad.log.pull(NOWHERE)).rejects.toThrow(StorageFullError)
+    expect(() => bad.log.look(NOWHERE)).toThrow(StorageFullError)
+    await expect(bad.log.pull(NOWHERE)).rejects.toThrow(StorageFullError)
+    expect(good.log.look(NOWHERE)).toBeDefined()
+    expect(await (await entriesOf(good)).put("key")).toBe(true)
+    isRefusing = false
+    expect((await bad.log.pull(NOWHERE)).changes).toEqual([])
+    expect(bad.log.look(NOWHERE)).toBeDefined()
+  })
+})
 
 describe("a writer thread that dies", () => {
   test("fails what waited, is told, and is replaced; nothing that was acknowledged is lost", async () => {

@@ -1,6 +1,6 @@
 import { cpSync, existsSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { afterEach, describe, expect, test } from "vitest"
+import { afterEach, describe, expect, test, vi } from "vitest"
 import { LogError, StoreError } from "../../src/core/errors.js"
 import type { LogChange } from "../../src/core/log.js"
 import { ManualClock } from "../../src/testing/index.js"
@@ -39,15 +39,27 @@ describe("looking", () => {
     await expect(log.append([tag("a")], NOWHERE, "o")).rejects.toThrow(LogError)
   })
 
-  test("brings a great many changes at once, and a pull brings as many in pages", async () => {
+  test("brings a great many changes at once; beyond that it asks for a pull, once and later", async () => {
     const { log } = openBackend(temporaryDirectory())
+    const rang = vi.fn<() => void>()
     const { epoch, head } = await log.pull(NOWHERE)
     const changes = Array.from({ length: 5000 }, (_, index) => tag(`t:${index}`))
     await log.append(changes, NOWHERE, "o")
     const looked = log.look({ epoch, cursor: head })
     expect(new Set(looked?.changes.map((change) => change.path)).size).toBe(5000)
+    await log.append([{ kind: "key", path: "k" }], NOWHERE, "o")
+    await new Promise((resolve) => setImmediate(resolve))
+    log.listen(rang)
+    for (let look = 0; look < 3; look += 1) expect(() => log.look({ epoch, cursor: head })).toThrow(/more than 5000/)
+    expect(rang).not.toHaveBeenCalled()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(rang).toHaveBeenCalledTimes(1)
     const pulled = await log.pull({ epoch, cursor: head })
-    expect(new Set(pulled.changes.map((change) => change.path)).size).toBe(5000)
+    expect(new Set(pulled.changes.map((change) => change.path)).size).toBe(5001)
+    expect(() => log.look({ epoch, cursor: head })).toThrow(LogError)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(rang).toHaveBeenCalledTimes(2)
+    expect(log.look({ epoch, cursor: pulled.head })).toBeUndefined()
   })
 
   test("begins a new epoch for a caller who has seen more than the file has", async () => {
@@ -141,7 +153,8 @@ describe("epochs", () => {
     expect(after.epoch.ordinal).toBeGreaterThan(future)
     expect(after.changes).toEqual([])
     expect(second.store.get("key")).toBeUndefined()
-    expect(readdirSync(path).sort()).toEqual(["data.bbbb.mdb", "data.bbbb.mdb-lock"])
+    const data = readdirSync(path).filter((name) => name.startsWith("data."))
+    expect(data.sort()).toEqual(["data.bbbb.mdb", "data.bbbb.mdb-lock"])
   })
 
   test("a copied directory begins a new epoch, in which nothing of the copy is valid", async () => {
@@ -158,6 +171,29 @@ describe("epochs", () => {
     expect(copy.store.get("key")).toBeUndefined()
     expect((await first.log.pull(NOWHERE)).epoch).toEqual(before.epoch)
   })
+})
+
+describe("a backup that is put back", () => {
+  test.each([false, true])(
+    "begins a new epoch, also where it gets the inode that was there; durable: %s",
+    async (durable) => {
+      const path = join(temporaryDirectory(), "cache")
+      const first = openBackend(path, { durable })
+      await (await entriesOf(first)).put("key")
+      const { epoch } = await first.log.pull(NOWHERE)
+      await first.close()
+      cpSync(path, `${path}.backup`, { recursive: true })
+      const second = openBackend(path, { durable })
+      await second.log.append([tag("a")], NOWHERE, "o")
+      expect((await second.log.pull(NOWHERE)).epoch).toEqual(epoch)
+      await second.close()
+      rmSync(path, { recursive: true })
+      cpSync(`${path}.backup`, path, { recursive: true })
+      const third = openBackend(path, { durable })
+      expect((await third.log.pull(NOWHERE)).epoch).not.toEqual(epoch)
+      expect(third.store.get("key")).toBeUndefined()
+    },
+  )
 })
 
 describe("a directory that goes away", () => {

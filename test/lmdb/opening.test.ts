@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterEach, describe, expect, test, vi } from "vitest"
-import { InvalidOptionError, StorageOpenError } from "../../src/core/errors.js"
+import { ConfigurationError, InvalidOptionError, StorageOpenError } from "../../src/core/errors.js"
 import { lmdb } from "../../src/lmdb/index.js"
 import type { LmdbOptions } from "../../src/lmdb/options.js"
 import { cleanUp, NOWHERE, openBackend, temporaryDirectory } from "./support/backends.js"
@@ -87,7 +87,7 @@ describe("what can't be opened says why", () => {
       expect((await failure(path, !durable)).message).toMatch(new RegExp(`made with \`durable: ${durable}\``))
       // The one that failed has left nothing, so that the first may come again.
       await first.close()
-      expect(readdirSync(path)).toHaveLength(2)
+      expect(readdirSync(path)).toHaveLength(4)
       await openBackend(path, { durable }).log.pull(NOWHERE)
     }
   })
@@ -152,6 +152,18 @@ describe("an open directory", () => {
     const again = openBackend(path)
     await again.log.pull(NOWHERE)
     expect(again.store.get("key")).toBeDefined()
+  })
+
+  test("has the map size of its first user, and others that ask for another are told", async () => {
+    const path = temporaryDirectory()
+    const [first, second] = [2 ** 24, 2 ** 25]
+    const a = openBackend(path, { mapSize: first })
+    const b = openBackend(path, { mapSize: second, prefix: "other" })
+    const c = openBackend(path, { mapSize: first, prefix: "third" })
+    await Promise.all([a, b, c].map(({ log }) => log.pull(NOWHERE)))
+    expect([a.faults, c.faults]).toEqual([[], []])
+    expect(b.faults.map((fault) => fault.constructor)).toEqual([ConfigurationError])
+    expect(b.faults[0]?.message).toMatch(new RegExp(`${second}.*"other" is ignored.*open with ${first}, which holds`))
   })
 
   test("closing before it is open waits for nothing", async () => {

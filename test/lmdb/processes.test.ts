@@ -1,5 +1,6 @@
 import { once } from "node:events"
-import { statSync } from "node:fs"
+import { renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { afterEach, describe, expect, test } from "vitest"
 import { cleanUp, NOWHERE, openBackend, temporaryDirectory } from "./support/backends.js"
 import { dataFileOf, ended, forkChild, linesOf, startChild } from "./support/children.js"
@@ -72,6 +73,47 @@ describe.skipIf(process.platform !== "linux")("a process that is stopped while i
     expect((await own.log.pull(NOWHERE)).head).toBe(version)
   })
 
+  test("keeps nobody who has nothing to write from exiting", async () => {
+    const path = temporaryDirectory()
+    const own = openBackend(path)
+    await own.log.pull(NOWHERE)
+    await own.close()
+    await startChild("hold-lock.mjs", dataFileOf(path))
+    const child = forkChild("open-and-close.ts", path)
+    const [closeMs] = (await once(child, "message")) as [number]
+    expect(closeMs).toBeLessThan(1500)
+    // Held until the end of the test.
+    await ended(child)
+    expect(child.exitCode).toBe(0)
+  })
+
+  test("and then a directory that can't be opened again leaves no answer to anything else", async () => {
+    const path = join(temporaryDirectory(), "cache")
+    const { log } = openBackend(path)
+    await log.pull(NOWHERE)
+    const holder = await startChild("hold-lock.mjs", dataFileOf(path))
+    const old = log.append([{ kind: "tag", path: "old" }], NOWHERE, "o")
+    await pause(100)
+    renameSync(path, `${path}.away`)
+    writeFileSync(path, "a file")
+    await pause(300)
+    expect(() => log.look(NOWHERE)).toThrow()
+    await expect(old).rejects.toThrow(/is a file/)
+    holder.kill("SIGCONT")
+    await ended(holder)
+    rmSync(path)
+    renameSync(`${path}.away`, path)
+    const pulling = log.pull(NOWHERE)
+    const paths = ["b", "c", "d"]
+    const replies = []
+    for (const tag of paths)
+      replies.push((await Promise.all([log.append([{ kind: "tag", path: tag }], NOWHERE, "o"), pulling]))[0])
+    const { changes } = await log.pull(NOWHERE)
+    const versions = new Map(changes.map((change) => [change.path, change.version]))
+    expect(replies.map(({ version }) => version)).toEqual(paths.map((tag) => versions.get(tag)))
+    expect(versions.has("old")).toBe(false)
+  })
+
   test("delays opening in the same way", async () => {
     const path = temporaryDirectory()
     const own = openBackend(path)
@@ -93,3 +135,7 @@ describe.skipIf(process.platform !== "linux")("a process that is stopped while i
     expect(statSync(dataFileOf(path)).size).toBeGreaterThan(0)
   })
 })
+
+function pause(delayMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, delayMs))
+}

@@ -112,6 +112,38 @@ describe("touching", () => {
   })
 })
 
+describe("touching what another process has found fresh since", () => {
+  test("keeps its version, and the sliding goes on", async () => {
+    const backend = openBackend(temporaryDirectory())
+    const entries = await entriesOf(backend)
+    const idleTtlMs = 3_600_000
+    const until = Date.now() + idleTtlMs
+    await entries.put("key", "value", { idleTtlMs, idleUntilMs: until })
+    const rank = rankOf(entries.headerOf("key"))
+    const first = await backend.log.append([{ kind: "tag", path: "a" }], NOWHERE, "o")
+    const second = await backend.log.append([{ kind: "tag", path: "b" }], NOWHERE, "o")
+    await backend.store.touch("key", rank, { asOf: second.version })
+    await backend.store.touch("key", rank, { asOf: first.version, idleUntilMs: until + 1_000_000 })
+    expect(entries.header("key")).toMatchObject({ asOf: second.version, idleUntilMs: until + 1_000_000 })
+    await backend.store.touch("key", { ...rank, keyVersion: rank.keyVersion - 1 }, { idleUntilMs: until + 2_000_000 })
+    await backend.store.touch("key", { ...rank, asOf: second.version + 1 }, { idleUntilMs: until + 2_000_000 })
+    expect(entries.header("key")?.idleUntilMs).toBe(until + 1_000_000)
+  })
+})
+
+describe("an entry of a version that the log has not come to", () => {
+  test.each(["asOf", "keyVersion"])("is no obstacle to any other: %s", async (name) => {
+    const backend = openBackend(temporaryDirectory(), { sweepPauseMs: 100_000 })
+    const entries = await entriesOf(backend)
+    await entries.put("key", 1, { [name]: Number.MAX_SAFE_INTEGER })
+    expect(await entries.put("key", 2)).toBe(true)
+    expect(entries.header("key")?.[name as "asOf"]).toBe(entries.head)
+    await entries.put("key", 1, { [name]: Number.MAX_SAFE_INTEGER })
+    await backend.store.remove("key", rankOf(entries.headerOf("key")))
+    expect(entries.has("key")).toBe(false)
+  })
+})
+
 describe("a full file", () => {
   test("the oldest entries make room, the file stays within its limit, and invalidations go on", async () => {
     const path = temporaryDirectory()

@@ -30,7 +30,8 @@ describe("clearing away", () => {
       "not expired": { expiresAtMs: now + 60_000 },
       "other tag": { tags: ["user:12", "users:1"] },
       "soft expiry": { tags: ["soft"] },
-      loaded: { tags: ["late"], asOf: Number.MAX_SAFE_INTEGER },
+      impossible: { asOf: Number.MAX_SAFE_INTEGER },
+      "impossible key": { keyVersion: Number.MAX_SAFE_INTEGER },
       expired: { expiresAtMs: now - 1000 },
       "expired and out of grace": { expiresAtMs: now - 10_000, graceMs: 5000 },
       idle: { idleUntilMs: now - 1000 },
@@ -41,7 +42,7 @@ describe("clearing away", () => {
     }
     const kept = ["in grace", "not expired", "other tag", "soft expiry", "loaded"]
     for (const [key, part] of Object.entries(parts)) await entries.put(key, key, part)
-    await backend.log.append(
+    const { version } = await backend.log.append(
       [
         { kind: "tag", path: "user:1" },
         { kind: "tag", path: "late" },
@@ -51,11 +52,13 @@ describe("clearing away", () => {
       NOWHERE,
       "o",
     )
+    await entries.put("loaded", 1, { tags: ["late"], asOf: version })
     await entriesBecome(backend, kept.length)
-    expect(Object.keys(parts).filter(entries.has)).toEqual(kept)
-    await backend.log.append([{ kind: "tag", path: "" }], NOWHERE, "o")
+    expect([...Object.keys(parts), "loaded"].filter(entries.has)).toEqual(kept)
+    const all = await backend.log.append([{ kind: "tag", path: "" }], NOWHERE, "o")
+    await entries.put("loaded since", 1, { asOf: all.version })
     await entriesBecome(backend, 1)
-    expect(entries.has("loaded")).toBe(true)
+    expect(entries.has("loaded since")).toBe(true)
   })
 
   test("takes what is older than the log remembers", async () => {

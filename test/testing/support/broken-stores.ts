@@ -145,7 +145,7 @@ export const BROKEN_STORES: readonly (readonly [wrong: string, caughtBy: string,
   ],
   [
     "amends an entry of any rank",
-    "a touch amends an entry of its rank only",
+    "a touch amends the entry that it means, also one that was lifted since, and no other",
     broken(({ data, codec }) => ({
       touch: async (key, _rank, amendment) => {
         const bytes = data.get(key)
@@ -155,7 +155,7 @@ export const BROKEN_STORES: readonly (readonly [wrong: string, caughtBy: string,
   ],
   [
     "amends an entry of any epoch",
-    "a touch amends an entry of its rank only",
+    "a touch amends the entry that it means, also one that was lifted since, and no other",
     broken(({ good, rankAt }) => ({
       touch: async (key, rank, amendment) =>
         good.touch(key, { ...rank, epoch: rankAt(key)?.epoch ?? rank.epoch }, amendment),
