@@ -50,7 +50,7 @@ export {
   UnsureError,
   ZooCacheError,
 } from "./core/errors.js"
-export type { CacheEvent, EvictEvent, FaultEvent, InvalidateEvent, LoadEvent } from "./core/events.js"
+export type { CacheEvent, EvictEvent, FaultEvent, InvalidateEvent, LoadEvent, StateEvent } from "./core/events.js"
 export type { Cause, Explanation } from "./core/explain.js"
 export { InProcessLog, type InProcessLogOptions } from "./core/in-process-log.js"
 export type { Isolation } from "./core/isolation.js"

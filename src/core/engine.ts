@@ -7,7 +7,7 @@ import type { EntryCodec } from "./codec.js"
 import { encodeEntry, type Written } from "./encode-entry.js"
 import { Entry, type Rare } from "./entry.js"
 import { HookError, type InvalidTagError, StoreError, ZooCacheError } from "./errors.js"
-import { type CacheEvent, channels } from "./events.js"
+import { type CacheEvent, channels, type StateEvent } from "./events.js"
 import { type Dependencies, expiredSince, freshnessOf, nodesOf } from "./freshness.js"
 import { InProcessLog } from "./in-process-log.js"
 import { type EntryId, parseFunctionKey } from "./key.js"
@@ -446,8 +446,11 @@ export class Engine implements ChangeSink {
     this.tier?.mayHaveStale()
   }
 
-  trustChanged(_isTrusted: boolean): void {
+  trustChanged(isTrusted: boolean): void {
     this.tier?.mayHaveStale()
+    if (!channels.state.hasSubscribers) return
+    const event: StateEvent = { cache: this.settings.prefix, state: isTrusted ? "ready" : "unsure" }
+    channels.state.publish(event)
   }
 
   /** A newer word on a key: what is stored goes, and no running load may be stored. True if something was stored. */

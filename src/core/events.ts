@@ -28,6 +28,12 @@ export interface InvalidateEvent {
   readonly by: string
 }
 
+/** Whether what is stored may be served: a process that can't tell whether it is up to date is `unsure`. */
+export interface StateEvent {
+  readonly cache: string
+  readonly state: "ready" | "unsure"
+}
+
 export interface FaultEvent {
   readonly cache: string
   readonly error: Error
@@ -45,4 +51,5 @@ export const channels = {
   expire: channel("zoocache:expire"),
   invalidate: channel("zoocache:invalidate"),
   fault: channel("zoocache:fault"),
+  state: channel("zoocache:state"),
 } satisfies Record<string, Channel>

@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import {
   type Cache,
@@ -176,6 +177,18 @@ describe("whenUnsure", () => {
     expect(cache.status().state).toBe("ready")
     await load(1)
     expect(state.loads, "what was stored is good again").toBe(2)
+  })
+
+  test("each change of state is told, once", async () => {
+    const told: unknown[] = []
+    const listener = (event: unknown) => told.push(event)
+    subscribe("zoocache:state", listener)
+    const { load } = await lost("load")
+    await load(1)
+    log.heal()
+    await clock.advanceAsync(2000, 100)
+    unsubscribe("zoocache:state", listener)
+    expect(told).toEqual(["ready", "unsure", "ready"].map((state) => ({ cache: "", state })))
   })
 
   test("serve: serves what there is", async () => {

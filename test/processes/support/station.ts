@@ -1,4 +1,5 @@
 import { createHook } from "node:async_hooks"
+import { subscribe } from "node:diagnostics_channel"
 import { setImmediate, setTimeout } from "node:timers/promises"
 import { addDeps, type Cache } from "zoocache"
 import type { Change, Happening, Read, Value } from "./history.js"
@@ -30,10 +31,14 @@ export interface StormOptions {
   readonly visitors: number
   /** `"writes"`: mostly changes, for crashes in the middle of one. */
   readonly mix?: "reads" | "writes"
+  /** Changes may stay unacknowledged: this process or the one that holds the lock is stopped for longer than that takes. */
+  readonly mayWaitInVain?: boolean
 }
 
 /** For how long a cache may go on without looking whether others have changed something. */
 const LONGEST_LOOK_NS = 5e6
+/** How old a flight may be that a process joins while it can't tell whether it is up to date: `staleness.bound`. */
+const BOUND_NS = 5e9
 
 /** When the event loop last called something: what the cache has looked at since may be as old as that, and not older. */
 let callbackNs = now()
@@ -63,11 +68,17 @@ export class Station {
   /** Loads of these rows wait until the gate is opened. */
   readonly #gates = new Map<number, Gate>()
   readonly #begun = new Map<number, Promise<Value>>()
+  /** Until when the cache was unsure; Infinity while it is. */
+  #unsureUntilNs: number
 
   constructor(options: StationOptions) {
     this.#options = options
     const { cache } = options
     this.cache = cache
+    this.#unsureUntilNs = cache.status().state === "ready" ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY
+    subscribe("zoocache:state", (event) => {
+      this.#unsureUntilNs = (event as { state: string }).state === "ready" ? now() : Number.POSITIVE_INFINITY
+    })
     this.#row = cache.cacheable((row: number) => this.#load([row]), { name: "row", deps: tagsOf })
     this.#rowSync = cache.cacheableSync((row: number) => this.#loadNow([row]), { name: "rowSync", deps: tagsOf })
     this.#pair = cache.cacheable(
@@ -174,12 +185,15 @@ export class Station {
   // --- all at once -------------------------------------------------------------------------------------------------
 
   /** Does random things. Rejects with the first that fails. */
-  async storm({ steps = Number.POSITIVE_INFINITY, visitors, mix = "reads" }: StormOptions): Promise<void> {
+  async storm(options: StormOptions): Promise<void> {
+    const { steps = Number.POSITIVE_INFINITY, visitors, mix = "reads", mayWaitInVain = false } = options
     let left = steps
     const visit = async () => {
       while (left > 0) {
         left -= 1
-        await this.#step(mix)
+        await this.#step(mix).catch((error: { code?: string }) => {
+          if (!mayWaitInVain || error.code !== "ERR_ZOOCACHE_NOT_ACKNOWLEDGED") throw error
+        })
         await this.#pause()
       }
     }
@@ -243,7 +257,10 @@ export class Station {
     else await setTimeout(dice * 3)
   }
 
-  /** A read knows what had been acknowledged when the callback began that it is made in, and 5 ms ago. */
+  /**
+   * A read knows what had been acknowledged when the callback began that it is made in, and 5 ms ago; where the process is
+   * unsure, what had been before the bound.
+   */
   #moment(): Pick<Read, "startedNs" | "arrivedNs"> {
     const startedNs = now()
     return { startedNs, arrivedNs: Math.max(callbackNs, startedNs - LONGEST_LOOK_NS) }
@@ -255,7 +272,9 @@ export class Station {
   }
 
   #read(read: Pick<Read, "startedNs" | "arrivedNs" | "what" | "tags" | "key">, value: Value): Value {
-    this.#options.record({ kind: "read", by: this.#options.by, ...read, value })
+    const isUnsure = this.#unsureUntilNs >= read.startedNs
+    const arrivedNs = isUnsure ? Math.min(read.arrivedNs, read.startedNs - BOUND_NS) : read.arrivedNs
+    this.#options.record({ kind: "read", by: this.#options.by, ...read, arrivedNs, value })
     return value
   }
 
