@@ -20,6 +20,11 @@ export interface OpenBackend {
   readonly log: InvalidationLog
   readonly store: Store
   readonly codec: EntryCodec
+  /**
+   * When the log loses its history, entries in memory that have grace are kept as expired ones, so that they may be served
+   * while they are loaded again. Default: they are stale like everything else.
+   */
+  readonly keepsExpired?: boolean
 }
 
 /** A shared store and a log for invalidations, such as `lmdb({ path })` makes. It can be given to several caches. */

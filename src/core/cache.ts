@@ -221,29 +221,28 @@ export class Cache {
       const hit = this.#parts.reader.quickHit(this.#parts.engine.manual, key)
       if (hit !== undefined) return promiseOf(hit) as Promise<T>
     }
-    return this.#attempt(() => Promise.resolve(this.#peek(key, "get")?.value as T | undefined))
+    return this.#attempt(async () => (await this.#read(key, "get"))?.value as T | undefined)
   }
 
   /** The stored value of a key in an object, or undefined if there is none. */
   lookup<T>(key: string): Promise<{ value: T } | undefined> {
-    return this.#attempt(() => Promise.resolve(this.#peek(key, "lookup") as { value: T } | undefined))
+    return this.#attempt(() => this.#read(key, "lookup") as Promise<{ value: T } | undefined>)
   }
 
   /** The stored values of these keys; misses are absent. */
   getMany<T>(keys: readonly string[]): Promise<Map<string, T>> {
-    return this.#attempt(() => {
+    return this.#attempt(async () => {
+      const list = listOf(keys, "keys") as string[]
+      const hits = await Promise.all(list.map((key) => this.#read(key, "getMany")))
       const found = new Map<string, T>()
-      for (const key of listOf(keys, "keys")) {
-        const hit = this.#peek(key, "getMany")
-        if (hit !== undefined) found.set(key, hit.value as T)
-      }
-      return Promise.resolve(found)
+      for (const [index, hit] of hits.entries()) if (hit !== undefined) found.set(list[index] as string, hit.value as T)
+      return found
     })
   }
 
   /** Whether a key has a value that would be served. Does not count as a use. */
   has(key: string): Promise<boolean> {
-    return this.#attempt(() => Promise.resolve(this.#peek(key, "has", true) !== undefined))
+    return this.#attempt(async () => (await this.#read(key, "has", true)) !== undefined)
   }
 
   /**
@@ -439,10 +438,14 @@ export class Cache {
     })
   }
 
-  #peek(key: string, asking: string, isQuiet = false): { value: unknown } | undefined {
+  #read(key: string, asking: string, isQuiet = false): Promise<{ value: unknown } | undefined> {
     if (this.#parts.engine.isClosed) throw new CacheClosedError(asking)
     const found = this.#find(key)
-    return found === undefined ? undefined : this.#parts.reader.peek(found.table, found.id, currentFrame(), isQuiet)
+    if (found === undefined) return Promise.resolve(undefined)
+    const { reader, engine } = this.#parts
+    const { table, id } = found
+    if (engine.canFetch(table, id)) return reader.find(table, id, currentFrame(), isQuiet)
+    return Promise.resolve(reader.peek(table, id, currentFrame(), isQuiet))
   }
 
   /** Where a key lives: with the function whose `keyOf` returned it, or among those given by hand. */

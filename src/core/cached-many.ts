@@ -6,6 +6,7 @@ import type { Flight } from "./flight.js"
 import type { Launcher } from "./launcher.js"
 import { BatchOutcomes, needsSlot, type Order, type Outcome } from "./order.js"
 import type { FunctionOptions } from "./options.js"
+import type { Fetched } from "./reader.js"
 import { checkObject, positiveInteger } from "./settings.js"
 import type { Token } from "./version.js"
 
@@ -106,7 +107,7 @@ export function makeCachedMany<Id, Value>(
     },
   }
 
-  const read = (id: Id, isFresh: boolean): Promise<unknown> => {
+  const read = (id: Id, isFresh: boolean, fetched?: Fetched): Promise<unknown> => {
     if (definition.obstacle !== undefined) return Promise.reject(definition.obstacle)
     const args = [id]
     return reader.read({
@@ -117,6 +118,7 @@ export function makeCachedMany<Id, Value>(
       frame: currentFrame(),
       signal: undefined,
       isFresh,
+      ...(fetched === undefined ? {} : { fetched }),
     })
   }
 
@@ -125,7 +127,10 @@ export function makeCachedMany<Id, Value>(
     if (!Array.isArray(ids))
       throw new InvalidOptionError("ids", ids, "it must be an array of ids; use `.one(id)` for a single one")
     const unique = [...new Set(ids as readonly Id[])]
-    const values = await Promise.all(unique.map((id) => attempt(() => read(id, false))))
+    // From a store behind a network all come together, so that what is missing there makes one batch.
+    const isFetched = engine.shared?.isRemote === true && definition.obstacle === undefined
+    const fetched = isFetched ? await reader.fetchMany(recipe, new Map(unique.map((id) => [id, idOf(id)]))) : undefined
+    const values = await Promise.all(unique.map((id) => attempt(() => read(id, false, fetched?.get(id)))))
     const found = new Map<Id, Value>()
     unique.forEach((id, index) => {
       if (values[index] !== undefined) found.set(id, values[index] as Value)

@@ -1,6 +1,6 @@
 import { attempt, define, nameAs, type Workshop } from "./cached-function.js"
 import { currentFrame, runOf, transactionOf } from "./context.js"
-import { LoadCycleError } from "./errors.js"
+import { ConfigurationError, LoadCycleError } from "./errors.js"
 import { type Explanation, explain } from "./explain.js"
 import type { Launcher } from "./launcher.js"
 import type { AnyFunction, FunctionOptions } from "./options.js"
@@ -30,6 +30,12 @@ export function makeCachedSync<F extends AnyFunction>(
   options: FunctionOptions<Parameters<F>, ReturnType<F>>,
 ): CachedSync<F> {
   const { engine, reader, writer } = workshop
+  if (engine.shared?.isRemote === true) {
+    throw new ConfigurationError(
+      "`cacheableSync` needs entries that are at hand, in memory or in LMDB: a store behind a network has to be waited " +
+        "for. Use `cacheable`, or a cache of its own for this function.",
+    )
+  }
   const { recipe, idOfCall, obstacle } = define(
     workshop,
     loader,

@@ -13,7 +13,8 @@ import { InProcessLog } from "./in-process-log.js"
 import { type EntryId, parseFunctionKey } from "./key.js"
 import { Load, RunningLoads } from "./load.js"
 import type { LogChange } from "./log.js"
-import { type ChangeSink, LogClient } from "./log-client.js"
+import type { ChangeSink } from "./change-sink.js"
+import { LogClient } from "./log-client.js"
 import type { Fault } from "./options.js"
 import type { CacheSettings } from "./settings.js"
 import type { Run } from "./run.js"
@@ -94,6 +95,10 @@ export class Engine implements ChangeSink {
   readonly removals: (Removal | undefined)[] = []
   #removed = 0
   #hasMoved = false
+  /** A new epoch leaves entries with grace as expired ones, rather than stale. */
+  readonly #keepsExpired: boolean
+  /** What was fresh when the epoch ended. */
+  #outliving: Entry[] = []
   readonly #hashSeed: number
 
   constructor(settings: CacheSettings) {
@@ -115,6 +120,7 @@ export class Engine implements ChangeSink {
     // What the cache opened is the cache's; whoever made a part closes it, for other caches may be using it.
     if (opened !== undefined) this.#closing.push(() => opened.store.close())
     if (opened !== undefined && log !== opened.log) this.#closing.push(() => opened.log.close())
+    this.#keepsExpired = opened?.keepsExpired === true
     this.#looksAtLog = log !== undefined && !log.local && log.look !== undefined
     this.turn = new Turn(this.clock, this.#looksAtLog ? 0 : LOOKS_PER_READING, (isNewTurn) =>
       this.#onReading(isNewTurn),
@@ -209,11 +215,25 @@ export class Engine implements ChangeSink {
 
   // --- entries ---------------------------------------------------------------------------------------------------
 
-  /** The entry of a key in the shared tier, fresh and taken into memory, where memory has none of use. */
+  /** The entry of a key in a shared tier at hand, fresh and taken into memory, where memory has none of use. */
   findShared(table: Table, id: EntryId, intake: Intake): Entry | undefined {
     // A load under way has looked there just before.
-    if (this.shared === undefined || table.isReplaced || table.flights.has(id)) return undefined
+    if (this.shared === undefined || this.shared.isRemote || table.isReplaced || table.flights.has(id)) return undefined
     return this.shared.find(table, id, intake)
+  }
+
+  /** Whether the shared tier has to be asked, and waited for, before a load of a key begins. */
+  canFetch(table: Table, id: EntryId): boolean {
+    return this.shared?.isRemote === true && !table.isReplaced && !table.flights.has(id)
+  }
+
+  /** The same as {@link findShared} where that has to be waited for. Never rejects. */
+  async fetchShared(table: Table, id: EntryId, intake: Intake): Promise<Entry | undefined> {
+    return await this.shared?.fetch(table, id, intake)
+  }
+
+  fetchManyShared(table: Table, ids: readonly EntryId[], intake: Intake): Promise<Entry | undefined>[] {
+    return this.shared?.fetchMany(table, ids, intake) ?? []
   }
 
   /**
@@ -442,7 +462,28 @@ export class Engine implements ChangeSink {
     this.tier?.mayHaveStale()
   }
 
+  epochEnds(): void {
+    if (!this.#keepsExpired) return
+    const nowMs = this.turn.current()
+    for (const table of this.tables.values()) {
+      for (const entry of table.entries.values()) {
+        const canBeServed = (entry.aging?.graceMs ?? 0) > 0 && !entry.isError
+        if (!canBeServed || entry.keyVersion === Number.POSITIVE_INFINITY || !this.isFresh(entry)) continue
+        entry.aging = expiredAging(entry, nowMs)
+        entry.deadlineMs = entry.deadlineMs === ALWAYS ? ALWAYS : deadlineOf(entry.aging)
+        this.#outliving.push(entry)
+      }
+    }
+  }
+
   epochChanged(): void {
+    // From before everything in the new epoch: whatever is invalidated in it reaches them too.
+    const stamp = { epoch: this.trie.epoch, asOf: this.trie.cursor }
+    for (const entry of this.#outliving) {
+      entry.stamp = stamp
+      if (entry.rare !== null) entry.rare.keyVersion = undefined
+    }
+    this.#outliving = []
     this.tier?.mayHaveStale()
   }
 

@@ -1,39 +1,21 @@
+import { AppendHistory } from "./append-history.js"
+import { Appender, type AppendOptions } from "./appender.js"
+import type { ChangeSink } from "./change-sink.js"
 import type { Clock, Timer } from "./clock.js"
-import {
-  CacheClosedError,
-  InvalidationNotAcknowledgedError,
-  InvalidTokenError,
-  LogError,
-  SyncTimeoutError,
-  type ZooCacheError,
-} from "./errors.js"
+import { CacheClosedError, InvalidTokenError, LogError, SyncTimeoutError } from "./errors.js"
+import { checkPull, isPermanent } from "./log-replies.js"
 import type {
   AppendReply,
   InvalidationLog,
   LogChange,
-  LoggedChange,
+  LogEnd,
   LogNews,
   LogPosition,
   PullReply,
   RemoteLog,
 } from "./log.js"
 import type { TagTrie } from "./tag-trie.js"
-import { formatToken, isSameEpoch, isVersion, parseToken, type Token, type Version } from "./version.js"
-
-/** What the client tells of changes; the engine knows what to do to nodes, entries and loads. */
-export interface ChangeSink {
-  /** A change got its version. Called before the cursor moves over it. */
-  applied(change: LogChange, version: Version, by: string): void
-  /** A change counts as newer than everything until {@link ChangeSink.settled}, once for each call. */
-  pending(change: LogChange): void
-  settled(change: LogChange): void
-  /** Everything of this batch is applied and the cursor is where it belongs. */
-  caughtUp(): void
-  /** Nothing known can be trusted any more: the log began a new life. */
-  epochChanged(): void
-  fault(error: ZooCacheError): void
-  trustChanged(isTrusted: boolean): void
-}
+import { type Epoch, formatToken, isSameEpoch, parseToken, type Token } from "./version.js"
 
 export interface LogClientOptions {
   readonly log: InvalidationLog
@@ -47,42 +29,22 @@ export interface LogClientOptions {
   readonly boundMs: number
 }
 
-export interface AppendOptions {
-  /** Default true. */
-  readonly wait?: boolean | undefined
-  readonly signal?: AbortSignal | undefined
-  /** Called when a shared log acknowledged, however late; without a version when that will never be known. */
-  readonly onEnd?: ((version: Version | undefined) => void) | undefined
-}
-
 export interface SyncOptions {
   readonly timeoutMs?: number | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-/** Beyond so many unacknowledged changes they collapse into what they have in common. */
-const MOST_PENDING = 10_000
+/** How much news is kept while a pull is under way. */
+const MOST_KEPT_NEWS = 10_000
 const HEARTBEAT_MS = 1000
 const FIRST_RETRY_MS = 50
-const SLOWEST_RETRY_MS = 5000
 const RARE_RETRY_MS = 30_000
 /** For how long closing waits for appends that were handed over. */
 const CLOSE_MS = 1000
-const CLOSE_STEP_MS = 5
 /** For how long a look at a log in shared memory is good within one turn of the event loop. */
 const LONGEST_LOOK_MS = 5
 /** How often a look that fails is told of. */
 const FAILED_LOOK_EVERY_MS = 1000
-
-/** One call's append, from the call until the log acknowledged it, which may be long after the call was rejected. */
-interface PendingAppend {
-  readonly changes: readonly LogChange[]
-  /** Settles the caller; undefined once it has been answered. */
-  answer: ((outcome: AppendReply | ZooCacheError | "left") => void) | undefined
-  timer: Timer | undefined
-  isAcknowledged: boolean
-  readonly onEnd: ((version: Version | undefined) => void) | undefined
-}
 
 /**
  * Keeps this process and its log together: appends and repeats them until they are acknowledged, moves the cursor
@@ -95,15 +57,9 @@ export class LogClient {
   readonly #sink: ChangeSink
   readonly #clock: Clock
   readonly #unlisten: () => void
-  /** Appends that failed or timed out and wait for the next repetition. */
-  readonly #backlog = new Set<PendingAppend>()
-  /** How many changes those are. */
-  #backlogChanges = 0
-  /** Appends on their way. */
-  readonly #sent = new Set<PendingAppend>()
-  #retry: Timer | undefined
-  #isRetrying = false
-  #retryDelayMs = FIRST_RETRY_MS
+  /** Undefined where the log is local: it needs no repetitions. */
+  readonly #appender: Appender | undefined
+  readonly #history = new AppendHistory()
   #heartbeat: Timer | undefined
   #pulling: Promise<boolean> | undefined
   #mustPullAgain = false
@@ -116,7 +72,6 @@ export class LogClient {
   /** It has been pulled in this epoch. */
   #isRead = false
   readonly #onClose = new Set<() => void>()
-  #retryDeadline: Timer | undefined
   /** Why the last pull failed, where repeating it will not help soon. */
   #obstacle: Error | undefined
   #isClosing = false
@@ -138,6 +93,20 @@ export class LogClient {
       this.#applyPull(local.pull(this.#position()))
     } else {
       this.#trie.setTrusted(false)
+      const { sink, clock, random, origin, ackTimeoutMs } = options
+      this.#appender = new Appender({
+        log: this.#log,
+        port: {
+          position: () => this.#position(),
+          enter: (reply) => this.#enter(reply),
+          advance: (reply, changes) => this.#advance(reply, changes),
+        },
+        sink,
+        clock,
+        random,
+        origin,
+        ackTimeoutMs,
+      })
       this.#unlisten = this.#log.listen((news) => this.#hear(news))
       void this.#pull()
       this.#beat()
@@ -150,7 +119,7 @@ export class LogClient {
 
   /** How many calls' changes the log has not acknowledged. */
   get pending(): number {
-    return this.#backlog.size + this.#sent.size
+    return this.#appender?.pending ?? 0
   }
 
   /** How long ago the log last confirmed that nothing was missed; 0 for a local one, Infinity before the first time. */
@@ -186,8 +155,7 @@ export class LogClient {
    * `wait: false` it resolves at once, without a token, and a missing acknowledgement is a fault.
    */
   append(changes: readonly LogChange[], options?: AppendOptions): Promise<Token | undefined> {
-    if (this.#log.local) return Promise.resolve(this.appendLocally(changes))
-    return this.#appendRemotely(this.#log, changes, options ?? {})
+    return this.#appender?.append(changes, options ?? {}) ?? Promise.resolve(this.appendLocally(changes))
   }
 
   /** For a local log: the token of the acknowledged change, without a promise. */
@@ -233,6 +201,13 @@ export class LogClient {
       )
     }
     throw new InvalidTokenError(token, "this log has not reached its version; was the token made by this log?")
+  }
+
+  /** Pulls what somebody else has seen already. Resolves when that is applied, or the time is over; never rejects. */
+  async catchUp(patienceMs: number): Promise<void> {
+    if (this.#isClosed) return
+    const pull = (hasEnded: () => boolean) => this.#pullAfterNow(hasEnded)
+    await this.#abortable(pull, undefined, { timeoutMs: patienceMs }).catch(() => {})
   }
 
   /** Resolves when the log has been read once; until then a shared log's process is unsure. Rejects on close. */
@@ -281,230 +256,37 @@ export class LogClient {
     this.#isClosing = true
     this.#heartbeat?.cancel()
     // What was handed over will be written: its callers should hear so.
-    if (!this.#log.local && this.#log.endsAppends === true && this.#sent.size > 0) await this.#untilSent(CLOSE_MS)
+    if (!this.#log.local && this.#log.endsAppends === true) await this.#appender?.untilSent(CLOSE_MS)
     this.#isClosed = true
     this.#heartbeat?.cancel()
-    this.#retry?.cancel()
-    this.#retryDeadline?.cancel()
     this.#unlisten()
     for (const onClose of this.#onClose) onClose()
-    for (const append of [...this.#sent, ...this.#backlog]) {
-      this.#answer(append, this.#unacknowledged(append, "the cache was closed"))
-    }
-    this.#backlog.clear()
-    this.#sent.clear()
+    this.#appender?.close()
     if (this.#options.ownsLog) await this.#log.close()
   }
 
-  async #untilSent(patienceMs: number): Promise<void> {
-    const patience = { isOver: false }
-    const timer = this.#clock.setTimer(() => (patience.isOver = true), patienceMs, true)
-    while (this.#sent.size > 0 && !patience.isOver) await this.#pause(CLOSE_STEP_MS)
-    timer.cancel()
+  // --- acknowledgements ------------------------------------------------------------------------------------------
+
+  /** False where the log has answered for a life that has ended. */
+  #enter(reply: AppendReply): boolean {
+    if (this.#hasEpoch && reply.epoch.ordinal < this.#trie.epoch.ordinal) return false
+    this.#adopt(reply)
+    return true
   }
 
-  // --- appending -------------------------------------------------------------------------------------------------
-
-  #appendRemotely(log: RemoteLog, changes: readonly LogChange[], options: AppendOptions): Promise<Token | undefined> {
-    const append: PendingAppend = {
-      changes,
-      answer: undefined,
-      timer: undefined,
-      isAcknowledged: false,
-      onEnd: options.onEnd,
-    }
-    for (const change of changes) this.#sink.pending(change)
-    this.#sink.caughtUp()
-    const answered = new Promise<Token>((resolve, reject) => {
-      const { signal } = options
-      const onAbort = () => append.answer?.("left")
-      append.answer = (outcome) => {
-        append.answer = undefined
-        // Without a caller it still has to arrive, or to be repeated.
-        if (outcome !== "left") append.timer?.cancel()
-        signal?.removeEventListener("abort", onAbort)
-        if (outcome === "left") reject(signal?.reason)
-        else if (outcome instanceof Error) reject(outcome)
-        else resolve(formatToken(outcome.epoch, outcome.version))
-      }
-      signal?.addEventListener("abort", onAbort, { once: true })
-    })
-    append.timer = this.#clock.setTimer(() => this.#timeOut(append), this.#options.ackTimeoutMs, true)
-    this.#send(log, append)
-    // Who no longer wants to wait has still said that something changed.
-    if (options.signal?.aborted) append.answer?.("left")
-    if (options.wait === false) {
-      answered.catch((error: unknown) => {
-        if (!this.#isClosed) this.#sink.fault(error as ZooCacheError)
-      })
-      return Promise.resolve(undefined)
-    }
-    return answered
-  }
-
-  #send(log: RemoteLog, append: PendingAppend): void {
-    this.#sent.add(append)
-    this.#call(() => log.append(append.changes, this.#position(), this.#options.origin)).then(
-      (reply) => this.#acknowledge(append, reply),
-      (error: unknown) => {
-        this.#sent.delete(append)
-        this.#postpone(append, error)
-      },
-    )
-  }
-
-  /** An answer that breaks the contract is a failure like any other. */
-  async #call(send: () => Promise<AppendReply>): Promise<AppendReply> {
-    const reply = await send()
-    if (!isVersion(reply?.version) || !isVersion(reply.previousHead) || !isEpochLike(reply.epoch)) {
-      throw new LogError("append", "it answered without a version")
-    }
-    return reply
-  }
-
-  #acknowledge(append: PendingAppend, reply: AppendReply): void {
-    this.#sent.delete(append)
-    if (this.#isClosed || append.isAcknowledged) return
-    if (this.#hasEpoch && reply.epoch.ordinal < this.#trie.epoch.ordinal) {
-      // An acknowledgement by an earlier life of the log ends nothing.
-      this.#postpone(append, new LogError("append", "it answered for an epoch that has ended"))
-      return
-    }
-    const isAdopted = this.#adopt(reply)
-    if (this.#backlog.delete(append)) this.#backlogChanges -= append.changes.length
-    append.isAcknowledged = true
-    append.timer?.cancel()
-    append.onEnd?.(reply.version)
-    for (const change of append.changes) {
-      this.#sink.applied(change, reply.version, this.#options.origin)
-      this.#sink.settled(change)
-    }
-    const hasGap = !this.#hasEpoch || isAdopted || this.#trie.cursor !== reply.previousHead
+  #advance(reply: AppendReply, changes: readonly LogChange[]): () => void {
+    const hasGap = !this.#isRead || this.#trie.cursor !== reply.previousHead
     if (!hasGap) this.#trie.cursor = reply.version
+    if (this.#canLoseAppends) this.#history.note(changes, reply.version)
     this.#sink.caughtUp()
-    this.#answer(append, reply)
-    if (hasGap && this.#trie.cursor < reply.version) this.#pullSoon()
-    else this.#replayNews()
-  }
-
-  #timeOut(append: PendingAppend): void {
-    append.timer = undefined
-    if (append.isAcknowledged) return
-    if (!this.#log.local && this.#log.endsAppends === true && this.#sent.has(append)) {
-      // It will be acknowledged or fail, and is pending until then.
-      this.#answer(append, this.#unacknowledged(append, `no answer within ${this.#options.ackTimeoutMs} ms`))
-      return
+    return () => {
+      if (hasGap && this.#trie.cursor < reply.version) this.#pullSoon()
+      else this.#replayNews()
     }
-    this.#sent.delete(append)
-    // What was sent may still arrive: its own acknowledgement will end it, or else a repetition.
-    this.#addToBacklog(append)
-    this.#scheduleRetry(false)
-    this.#answer(append, this.#unacknowledged(append, `no answer within ${this.#options.ackTimeoutMs} ms`))
-    this.#collapse()
   }
 
-  #postpone(append: PendingAppend, error: unknown): void {
-    // A late failure of what a repetition has brought through is no news.
-    if (this.#isClosed || append.isAcknowledged) return
-    const isFinal = isPermanent(error)
-    this.#sink.fault(error instanceof LogError ? error : new LogError("append", error))
-    this.#addToBacklog(append)
-    if (isFinal) this.#answer(append, this.#unacknowledged(append, describe(error), error))
-    this.#scheduleRetry(isFinal)
-    this.#collapse()
-  }
-
-  #addToBacklog(append: PendingAppend): void {
-    if (this.#backlog.has(append)) return
-    this.#backlog.add(append)
-    this.#backlogChanges += append.changes.length
-  }
-
-  #scheduleRetry(isRare: boolean): void {
-    if (this.#retry !== undefined || this.#isRetrying || this.#isClosed) return
-    const delayMs = isRare ? RARE_RETRY_MS : this.#retryDelayMs
-    this.#retryDelayMs = Math.min(SLOWEST_RETRY_MS, this.#retryDelayMs * 2)
-    // Between half and all of it, so that a fleet does not knock in step.
-    this.#retry = this.#clock.setTimer(() => this.#sendBacklog(), delayMs * (0.5 + this.#options.random() / 2), false)
-  }
-
-  /** Everything that waits goes out in one append. */
-  #sendBacklog(): void {
-    this.#retry = undefined
-    if (this.#isClosed || this.#backlog.size === 0 || this.#log.local) return
-    const appends = [...this.#backlog]
-    const unique = new Map<string, LogChange>()
-    for (const append of appends) {
-      for (const change of append.changes) unique.set(`${change.kind} ${change.path}`, change)
-    }
-    const log = this.#log
-    let isOver = false
-    const finish = (then: () => void) => {
-      if (isOver || this.#isClosed) return
-      isOver = true
-      this.#retryDeadline?.cancel()
-      this.#isRetrying = false
-      then()
-    }
-    this.#isRetrying = true
-    // A log that never answers may not end the repetitions; the next one then comes after a longer pause.
-    this.#retryDeadline = this.#clock.setTimer(
-      () => finish(() => this.#scheduleRetry(false)),
-      Math.max(this.#options.ackTimeoutMs, FIRST_RETRY_MS),
-      false,
-    )
-    this.#call(() => log.append([...unique.values()], this.#position(), this.#options.origin)).then(
-      (reply) => {
-        finish(() => {
-          this.#retryDelayMs = FIRST_RETRY_MS
-        })
-        for (const append of appends) this.#acknowledge(append, reply)
-        if (this.#backlog.size > 0) this.#scheduleRetry(false)
-      },
-      (error: unknown) => {
-        finish(() => {
-          this.#sink.fault(error instanceof LogError ? error : new LogError("append", error))
-          this.#scheduleRetry(isPermanent(error))
-        })
-      },
-    )
-  }
-
-  /** Bounds what a long outage can pile up: many changes become fewer that cover them. */
-  #collapse(): void {
-    if (this.#backlogChanges <= MOST_PENDING) return
-    const appends = [...this.#backlog]
-    const collapsed = collapseChanges(
-      appends.flatMap((append) => append.changes),
-      MOST_PENDING / 2,
-    )
-    const merged: PendingAppend = {
-      changes: collapsed,
-      answer: undefined,
-      timer: undefined,
-      isAcknowledged: false,
-      onEnd: undefined,
-    }
-    for (const change of collapsed) this.#sink.pending(change)
-    for (const append of appends) {
-      this.#answer(append, this.#unacknowledged(append, "too many invalidations are waiting"))
-      append.isAcknowledged = true
-      append.onEnd?.(undefined)
-      for (const change of append.changes) this.#sink.settled(change)
-    }
-    this.#backlog.clear()
-    this.#backlogChanges = 0
-    this.#addToBacklog(merged)
-    this.#sink.caughtUp()
-  }
-
-  #unacknowledged(append: PendingAppend, reason: string, cause?: unknown): InvalidationNotAcknowledgedError {
-    const subjects = append.changes.map((change) => (change.path === "" ? "everything" : change.path))
-    return new InvalidationNotAcknowledgedError(subjects, reason, { cause })
-  }
-
-  #answer(append: PendingAppend, outcome: AppendReply | ZooCacheError): void {
-    append.answer?.(outcome)
+  get #canLoseAppends(): boolean {
+    return !this.#log.local && this.#log.canLoseAppends === true
   }
 
   // --- reading ---------------------------------------------------------------------------------------------------
@@ -583,6 +365,8 @@ export class LogClient {
       this.#pullFailures += 1
       this.#obstacle = isPermanent(error) ? (error as Error) : undefined
       this.#sink.fault(error instanceof LogError ? error : new LogError("pull", error))
+      // Whoever follows the state is told that the bound has passed, also while nobody reads.
+      if (!this.#log.local && this.#log.look === undefined) this.checkTrust()
       return false
     }
   }
@@ -649,20 +433,26 @@ export class LogClient {
     this.#sink.caughtUp()
   }
 
-  /** Takes over a newer life of the log; true if it did. */
-  #adopt(reply: { readonly epoch: AppendReply["epoch"] }): boolean {
-    if (this.#hasEpoch && isSameEpoch(reply.epoch, this.#trie.epoch)) return false
-    const isFirst = !this.#hasEpoch
-    this.#hasEpoch = true
-    this.#isRead = false
-    this.#trie.adopt(reply.epoch)
-    if (this.#log.local) this.#trie.setTrusted(true)
-    if (!isFirst) {
-      this.#confirmedNowMs = Number.NEGATIVE_INFINITY
-      this.#sink.epochChanged()
-      this.#sink.trustChanged(false)
+  /** Takes over a newer life of the log, if it is one. */
+  #adopt(reply: { readonly epoch: Epoch; readonly ended?: LogEnd | undefined }): void {
+    const before = this.#hasEpoch ? this.#trie.epoch : undefined
+    const isNew = before === undefined || !isSameEpoch(reply.epoch, before)
+    if (isNew) {
+      if (before !== undefined) this.#sink.epochEnds()
+      this.#hasEpoch = true
+      this.#isRead = false
+      this.#trie.adopt(reply.epoch)
+      if (this.#log.local) this.#trie.setTrusted(true)
+      if (before !== undefined) {
+        this.#confirmedNowMs = Number.NEGATIVE_INFINITY
+        this.#sink.epochChanged()
+        this.#sink.trustChanged(false)
+      }
     }
-    return true
+    if (!this.#canLoseAppends) return
+    // Pending from now on: others may have loaded, and stored, what it was to make stale.
+    const lost = this.#history.lostBy(reply.ended, before, isNew)
+    if (lost.length > 0) this.#appender?.repeat(lost)
   }
 
   #hear(news: LogNews | undefined): void {
@@ -673,7 +463,7 @@ export class LogClient {
     }
     if (!this.#hasEpoch || this.#pulling !== undefined) {
       // Kept and replayed: a pull that was answered before this news would otherwise lose it until the next.
-      if (this.#keptNews.length < MOST_PENDING) this.#keptNews.push(news)
+      if (this.#keptNews.length < MOST_KEPT_NEWS) this.#keptNews.push(news)
       return
     }
     if (!this.#applyNews(news)) void this.#pull()
@@ -724,59 +514,4 @@ export class LogClient {
       if (onAbort !== undefined) signal?.removeEventListener("abort", onAbort)
     }
   }
-}
-
-/** Fewer changes that cover all of `changes`: the deepest paths give up their last segments until `most` are left. */
-export function collapseChanges(changes: readonly LogChange[], most: number): LogChange[] {
-  const unique = new Map<string, LogChange>()
-  for (const change of changes) unique.set(`${change.kind} ${change.path}`, change)
-  while (unique.size > most) {
-    let deepest = 0
-    for (const change of unique.values()) deepest = Math.max(deepest, depthOf(change))
-    if (deepest === 0) break
-    for (const [id, change] of unique) {
-      if (depthOf(change) !== deepest) continue
-      unique.delete(id)
-      const parent = parentOf(change)
-      unique.set(`${parent.kind} ${parent.path}`, parent)
-    }
-  }
-  return [...unique.values()]
-}
-
-function depthOf(change: LogChange): number {
-  // Keys know no hierarchy that a log could name: they become everything when there are too many.
-  if (change.kind === "key" || change.kind === "function") return 1
-  return change.path === "" ? 0 : change.path.split(":").length
-}
-
-function parentOf(change: LogChange): LogChange {
-  if (change.kind === "key" || change.kind === "function") return { kind: "tag", path: "" }
-  const end = change.path.lastIndexOf(":")
-  return { kind: change.kind, path: end < 0 ? "" : change.path.slice(0, end) }
-}
-
-function isEpochLike(epoch: unknown): boolean {
-  const { ordinal, nonce } = (epoch ?? {}) as { ordinal?: unknown; nonce?: unknown }
-  return Number.isSafeInteger(ordinal) && typeof nonce === "string"
-}
-
-function checkPull(reply: PullReply): void {
-  const isWhole =
-    isEpochLike(reply?.epoch) &&
-    isVersion(reply.head) &&
-    isVersion(reply.floor) &&
-    isVersion(reply.keyFloor) &&
-    Array.isArray(reply.changes) &&
-    reply.changes.every((change: LoggedChange) => isVersion(change?.version) && typeof change.path === "string")
-  if (!isWhole) throw new LogError("pull", "it answered with something that is not a reply")
-}
-
-/** Repeating will not help soon. */
-function isPermanent(error: unknown): boolean {
-  return (error as { permanent?: unknown } | null | undefined)?.permanent === true
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -28,8 +28,21 @@ export interface LogPosition {
   readonly cursor: Version
 }
 
+/**
+ * How the previous life of a log ended: its last epoch, or with an epoch that goes on the last run of its server. What was
+ * acknowledged above `head` may be known to nobody but those who appended it.
+ */
+export interface LogEnd {
+  readonly epoch: Epoch
+  readonly head: Version
+  /** Counts the lives. Whoever sees it rise by more than one has missed a life, and can't tell what it lost. */
+  readonly life: number
+}
+
 export interface AppendReply {
   readonly epoch: Epoch
+  /** Undefined where the log has had no other life, or can't lose what it has acknowledged. */
+  readonly ended?: LogEnd | undefined
   /** One version for all changes of the append. */
   readonly version: Version
   /** The newest version before this append. A caller whose cursor equals it has missed nothing. */
@@ -38,6 +51,8 @@ export interface AppendReply {
 
 export interface PullReply {
   readonly epoch: Epoch
+  /** As in {@link AppendReply}. */
+  readonly ended?: LogEnd | undefined
   readonly head: Version
   /** Changes of tags at or below this may have been forgotten by the log. */
   readonly floor: Version
@@ -84,6 +99,10 @@ export interface RemoteLog {
    * what is known is not trusted until a look or a pull has succeeded.
    */
   look?(position: LogPosition): PullReply | undefined
+  /**
+   * A new life of the log may not know all that was acknowledged in the one before: whoever has appended it does so again.
+   */
+  readonly canLoseAppends?: boolean
   /** Each append ends by itself, however late: it must not be repeated before, or repetitions would pile up behind it. */
   readonly endsAppends?: boolean
   /** `onNews()` without news says that there is some. Returns what ends the subscription. */

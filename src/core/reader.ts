@@ -1,4 +1,4 @@
-import { ageOf, deadlineOf, expiryOf, NEVER } from "./age.js"
+import { ageOf, deadlineOf, expiryOf, GRACE_RETRY_MS, NEVER } from "./age.js"
 import type { Timer } from "./clock.js"
 import { activeFrames, captureContext, currentFrame, type Frame, runOf, transactionOf } from "./context.js"
 import type { Engine } from "./engine.js"
@@ -14,6 +14,7 @@ import { needsSlot, type Order } from "./order.js"
 import type { WhenUnsure } from "./options.js"
 import type { Recipe } from "./recipe.js"
 import type { Run } from "./run.js"
+import type { Intake } from "./shared-tier.js"
 import type { Table } from "./table.js"
 import type { Transaction } from "./transaction.js"
 
@@ -27,6 +28,14 @@ export interface Call {
   readonly signal: AbortSignal | undefined
   /** Wants a load that begins after now. */
   readonly isFresh: boolean
+  /** The answer of a shared tier that had to be waited for. */
+  readonly fetched?: Fetched
+}
+
+export interface Fetched {
+  readonly entry: Entry | undefined
+  /** When the caller arrived, in the time of `Turn.now`. */
+  readonly arrivedMs: number
 }
 
 /** What a look at an entry says: it can be used (and how), or there is nothing to use. */
@@ -83,11 +92,17 @@ export class Reader {
     }
     const { sizeOf, validate } = recipe.hooks
     const intake = table.isManual ? { behaviour, sizeOf, validate } : table.intake
-    const look = call.isFresh ? undefined : this.look(table, id, nowMs, transaction, behaviour.whenUnsure, intake)
+    const { fetched } = call
+    const isOfUse = !isUnsure || behaviour.whenUnsure === "serve"
+    let look = call.isFresh ? undefined : this.look(table, id, nowMs, transaction, behaviour.whenUnsure, intake)
+    if (look === undefined && fetched !== undefined && isOfUse) look = this.#lookAt(fetched.entry, nowMs, transaction)
     if (look !== undefined) {
       if (look.age !== "grace") return this.#hit(look.entry, run, look.age === "due" ? call : undefined)
       const mayRetry = nowMs >= (look.entry.aging?.retryAtMs ?? 0)
       if (behaviour.softTimeoutMs === 0 || !mayRetry) return this.#serveInGrace(look.entry, run, call)
+    }
+    if (fetched === undefined && !call.isFresh && isOfUse && engine.canFetch(table, id)) {
+      return this.#fetch(call, intake, nowMs)
     }
     this.#countMiss(table, id)
     const fallback = look?.entry
@@ -98,6 +113,38 @@ export class Reader {
       return this.#await(this.#launcher.start(this.#order(call, true)), call, run, fallback)
     }
     return this.#join(call, run, nowMs, isUnsure, fallback)
+  }
+
+  /** Asks the shared tier, then goes on as if the caller came anew: what has happened meanwhile counts. */
+  #fetch(call: Call, intake: Intake, arrivedMs: number): Promise<unknown> {
+    const { recipe, id, signal } = call
+    const fetching = this.#engine.fetchShared(recipe.table, id, intake)
+    const reading = fetching.then((entry) => this.read({ ...call, fetched: { entry, arrivedMs } }))
+    if (signal === undefined) return reading
+    return new Promise((resolve, reject) => {
+      const onAbort = () => reject(signal.reason)
+      signal.addEventListener("abort", onAbort, { once: true })
+      reading.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort))
+    })
+  }
+
+  /** What a shared tier behind a network has of these ids; only of those that are worth asking for. */
+  async fetchMany<Name>(recipe: Recipe, ids: ReadonlyMap<Name, EntryId>): Promise<Map<Name, Fetched>> {
+    const engine = this.#engine
+    const { table, behaviour } = recipe
+    const arrivedMs = engine.turn.arrive()
+    const isOfUse = engine.trie.trusted !== null || behaviour.whenUnsure === "serve"
+    const asked = [...ids].filter(([, id]) => isOfUse && !table.entries.has(id) && engine.canFetch(table, id))
+    const asking = asked.map(([, id]) => id)
+    // Those that others ask for already arrive in another turn than the rest, which could be out of date by then.
+    const areTogether = !asking.some((id) => engine.shared?.isFetching(table, id) === true)
+    const entries = await Promise.all(engine.fetchManyShared(table, asking, table.intake))
+    const found = new Map<Name, Fetched>()
+    asked.forEach(([name], index) => {
+      const entry = entries[index]
+      if (areTogether || (entry !== undefined && entry.slot >= 0)) found.set(name, { entry, arrivedMs })
+    })
+    return found
   }
 
   /** What is stored under a key and may be used; what may not is cleared away. */
@@ -143,6 +190,7 @@ export class Reader {
     frame: Frame | undefined,
     isQuiet = false,
     whenUnsure = this.#engine.settings.behaviour.whenUnsure,
+    fetched?: Entry,
   ): { value: unknown } | undefined {
     const engine = this.#engine
     if (engine.isBypassed) return undefined
@@ -157,7 +205,9 @@ export class Reader {
       run?.taint()
       return written
     }
-    const look = this.look(table, id, nowMs, transaction, whenUnsure)
+    let look = this.look(table, id, nowMs, transaction, whenUnsure)
+    const isOfUse = engine.trie.trusted !== null || whenUnsure === "serve"
+    if (look === undefined && fetched !== undefined && isOfUse) look = this.#lookAt(fetched, nowMs, transaction)
     if (look === undefined || look.age === "grace" || look.entry.isError) {
       if (!isQuiet) this.#countMiss(table, id)
       return undefined
@@ -166,6 +216,25 @@ export class Reader {
     if (!isQuiet) this.use(entry, run)
     else run?.inherit(entry.dependencies, expiryOf(entry), engine.turn.now)
     return { value: entry.rare?.isCloned === true ? cloneIfPossible(entry.value) : entry.value }
+  }
+
+  /** A read that never loads, but asks a shared tier that has to be waited for. */
+  async find(
+    table: Table,
+    id: EntryId,
+    frame: Frame | undefined,
+    isQuiet: boolean,
+  ): Promise<{ value: unknown } | undefined> {
+    const engine = this.#engine
+    if (!engine.canFetch(table, id) || engine.isBypassed) return this.peek(table, id, frame, isQuiet)
+    const { whenUnsure } = engine.settings.behaviour
+    const nowMs = engine.turn.arrive()
+    const mayServe = engine.trie.trusted !== null || whenUnsure === "serve"
+    const stored = this.#lookAt(table.entries.get(id), nowMs, transactionOf(frame, engine))
+    const isMissing = stored === undefined || (stored.age === "grace" && nowMs >= (stored.entry.aging?.retryAtMs ?? 0))
+    if (!isMissing || !mayServe) return this.peek(table, id, frame, isQuiet)
+    const fetched = await engine.fetchShared(table, id, table.intake)
+    return this.peek(table, id, frame, isQuiet, whenUnsure, fetched)
   }
 
   /** For functions that answer at once: the stored value, or undefined where it must be loaded. Throws a stored error. */
@@ -251,6 +320,23 @@ export class Reader {
     const engine = this.#engine
     const { table } = call.recipe
     if (table.flights.has(call.id)) return
+    if (!engine.canFetch(table, call.id) || call.fetched !== undefined) {
+      this.#loadInBackground(call, entry)
+      return
+    }
+    // Another process may have loaded it anew.
+    if (entry.aging !== null) entry.aging.retryAtMs = engine.turn.now + GRACE_RETRY_MS
+    void engine.fetchShared(table, call.id, table.intake).then((found) => {
+      if (engine.isBypassed || table.flights.has(call.id)) return
+      const nowMs = engine.turn.arrive()
+      const isRenewed = found !== undefined && engine.isFresh(found) && ageOf(found, nowMs) === "current"
+      if (!isRenewed) this.#loadInBackground(call, entry)
+    })
+  }
+
+  #loadInBackground(call: Call, entry: Entry): void {
+    const engine = this.#engine
+    const { table } = call.recipe
     table.counters.refreshes += 1
     const flight = this.#launcher.start({ ...this.#order(call, false), frame: undefined, isBackground: true })
     flight.waiters += 1
@@ -348,7 +434,9 @@ export class Reader {
   #orFallback(promise: Promise<unknown>, call: Call, run: Run | undefined, fallback: Entry): Promise<unknown> {
     const engine = this.#engine
     const { table, behaviour } = call.recipe
-    const { softTimeoutMs } = behaviour
+    // Counted from the caller's arrival, which may have been before the shared tier was asked.
+    const waitedMs = call.fetched === undefined ? 0 : engine.turn.now - call.fetched.arrivedMs
+    const softTimeoutMs = Math.max(0, behaviour.softTimeoutMs - waitedMs)
     const canServe = () => this.#canStillServe(fallback, table, call, behaviour.whenUnsure)
     const serve = () => {
       this.useInGrace(fallback, run)

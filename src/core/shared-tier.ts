@@ -7,10 +7,11 @@ import { type Dependencies, expiredSince, freshnessOf } from "./freshness.js"
 import { freezeOwn } from "./isolation.js"
 import { type EntryId, splitKey } from "./key.js"
 import type { Behaviour } from "./settings.js"
-import type { Amendment, Rank, Store } from "./store.js"
+import type { Amendment, LocalStore, Rank, RemoteStore, Store } from "./store.js"
 import type { Table } from "./table.js"
 import { parseTag } from "./tag.js"
 import type { TagNode } from "./tag-node.js"
+import type { Stamp } from "./tag-trie.js"
 import { isSameEpoch, NO_VERSION, TICKS_PER_MS, type Version } from "./version.js"
 
 /** How what comes from the shared tier is taken in: the part of a function's options that concerns it. */
@@ -30,6 +31,20 @@ const OLD_TICKS = 60_000 * TICKS_PER_MS
 const CLOCK_TOLERANCE_MS = 1000
 /** A sliding entry is written anew when this part of its time has passed. */
 const SLIDE_PART = 1 / 8
+/** For how long a read waits for the log where it meets an entry from above the cursor. */
+const CATCH_UP_MS = 250
+
+/** Of no epoch: nothing with this stamp is fresh. */
+const ENDED: Stamp = { epoch: { ordinal: -1, nonce: "" }, asOf: NO_VERSION }
+
+type Answer = { readonly bytes: Uint8Array | undefined } | { readonly error: unknown }
+
+/** A read of a remote store that is under way. */
+interface Fetch {
+  readonly entry: Promise<Entry | undefined>
+  /** This process has said a newer word on the key since: bytes that it wrote, or nothing. */
+  written: { readonly bytes: Uint8Array | undefined } | undefined
+}
 
 /**
  * The shared tier as one cache sees it: entries that other processes stored, or this one before it forgot them. The same
@@ -43,8 +58,10 @@ export class SharedTier {
   readonly #codec: EntryCodec
   /** Writes under way, by key. */
   readonly #writing = new Map<string, Uint8Array | undefined>()
-  /** Nodes of entries that memory did not keep, held until whoever read them has inherited what they depend on. */
-  #held: TagNode[] = []
+  /** Reads under way, by key. */
+  readonly #fetches = new Map<string, Fetch>()
+  /** Entries that memory did not keep, and the nodes that they depend on: of use until the turn of the event loop ends. */
+  #held: { readonly entry: Entry; readonly nodes: readonly TagNode[] }[] = []
 
   constructor(engine: Engine, store: Store, codec: EntryCodec) {
     this.#engine = engine
@@ -56,19 +73,97 @@ export class SharedTier {
     return this.#store
   }
 
-  /** The entry of a key if it is fresh by the rule and of any use, taken into memory on the way. */
+  /** Reads have to be waited for: {@link SharedTier.fetch} instead of {@link SharedTier.find}. */
+  get isRemote(): boolean {
+    return this.#store.remote === true
+  }
+
+  /** The entry of a key if it is fresh by the rule and of any use, taken into memory on the way. Of a store at hand. */
   find(table: Table, id: EntryId, intake: Intake): Entry | undefined {
     // Before the log was first read, nothing could be told of what is found.
     if (this.#engine.trie.epoch.ordinal === 0) return undefined
     const key = table.keyOf(id)
+    return this.#attempt(table, key, () => {
+      const bytes = this.#writing.has(key) ? this.#writing.get(key) : (this.#store as LocalStore).get(key)
+      return bytes === undefined ? undefined : this.#read(table, id, key, bytes, intake)
+    })
+  }
+
+  /**
+   * The same of a remote store: all who ask for a key meanwhile share one read. The rule is applied when it has arrived,
+   * so its answer is as good for the last who came as for the first. Never rejects.
+   */
+  async fetch(table: Table, id: EntryId, intake: Intake): Promise<Entry | undefined> {
+    return await this.fetchMany(table, [id], intake)[0]
+  }
+
+  isFetching(table: Table, id: EntryId): boolean {
+    return this.#fetches.has(table.keyOf(id))
+  }
+
+  /** The same for several keys at once. Those that nobody asks for yet arrive together. */
+  fetchMany(table: Table, ids: readonly EntryId[], intake: Intake): Promise<Entry | undefined>[] {
+    const keys = ids.map((id) => table.keyOf(id))
+    const asked = new Map<string, EntryId>()
+    keys.forEach((key, index) => {
+      if (!this.#fetches.has(key)) asked.set(key, ids[index])
+    })
+    const arriving = this.#ask([...asked.keys()])
+    for (const [key, id] of asked) {
+      const entry = arriving.then((answers) => this.#takeFetched(table, id, key, answers.get(key), intake))
+      this.#fetches.set(key, { entry, written: undefined })
+    }
+    return keys.map((key) => (this.#fetches.get(key) as Fetch).entry)
+  }
+
+  async #ask(keys: readonly string[]): Promise<Map<string, Answer>> {
+    const isRead = this.#engine.trie.epoch.ordinal !== 0
+    const answers = await Promise.all(
+      keys.map(async (key): Promise<[string, Answer]> => {
+        // Before the log was first read, nothing could be told of what is found.
+        if (!isRead) return [key, { bytes: undefined }]
+        try {
+          if (this.#writing.has(key)) return [key, { bytes: this.#writing.get(key) }]
+          return [key, { bytes: await (this.#store as RemoteStore).get(key) }]
+        } catch (error) {
+          return [key, { error }]
+        }
+      }),
+    )
+    if (answers.some(([, answer]) => this.#isAhead(answer))) await this.#engine.client.catchUp(CATCH_UP_MS)
+    // Whether this process is still up to date is looked at after the last wait.
+    if (!this.#engine.isClosed) this.#engine.turn.read()
+    return new Map(answers)
+  }
+
+  #takeFetched(table: Table, id: EntryId, key: string, answer: Answer | undefined, intake: Intake): Entry | undefined {
+    const written = this.#fetches.get(key)?.written
+    this.#fetches.delete(key)
+    if (this.#engine.isClosed || table.isReplaced) return undefined
+    return this.#attempt(table, key, () => {
+      if (written === undefined && answer !== undefined && "error" in answer) throw answer.error
+      const bytes = written === undefined ? (answer as { bytes: Uint8Array | undefined }).bytes : written.bytes
+      return bytes === undefined ? undefined : this.#read(table, id, key, bytes, intake)
+    })
+  }
+
+  /** Whoever stored an entry may have seen more of the log than this process has. */
+  #isAhead(answer: Answer): boolean {
+    if ("error" in answer || answer.bytes === undefined) return false
+    const { trie } = this.#engine
+    try {
+      const { epoch, asOf } = this.#codec.decodeHeader(answer.bytes)
+      return isSameEpoch(epoch, trie.epoch) ? asOf > trie.cursor : epoch.ordinal > trie.epoch.ordinal
+    } catch {
+      // It will be told where its key is looked at.
+      return false
+    }
+  }
+
+  #attempt(table: Table, key: string, read: () => Entry | undefined): Entry | undefined {
     const { counters } = table
     try {
-      const bytes = this.#writing.has(key) ? this.#writing.get(key) : this.#store.get(key)
-      if (bytes === undefined) {
-        counters.storeMisses += 1
-        return undefined
-      }
-      const found = this.#read(table, id, key, bytes, intake)
+      const found = read()
       if (found === undefined) counters.storeMisses += 1
       else counters.storeHits += 1
       return found
@@ -103,6 +198,8 @@ export class SharedTier {
   /** Until it is done, this process reads what it has written: `undefined` for what it has removed. */
   async #write(key: string, bytes: Uint8Array | undefined, write: () => Promise<unknown>): Promise<void> {
     this.#writing.set(key, bytes)
+    const fetch = this.#fetches.get(key)
+    if (fetch !== undefined) fetch.written = { bytes }
     try {
       await write()
     } catch (error) {
@@ -188,7 +285,7 @@ export class SharedTier {
         bornMs: turn.now - Math.max(0, wallMs - header.storedAtMs),
       }
       const entry = engine.store(stored) ?? new Entry(table, id, value, dependencies, trie.stamp, aged, rare)
-      if (entry.slot < 0) this.#hold(acquired.splice(0))
+      if (entry.slot < 0) this.#hold(entry, acquired.splice(0))
       this.#keepUp(key, header, wallMs, freshness === "fresh", entry.aging)
       return entry
     } finally {
@@ -249,15 +346,19 @@ export class SharedTier {
     if (isOld && aging?.shared != null) aging.shared = { ...aging.shared, rank: { ...rank, asOf: trie.cursor } }
   }
 
-  #hold(nodes: readonly TagNode[]): void {
+  #hold(entry: Entry, nodes: readonly TagNode[]): void {
     if (this.#held.length === 0) {
       this.#engine.clock.onTurnEnd(() => {
         const held = this.#held
         this.#held = []
-        for (const node of held) this.#engine.trie.release(node)
+        for (const each of held) {
+          // From here on nothing would tell that it became stale.
+          each.entry.stamp = ENDED
+          for (const node of each.nodes) this.#engine.trie.release(node)
+        }
       })
     }
-    this.#held.push(...nodes)
+    this.#held.push({ entry, nodes })
   }
 
   #writeFailed(error: unknown, key: string): void {

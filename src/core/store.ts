@@ -15,19 +15,8 @@ export interface Amendment {
   readonly idleUntilMs?: number
 }
 
-/**
- * A shared tier: encoded entries (see {@link EntryCodec}) by public key. It knows nothing of tags: whether an entry may
- * be served is for its reader to decide, by the freshness rule.
- *
- * Reads answer at once. Writes are queued, go out in order, and are visible to everyone when their promise resolves; a
- * repeated write does no harm. All operations may fail with `StoreError`, writes also with `StorageFullError`; after
- * `close` all do.
- *
- * The conformance suite in `zoocache/testing` states this contract as tests.
- */
-export interface Store {
-  /** The entry of a key, undefined if there is none. The bytes are the store's: valid until its next call only. */
-  get(key: string): Uint8Array | undefined
+/** What every store does, wherever it is. */
+interface AnyStore {
   /**
    * Keeps an entry, unless there is one of a higher rank: then false. The rank is in the bytes. The store may drop
    * entries at any time to keep within its budget. The bytes are the store's from the call on.
@@ -47,9 +36,47 @@ export interface Store {
   close(): Promise<void>
 }
 
+/**
+ * A shared tier: encoded entries (see {@link EntryCodec}) by public key. It knows nothing of tags: whether an entry may
+ * be served is for its reader to decide, by the freshness rule.
+ *
+ * Writes are queued, go out in order, and are visible to everyone when their promise resolves; a repeated write does no
+ * harm. All operations may fail with `StoreError`, writes also with `StorageFullError`; after `close` all do.
+ *
+ * The conformance suite in `zoocache/testing` states this contract as tests.
+ */
+export type Store = LocalStore | RemoteStore
+
+/** A store that is at hand, such as memory that all processes of a machine share: reads answer at once. */
+export interface LocalStore extends AnyStore {
+  readonly remote?: false
+  /** The entry of a key, undefined if there is none. The bytes are the store's: valid until its next call only. */
+  get(key: string): Uint8Array | undefined
+}
+
+/** A store behind a network: a read is waited for, by all who want the same key together. */
+export interface RemoteStore extends AnyStore {
+  readonly remote: true
+  /**
+   * The entry of a key, undefined if there is none, or where asking would take too long. The bytes are the caller's. The
+   * store bounds the time that this takes.
+   */
+  get(key: string): Promise<Uint8Array | undefined>
+}
+
 export interface StoreStats {
   readonly entries: number
   readonly bytes: number
   /** Writes that wait. */
   readonly queued: number
+  /** Whether a remote store is asked now: `open` while it does not answer, `half-open` while one call tries it. */
+  readonly reads?: "closed" | "open" | "half-open"
+  /** The same of writes. */
+  readonly writes?: "closed" | "open" | "half-open"
+  /** How often a remote store was given up for a while. */
+  readonly openings?: number
+  /** Reads and writes that a remote store did not answer in time. */
+  readonly timeouts?: number
+  /** Writes that were not made: the store could not be reached, or too many were waiting. */
+  readonly dropped?: number
 }

@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.js"
 import { StoreError, ZooCacheError } from "../core/errors.js"
-import type { Amendment, Rank, Store, StoreStats } from "../core/store.js"
+import type { Amendment, Rank, LocalStore, StoreStats } from "../core/store.js"
 import { type Database, readRow } from "./database.js"
 import { type EntryBudget, isUseNoted, isWorthAmending } from "./entry-rows.js"
 import type { StoreRequest } from "./environment.js"
@@ -9,7 +9,7 @@ import { countKey, ENTRY_OFFSET, EntryKeys, headKey, readAmount, SPACE_AT } from
 const FIRST_BUFFER = 16 * 1024
 
 /** The entries of one prefix as one cache has them. */
-export class LmdbStore implements Store {
+export class LmdbStore implements LocalStore {
   readonly #room: StoreRoom
   readonly #headKey: Buffer
   readonly #keys = new EntryKeys()

@@ -1,6 +1,15 @@
 import type { Clock } from "../core/clock.js"
-import type { AppendReply, LogChange, LoggedChange, LogNews, LogPosition, PullReply, RemoteLog } from "../core/log.js"
-import { type Epoch, isSameEpoch, NO_VERSION, nextVersion, type Version } from "../core/version.js"
+import type {
+  AppendReply,
+  LogChange,
+  LogEnd,
+  LoggedChange,
+  LogNews,
+  LogPosition,
+  PullReply,
+  RemoteLog,
+} from "../core/log.js"
+import { type Epoch, isSameEpoch, NO_VERSION, nextVersion, TICKS_PER_MS, type Version } from "../core/version.js"
 
 /**
  * What becomes of one operation.
@@ -39,6 +48,8 @@ export interface FaultyLogOptions {
   readonly clock: Clock
   /** How many paths keep their newest version, tags and keys apart. Default: all of them. */
   readonly maxTags?: number
+  /** It may lose what it has acknowledged, and tells how each of its lives ended. */
+  readonly canLoseAppends?: boolean
 }
 
 /**
@@ -74,6 +85,8 @@ export class FaultyLog {
   #keys = new Map<string, LoggedChange>()
   #epoch: Epoch
   #epochs = 0
+  readonly #canLoseAppends: boolean
+  #ended: LogEnd | undefined
   #head: Version
   #floor: Version = NO_VERSION
   #keyFloor: Version = NO_VERSION
@@ -83,6 +96,7 @@ export class FaultyLog {
   constructor(options: FaultyLogOptions) {
     this.#clock = options.clock
     this.#maxTags = options.maxTags ?? Number.POSITIVE_INFINITY
+    this.#canLoseAppends = options.canLoseAppends ?? false
     this.#epoch = this.#newEpoch(0)
     this.#head = nextVersion(this.#clock.wall(), NO_VERSION)
   }
@@ -116,6 +130,7 @@ export class FaultyLog {
     const listening = new Set<() => void>()
     return {
       local: false,
+      canLoseAppends: this.#canLoseAppends,
       append: (changes, position, origin) => {
         this.#appends += 1
         if (isClosed) return Promise.reject(new Error("the connection is closed"))
@@ -158,8 +173,26 @@ export class FaultyLog {
     this.releaseAll()
   }
 
+  /**
+   * The server fails over to one that has not heard of what was appended above `head`. A new epoch begins, or with
+   * `keepsEpoch` the old one goes on above all that it ever gave. Nobody is told.
+   */
+  failOver(head: Version, { keepsEpoch = false } = {}): void {
+    this.#ended = { epoch: this.#epoch, head, life: (this.#ended?.life ?? 0) + 1 }
+    for (const newest of [this.#tags, this.#keys]) {
+      for (const [id, { version }] of newest) if (version > head) newest.delete(id)
+    }
+    if (keepsEpoch) this.#head += HOUR_TICKS
+    else this.#startEpoch()
+  }
+
   /** History is lost: a new life begins, above every version that the old one gave. Nobody is told. */
   beginEpoch(): void {
+    this.#ended = undefined
+    this.#startEpoch()
+  }
+
+  #startEpoch(): void {
     this.#epoch = this.#newEpoch(this.#epoch.ordinal)
     this.#head = nextVersion(this.#clock.wall(), this.#head)
     this.#tags = new Map()
@@ -194,14 +227,21 @@ export class FaultyLog {
     for (const listener of this.#listeners) {
       this.#deliver({ epoch, version, previousHead, changes, origin }, listener)
     }
-    return { epoch, version, previousHead }
+    return { epoch, version, previousHead, ended: this.#ended }
   }
 
   #pull(position: LogPosition): PullReply {
     const isKnown = position.epoch !== undefined && isSameEpoch(position.epoch, this.#epoch)
     const after = isKnown ? position.cursor : NO_VERSION
     const changes = [...this.#tags.values(), ...this.#keys.values()].filter((change) => change.version > after)
-    return { epoch: this.#epoch, head: this.#head, floor: this.#floor, keyFloor: this.#keyFloor, changes }
+    return {
+      epoch: this.#epoch,
+      ended: this.#ended,
+      head: this.#head,
+      floor: this.#floor,
+      keyFloor: this.#keyFloor,
+      changes,
+    }
   }
 
   #run<Reply>(operation: LogOperation, take: () => Reply): Promise<Reply> {
@@ -286,6 +326,8 @@ export class FaultyLog {
     this.#held.add(held)
   }
 }
+
+const HOUR_TICKS = 3_600_000 * TICKS_PER_MS
 
 /** Drops the oldest until `keep` are left; the version of the newest that was dropped. */
 function forgetOldest(newest: Map<string, LoggedChange>, keep: number): Version {

@@ -1,5 +1,5 @@
 import { StoreError } from "../core/errors.js"
-import type { Amendment, Rank, Store, StoreStats } from "../core/store.js"
+import type { Amendment, Rank, LocalStore, StoreStats } from "../core/store.js"
 import { copyBytes } from "./copy-bytes.js"
 
 /**
@@ -12,7 +12,8 @@ import { copyBytes } from "./copy-bytes.js"
  * - `mute`: it takes effect and is never answered. Writes only.
  * - `corrupt`: a get answers with other bytes, and a put stores others; see {@link FaultyStore.corrupt}.
  *
- * Reads answer at once, so that a fate which is for writes only lets a get and `close` pass.
+ * Reads of a local store answer at once, so that a fate which is for writes only lets a get and `close` pass; those of a
+ * remote one (`RemoteMemoryStore`) have all fates but `effectThenFail`, which lets them pass.
  */
 export type StoreFate = "pass" | "fail" | "hold" | "effectThenFail" | "lose" | "mute" | "corrupt"
 
@@ -23,7 +24,7 @@ export interface StoreOperation {
   readonly key: string
 }
 
-/** A write that waits for the test. Every method does nothing where what it does has been done already. */
+/** An operation that waits for the test. Every method does nothing where what it does has been done already. */
 export interface HeldStoreOperation extends StoreOperation {
   /** Takes effect now; resolves when it has. The answer is kept back. */
   effect(): Promise<void>
@@ -35,32 +36,24 @@ export interface HeldStoreOperation extends StoreOperation {
   drop(): void
 }
 
-/**
- * A store in front of another one, which fails as disks and bytes from outside do, but only when a test says so. Without
- * faults it is as faithful as the store behind it. No timers: what is held waits for the test.
- *
- * @example
- * const store = new FaultyStore(new MemoryStore({ codec }))
- * const cache = createCache({ store, codec, memory: false })
- * store.decide = ({ kind }) => (kind === "get" ? "corrupt" : "pass")
- * await getUser(42) // loads: what was stored can't be read
- */
-export class FaultyStore implements Store {
+/** What a faulty store does apart from its reads, which are at once in one and late in another. */
+export abstract class FaultyWrites {
   /** Asked about each operation when it is called. */
   decide: (operation: StoreOperation) => StoreFate = () => "pass"
   /** What failures throw and reject with. */
   failure: (operation: StoreOperation) => unknown = ({ kind }) => new StoreError(kind, new Error("the disk is gone"))
   /** What becomes of bytes; it is given a copy. Default: one bit in the middle is another. */
   corrupt: (bytes: Uint8Array, key: string) => Uint8Array | undefined = flipBit
-  readonly #store: Store
+  /** The store behind it. */
+  protected readonly behind: LocalStore
   readonly #held = new Set<HeldStoreOperation>()
   readonly #calls = { get: 0, put: 0, remove: 0, touch: 0, close: 0 }
 
-  constructor(store: Store) {
-    this.#store = store
+  constructor(behind: LocalStore) {
+    this.behind = behind
   }
 
-  /** Writes that wait, the oldest first. */
+  /** Operations that wait, the oldest first. */
   get held(): readonly HeldStoreOperation[] {
     return [...this.#held]
   }
@@ -70,56 +63,36 @@ export class FaultyStore implements Store {
     return this.#calls
   }
 
-  get(key: string): Uint8Array | undefined {
-    const operation: StoreOperation = { kind: "get", key }
-    switch (this.#ask(operation)) {
-      case "fail":
-        throw this.failure(operation)
-      case "lose":
-        return undefined
-      case "corrupt": {
-        const bytes = this.#store.get(key)
-        return bytes && this.corrupt(copyBytes(bytes), key)
-      }
-      case "pass":
-      case "hold":
-      case "effectThenFail":
-      case "mute":
-        return this.#store.get(key)
-    }
-  }
-
   put(key: string, bytes: Uint8Array): Promise<boolean> {
     const operation: StoreOperation = { kind: "put", key }
-    const fate = this.#ask(operation)
+    const fate = this.ask(operation)
     const written = fate === "corrupt" ? this.corrupt(copyBytes(bytes), key) : bytes
     if (written === undefined) return Promise.resolve(true)
-    return this.#write(operation, fate, true, () => this.#store.put(key, written))
+    return this.run(operation, fate, true, () => this.behind.put(key, written))
   }
 
   remove(key: string, rank: Rank): Promise<void> {
     const operation: StoreOperation = { kind: "remove", key }
-    return this.#write(operation, this.#ask(operation), undefined, () => this.#store.remove(key, rank))
+    return this.run(operation, this.ask(operation), undefined, () => this.behind.remove(key, rank))
   }
 
   touch(key: string, rank: Rank, amendment: Amendment): Promise<void> {
     const operation: StoreOperation = { kind: "touch", key }
-    const touched = this.#write(operation, this.#ask(operation), undefined, () =>
-      this.#store.touch(key, rank, amendment),
-    )
+    const touched = this.run(operation, this.ask(operation), undefined, () => this.behind.touch(key, rank, amendment))
     return touched.catch(() => {})
   }
 
   stats(): StoreStats {
-    const { entries, bytes, queued } = this.#store.stats()
-    return { entries, bytes, queued: queued + this.#held.size }
+    const { entries, bytes, queued } = this.behind.stats()
+    const writes = this.held.filter(({ kind }) => kind !== "get")
+    return { entries, bytes, queued: queued + writes.length }
   }
 
   /** What is held when the store behind it closes takes no effect any more. */
   async close(): Promise<void> {
     const operation: StoreOperation = { kind: "close", key: "" }
-    const fate = this.#ask(operation)
-    await this.#store.close()
+    const fate = this.ask(operation)
+    await this.behind.close()
     if (fate === "fail") throw this.failure(operation)
   }
 
@@ -134,12 +107,17 @@ export class FaultyStore implements Store {
     await this.releaseAll()
   }
 
-  #ask(operation: StoreOperation): StoreFate {
+  protected ask(operation: StoreOperation): StoreFate {
     this.#calls[operation.kind] += 1
     return this.decide(operation)
   }
 
-  #write<Reply>(operation: StoreOperation, fate: StoreFate, ifLost: Reply, take: () => Promise<Reply>): Promise<Reply> {
+  protected run<Reply>(
+    operation: StoreOperation,
+    fate: StoreFate,
+    ifLost: Reply,
+    take: () => Promise<Reply>,
+  ): Promise<Reply> {
     switch (fate) {
       case "pass":
       case "corrupt":
@@ -187,6 +165,37 @@ export class FaultyStore implements Store {
       }
       this.#held.add(held)
     })
+  }
+}
+
+/**
+ * A store in front of another one, which fails as disks and bytes from outside do, but only when a test says so. Without
+ * faults it is as faithful as the store behind it. No timers: what is held waits for the test.
+ *
+ * @example
+ * const store = new FaultyStore(new MemoryStore({ codec }))
+ * const cache = createCache({ store, codec, memory: false })
+ * store.decide = ({ kind }) => (kind === "get" ? "corrupt" : "pass")
+ * await getUser(42) // loads: what was stored can't be read
+ */
+export class FaultyStore extends FaultyWrites implements LocalStore {
+  get(key: string): Uint8Array | undefined {
+    const operation: StoreOperation = { kind: "get", key }
+    switch (this.ask(operation)) {
+      case "fail":
+        throw this.failure(operation)
+      case "lose":
+        return undefined
+      case "corrupt": {
+        const bytes = this.behind.get(key)
+        return bytes && this.corrupt(copyBytes(bytes), key)
+      }
+      case "pass":
+      case "hold":
+      case "effectThenFail":
+      case "mute":
+        return this.behind.get(key)
+    }
   }
 }
 

@@ -4,6 +4,7 @@ export { checkInvariants } from "./invariants.js"
 export { logConformance, type LogConformanceOptions, type LogUnderTest } from "./log-conformance.js"
 export { ManualClock, settled } from "./manual-clock.js"
 export { MemoryStore, type MemoryStoreOptions } from "./memory-store.js"
+export { RemoteMemoryStore, type RemoteMemoryStoreOptions } from "./remote-memory-store.js"
 export { storeConformance, type StoreConformanceOptions, type StoreUnderTest } from "./store-conformance.js"
 export {
   valueConformance,

@@ -2,7 +2,7 @@ import { compareRank } from "../codec/header.js"
 import type { EntryCodec } from "../core/codec.js"
 import { StoreError } from "../core/errors.js"
 import { isSameEpoch } from "../core/version.js"
-import type { Amendment, Rank, Store, StoreStats } from "../core/store.js"
+import type { Amendment, Rank, LocalStore, StoreStats } from "../core/store.js"
 import { copyBytes } from "./copy-bytes.js"
 
 export interface MemoryStoreOptions {
@@ -21,7 +21,7 @@ export interface MemoryStoreOptions {
  * const data = new Map()
  * const a = createCache({ store: new MemoryStore({ codec, data }), codec, memory: false })
  */
-export class MemoryStore implements Store {
+export class MemoryStore implements LocalStore {
   readonly #codec: Pick<EntryCodec, "decodeHeader" | "amend">
   readonly #data: Map<string, Uint8Array>
   #isClosed = false

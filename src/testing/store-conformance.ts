@@ -5,6 +5,12 @@ import type { Rank, Store } from "../core/store.js"
 import type { Epoch, Version } from "../core/version.js"
 import { copyBytes } from "./copy-bytes.js"
 
+/** A store may drop what nobody can use any more, so all times are to come. */
+const NOW_MS = Date.now()
+/** Before the end that entries are stored with. */
+const SOONER_MS = NOW_MS + 1_800_000
+const LATER_MS = NOW_MS + 7_200_000
+
 /** A store as the suite gets it. */
 export interface StoreUnderTest {
   /** Fresh: it holds nothing. */
@@ -73,8 +79,8 @@ export function storeConformance(options: StoreConformanceOptions): void {
   }
 
   test("a key without an entry has none", async ({ store, other }) => {
-    assert.equal(store.get("absent"), undefined)
-    assert.equal(other.get("absent"), undefined)
+    assert.equal(await store.get("absent"), undefined)
+    assert.equal(await other.get("absent"), undefined)
   })
 
   test("what is put is there byte by byte, at every handle, when its promise resolves", async (bench) => {
@@ -83,11 +89,11 @@ export function storeConformance(options: StoreConformanceOptions): void {
       for (let round = 0; round < 20; round += 1) {
         const key = `${turn}:${round}`
         // The reader looks before, so that what it saw then can't be what it sees later.
-        assert.equal(reader.get(key), undefined)
+        assert.equal(await reader.get(key), undefined)
         const bytes = bench.entry({ key, value: round })
         assert.equal(await writer.put(key, copyBytes(bytes)), true)
-        assertBytes(reader.get(key), bytes, key)
-        assertBytes(writer.get(key), bytes, key)
+        assertBytes(await reader.get(key), bytes, key)
+        assertBytes(await writer.get(key), bytes, key)
       }
     }
   })
@@ -99,30 +105,31 @@ export function storeConformance(options: StoreConformanceOptions): void {
       const value = noise(size)
       const bytes = bench.entry({ key, value })
       assert.equal(await bench.store.put(key, copyBytes(bytes)), true)
-      assertBytes(bench.other.get(key), bytes, key)
-      assert.equal(bench.valueAt(key), value)
+      assertBytes(await bench.other.get(key), bytes, key)
+      assert.equal(await bench.valueAt(key), value)
     }
     // The large ones have not run over the small ones.
-    for (const size of sizes) assert.equal(bench.valueAt(`size:${size}`), noise(size))
+    for (const size of sizes) assert.equal(await bench.valueAt(`size:${size}`), noise(size))
   })
 
   test("an entry may shrink and grow", async (bench) => {
     for (const size of [10, 100_000, 0, 5_000, 1, 70_000]) {
       assert.equal(await bench.put("key", noise(size)), true)
-      assert.equal(bench.valueAt("key"), noise(size))
+      assert.equal(await bench.valueAt("key"), noise(size))
     }
   })
 
   test("unusual keys are kept apart", async (bench) => {
     assert.equal(new Set(KEYS).size, KEYS.length)
-    for (const key of KEYS) assert.equal(bench.store.get(key), undefined, show(key))
+    for (const key of KEYS) assert.equal(await bench.store.get(key), undefined, show(key))
     for (const [index, key] of KEYS.entries()) assert.equal(await bench.put(key, `value ${index}`), true, show(key))
-    for (const [index, key] of KEYS.entries()) assert.equal(bench.valueAt(key), `value ${index}`, show(key))
+    for (const [index, key] of KEYS.entries()) assert.equal(await bench.valueAt(key), `value ${index}`, show(key))
     for (const [index, key] of KEYS.entries()) {
       await bench.store.remove(key, bench.rank())
-      assert.equal(bench.other.get(key), undefined, show(key))
+      assert.equal(await bench.other.get(key), undefined, show(key))
       const next = KEYS[index + 1]
-      if (next !== undefined) assert.equal(bench.valueAt(next), `value ${index + 1}`, `${show(next)} went as well`)
+      if (next !== undefined)
+        assert.equal(await bench.valueAt(next), `value ${index + 1}`, `${show(next)} went as well`)
     }
   })
 
@@ -141,21 +148,26 @@ export function storeConformance(options: StoreConformanceOptions): void {
     await bench.store.put("b", partB)
     assert.equal(pool[0], 0xee)
     assert.equal(pool[pool.byteLength - 1], 0xee)
-    assertBytes(bench.other.get("a"), a, "a")
-    assertBytes(bench.other.get("b"), b, "b")
+    assertBytes(await bench.other.get("a"), a, "a")
+    assertBytes(await bench.other.get("b"), b, "b")
   })
 
   test("bytes that were read stay as they are until the next call of the same handle", async (bench) => {
     const { store, other } = bench
     if (store === other) return
     await bench.put("key", "before")
-    const read = other.get("key")
+    const read = await other.get("key")
     const before = read && copyBytes(read)
-    await store.touch("key", bench.rank(), { asOf: bench.versions[1], idleUntilMs: 5 })
+    await store.touch("key", bench.rank(), { asOf: bench.versions[1], idleUntilMs: SOONER_MS })
     await bench.put("key", "after!", bench.rank(2, 2))
     await bench.put("another", "another")
     assertBytes(read, before, "what was read")
-    assert.equal(bench.valueAt("key"), "after!")
+    assert.equal(await bench.valueAt("key"), "after!")
+    if (other.remote !== true || read === undefined) return
+    // What comes over a network is the caller's.
+    assertBytes(read, before, "what was read")
+    read.fill(0)
+    assert.equal(await bench.valueAt("key"), "after!")
   })
 
   test("a read changes nothing: the same bytes again, however often", async (bench) => {
@@ -163,8 +175,8 @@ export function storeConformance(options: StoreConformanceOptions): void {
     await bench.store.put("key", copyBytes(bytes))
     await bench.put("another", "another")
     for (let round = 0; round < 3; round += 1) {
-      assertBytes(bench.store.get("key"), bytes, "key")
-      assert.notEqual(bench.store.get("another"), undefined)
+      assertBytes(await bench.store.get("key"), bytes, "key")
+      assert.notEqual(await bench.store.get("another"), undefined)
     }
   })
 
@@ -174,7 +186,7 @@ export function storeConformance(options: StoreConformanceOptions): void {
     for (const { name, stored, given, isAbove } of bench.pairs()) {
       assert.equal(await bench.put(name, "stored", stored), true)
       assert.equal(await bench.put(name, "given", given), !isAbove, name)
-      assert.equal(bench.valueAt(name), isAbove ? "stored" : "given", name)
+      assert.equal(await bench.valueAt(name), isAbove ? "stored" : "given", name)
     }
   })
 
@@ -182,7 +194,7 @@ export function storeConformance(options: StoreConformanceOptions): void {
     for (const { name, stored, given, isAbove } of bench.pairs()) {
       await bench.put(name, "stored", stored)
       await bench.store.remove(name, given)
-      assert.equal(bench.valueAt(name), isAbove ? "stored" : undefined, name)
+      assert.equal(await bench.valueAt(name), isAbove ? "stored" : undefined, name)
     }
   })
 
@@ -195,7 +207,7 @@ export function storeConformance(options: StoreConformanceOptions): void {
       await bench.put(key, "higher", higher)
       assert.equal(await bench.put(key, "lower", lower), false, key)
       await bench.store.remove(key, lower)
-      assert.equal(bench.valueAt(key), "higher", key)
+      assert.equal(await bench.valueAt(key), "higher", key)
       assert.equal(await bench.put(key, "highest", bench.at(middle, version)), true, key)
     }
   })
@@ -216,17 +228,17 @@ export function storeConformance(options: StoreConformanceOptions): void {
       assert.equal(await bench.put(key, "young", young), true)
       assert.equal(await bench.put(key, "old", old), false)
       await bench.store.remove(key, old)
-      await bench.store.touch(key, old, { asOf: high, idleUntilMs: 5 })
-      assert.equal(bench.valueAt(key), "young")
-      assert.deepEqual(bench.headerAt(key), bench.header({ ...young, key }))
+      await bench.store.touch(key, old, { asOf: high, idleUntilMs: SOONER_MS })
+      assert.equal(await bench.valueAt(key), "young")
+      assert.deepEqual(await bench.headerAt(key), bench.header({ ...young, key }))
     }
     assert.equal(await bench.put("replaced", "young", { epoch, keyVersion: low, asOf: low }), true)
-    assert.equal(bench.valueAt("replaced"), "young")
+    assert.equal(await bench.valueAt("replaced"), "young")
     await bench.store.remove("removed", { epoch, keyVersion: low, asOf: low })
-    assert.equal(bench.other.get("removed"), undefined)
-    await bench.store.touch("touched", { epoch, keyVersion: high, asOf: high }, { idleUntilMs: 5 })
+    assert.equal(await bench.other.get("removed"), undefined)
+    await bench.store.touch("touched", { epoch, keyVersion: high, asOf: high }, { idleUntilMs: SOONER_MS })
     // It may be gone as well: nobody can use it any more.
-    assert.notEqual(bench.headerAt("touched")?.idleUntilMs, 5)
+    assert.notEqual((await bench.headerAt("touched"))?.idleUntilMs, SOONER_MS)
   })
 
   // --- remove ------------------------------------------------------------------------------------------------------
@@ -239,11 +251,11 @@ export function storeConformance(options: StoreConformanceOptions): void {
     ] as const) {
       await bench.put("key", "value")
       await bench.put("key:below", "stays")
-      assert.notEqual(reader.get("key"), undefined)
+      assert.notEqual(await reader.get("key"), undefined)
       await writer.remove("key", bench.rank())
-      assert.equal(reader.get("key"), undefined)
-      assert.equal(writer.get("key"), undefined)
-      assert.equal(bench.valueAt("key:below"), "stays")
+      assert.equal(await reader.get("key"), undefined)
+      assert.equal(await writer.get("key"), undefined)
+      assert.equal(await bench.valueAt("key:below"), "stays")
     }
   })
 
@@ -252,9 +264,9 @@ export function storeConformance(options: StoreConformanceOptions): void {
     await bench.put("key", "value")
     await Promise.all([bench.store.remove("key", bench.rank()), bench.other.remove("key", bench.rank())])
     await bench.store.remove("key", bench.rank())
-    assert.equal(bench.other.get("key"), undefined)
+    assert.equal(await bench.other.get("key"), undefined)
     assert.equal(await bench.put("key", "again"), true)
-    assert.equal(bench.valueAt("key"), "again")
+    assert.equal(await bench.valueAt("key"), "again")
   })
 
   // --- touch -------------------------------------------------------------------------------------------------------
@@ -265,17 +277,17 @@ export function storeConformance(options: StoreConformanceOptions): void {
     for (const [key, amendment] of Object.entries({
       nothing: {},
       asOf: { asOf: high },
-      idle: { idleUntilMs: 1_800_000_000_000 },
+      idle: { idleUntilMs: LATER_MS },
       "never idle": { idleUntilMs: Number.POSITIVE_INFINITY },
-      both: { asOf: high, idleUntilMs: 1_800_000_000_000 },
+      both: { asOf: high, idleUntilMs: LATER_MS },
     })) {
       const value = { of: key, rest: noise(3_000) }
       await bench.put(key, value, rank)
       await bench.put(`${key} beside`, value, rank)
       await bench.store.touch(key, rank, amendment)
-      assert.deepEqual(bench.headerAt(key), { ...bench.header({ ...rank, key }), ...amendment }, key)
-      assert.deepEqual(bench.valueAt(key), value, key)
-      assert.deepEqual(bench.headerAt(`${key} beside`), bench.header({ ...rank, key: `${key} beside` }))
+      assert.deepEqual(await bench.headerAt(key), { ...bench.header({ ...rank, key }), ...amendment }, key)
+      assert.deepEqual(await bench.valueAt(key), value, key)
+      assert.deepEqual(await bench.headerAt(`${key} beside`), bench.header({ ...rank, key: `${key} beside` }))
     }
   })
 
@@ -283,8 +295,8 @@ export function storeConformance(options: StoreConformanceOptions): void {
     for (const { name, stored, given } of bench.pairs()) {
       const isSame = stored.keyVersion === given.keyVersion && stored.asOf >= given.asOf
       await bench.put(name, "value", stored)
-      await bench.store.touch(name, given, { idleUntilMs: 5 })
-      assert.equal(bench.headerAt(name)?.idleUntilMs, isSame ? 5 : bench.header({}).idleUntilMs, name)
+      await bench.store.touch(name, given, { idleUntilMs: SOONER_MS })
+      assert.equal((await bench.headerAt(name))?.idleUntilMs, isSame ? SOONER_MS : bench.header({}).idleUntilMs, name)
     }
     const { epoch, ...versions } = bench.rank()
     await bench.put("epoch", "value", { epoch, ...versions })
@@ -292,8 +304,8 @@ export function storeConformance(options: StoreConformanceOptions): void {
       { ...epoch, nonce: `${epoch.nonce.slice(1)}x` },
       { ...epoch, ordinal: epoch.ordinal - 1 },
     ]) {
-      await bench.store.touch("epoch", { epoch: another, ...versions }, { idleUntilMs: 5 })
-      assert.notEqual(bench.headerAt("epoch")?.idleUntilMs, 5)
+      await bench.store.touch("epoch", { epoch: another, ...versions }, { idleUntilMs: SOONER_MS })
+      assert.notEqual((await bench.headerAt("epoch"))?.idleUntilMs, SOONER_MS)
     }
   })
 
@@ -303,22 +315,26 @@ export function storeConformance(options: StoreConformanceOptions): void {
     await bench.put("key", "value", rank)
     await bench.store.touch("key", rank, { asOf: high })
     // Whoever knows the entry from before can still slide it, and lifts it no higher than it is.
-    await bench.store.touch("key", rank, { asOf: middle, idleUntilMs: 5 })
-    assert.deepEqual(bench.headerAt("key"), { ...bench.header({ ...rank, key: "key" }), asOf: high, idleUntilMs: 5 })
+    await bench.store.touch("key", rank, { asOf: middle, idleUntilMs: SOONER_MS })
+    assert.deepEqual(await bench.headerAt("key"), {
+      ...bench.header({ ...rank, key: "key" }),
+      asOf: high,
+      idleUntilMs: SOONER_MS,
+    })
     assert.equal(await bench.put("key", "lower", bench.at(middle, middle)), false)
     await bench.store.remove("key", rank)
-    assert.equal(bench.valueAt("key"), "value")
+    assert.equal(await bench.valueAt("key"), "value")
     await bench.store.remove("key", bench.at(middle, high))
-    assert.equal(bench.other.get("key"), undefined)
+    assert.equal(await bench.other.get("key"), undefined)
   })
 
   test("a touch makes no entry, and does not reject for want of one", async (bench) => {
-    await bench.store.touch("absent", bench.rank(), { idleUntilMs: 5 })
+    await bench.store.touch("absent", bench.rank(), { idleUntilMs: SOONER_MS })
     await bench.put("key", "value")
     await bench.store.remove("key", bench.rank())
-    await bench.store.touch("key", bench.rank(), { asOf: bench.versions[2], idleUntilMs: 5 })
-    assert.equal(bench.other.get("absent"), undefined)
-    assert.equal(bench.other.get("key"), undefined)
+    await bench.store.touch("key", bench.rank(), { asOf: bench.versions[2], idleUntilMs: SOONER_MS })
+    assert.equal(await bench.other.get("absent"), undefined)
+    assert.equal(await bench.other.get("key"), undefined)
   })
 
   // --- many at once, in order --------------------------------------------------------------------------------------
@@ -328,7 +344,7 @@ export function storeConformance(options: StoreConformanceOptions): void {
     const kept = await Promise.all(keys.map((key, index) => bench.put(key, { index, rest: noise(index % 300) })))
     assert.ok(kept.every((each) => each))
     for (const [index, key] of keys.entries()) {
-      assert.deepEqual(bench.valueAt(key), { index, rest: noise(index % 300) }, key)
+      assert.deepEqual(await bench.valueAt(key), { index, rest: noise(index % 300) }, key)
     }
   })
 
@@ -340,14 +356,14 @@ export function storeConformance(options: StoreConformanceOptions): void {
       writes.push(bench.put("put last", round))
       writes.push(bench.put("removed last", round), store.remove("removed last", bench.rank()))
       writes.push(store.remove("kept", bench.rank()), bench.put("kept", round))
-      writes.push(bench.put("touched", round), store.touch("touched", bench.rank(), { idleUntilMs: round }))
+      writes.push(bench.put("touched", round), store.touch("touched", bench.rank(), { idleUntilMs: SOONER_MS + round }))
     }
     await Promise.all(writes)
-    assert.equal(bench.valueAt("put last"), rounds - 1)
-    assert.equal(bench.other.get("removed last"), undefined)
-    assert.equal(bench.valueAt("kept"), rounds - 1)
-    assert.equal(bench.valueAt("touched"), rounds - 1)
-    assert.equal(bench.headerAt("touched")?.idleUntilMs, rounds - 1)
+    assert.equal(await bench.valueAt("put last"), rounds - 1)
+    assert.equal(await bench.other.get("removed last"), undefined)
+    assert.equal(await bench.valueAt("kept"), rounds - 1)
+    assert.equal(await bench.valueAt("touched"), rounds - 1)
+    assert.equal((await bench.headerAt("touched"))?.idleUntilMs, SOONER_MS + rounds - 1)
   })
 
   test("of writes of several handles at once the highest rank stays, in whatever order they came", async (bench) => {
@@ -365,7 +381,7 @@ export function storeConformance(options: StoreConformanceOptions): void {
           return (index % 2 === 0 ? store : other).put(key, bytes)
         }),
       )
-      assert.equal(bench.valueAt(key), 2, key)
+      assert.equal(await bench.valueAt(key), 2, key)
     }
   })
 
@@ -374,7 +390,7 @@ export function storeConformance(options: StoreConformanceOptions): void {
     const puts = [bench.store.put("key", copyBytes(bytes)), bench.other.put("key", copyBytes(bytes))]
     assert.deepEqual(await Promise.all(puts), [true, true])
     assert.equal(await bench.store.put("key", copyBytes(bytes)), true)
-    assertBytes(bench.other.get("key"), bytes, "key")
+    assertBytes(await bench.other.get("key"), bytes, "key")
   })
 
   // --- stats and the end -------------------------------------------------------------------------------------------
@@ -396,25 +412,25 @@ export function storeConformance(options: StoreConformanceOptions): void {
     await store.close()
     assert.ok((await Promise.all(puts)).every((each) => each))
     if (store === other) return
-    for (const [index, key] of keys.entries()) assert.equal(bench.valueAt(key), index)
+    for (const [index, key] of keys.entries()) assert.equal(await bench.valueAt(key), index)
     assert.equal(await other.put("later", bench.entry({ key: "later", value: "later" })), true)
-    assert.equal(bench.valueAt("later"), "later")
+    assert.equal(await bench.valueAt("later"), "later")
   })
 
   test("after close() reads throw, writes reject, a touch does nothing, and nothing is stored", async (bench) => {
     const { store, other } = bench
     await bench.put("key", "value")
     await store.close()
-    assert.throws(() => store.get("key"), StoreError)
-    assert.throws(() => store.get("absent"), StoreError)
+    await assertReadFails(store, "key")
+    await assertReadFails(store, "absent")
     await assert.rejects(store.put("key", bench.entry({ key: "key", value: "late" })), StoreError)
     await assert.rejects(store.put("late", bench.entry({ key: "late", value: "late" })), StoreError)
     await assert.rejects(store.remove("key", bench.rank(2, 2)), StoreError)
-    await store.touch("key", bench.rank(), { idleUntilMs: 5 })
+    await store.touch("key", bench.rank(), { idleUntilMs: SOONER_MS })
     if (store === other) return
-    assert.equal(other.get("late"), undefined)
-    assert.equal(bench.valueAt("key"), "value")
-    assert.notEqual(bench.headerAt("key")?.idleUntilMs, 5)
+    assert.equal(await other.get("late"), undefined)
+    assert.equal(await bench.valueAt("key"), "value")
+    assert.notEqual((await bench.headerAt("key"))?.idleUntilMs, SOONER_MS)
   })
 
   test("close() twice is fine", async ({ store }) => {
@@ -470,11 +486,11 @@ class Bench {
       epoch,
       asOf,
       keyVersion,
-      storedAtMs: 1_767_225_600_000,
+      storedAtMs: NOW_MS,
       expiresAtMs: Number.POSITIVE_INFINITY,
       graceMs: 60_000,
       idleTtlMs: 3_600_000,
-      idleUntilMs: 1_767_229_200_000,
+      idleUntilMs: NOW_MS + 3_600_000,
       tags: ["org:1", "org:1:user:2"],
       keys: ["another"],
       ...parts,
@@ -490,15 +506,15 @@ class Bench {
   }
 
   /** The value of an entry as the other handle reads it, after a look at whether it is that key's. */
-  valueAt(key: string): unknown {
-    const bytes = this.other.get(key)
+  async valueAt(key: string): Promise<unknown> {
+    const bytes = await this.other.get(key)
     if (bytes === undefined) return undefined
     assert.equal(this.made.codec.decodeHeader(bytes).key, key, `${show(key)} has the entry of another key`)
     return this.made.codec.decodeValue(bytes)
   }
 
-  headerAt(key: string): EntryHeader | undefined {
-    const bytes = this.other.get(key)
+  async headerAt(key: string): Promise<EntryHeader | undefined> {
+    const bytes = await this.other.get(key)
     return bytes === undefined ? undefined : this.made.codec.decodeHeader(bytes)
   }
 }
@@ -559,6 +575,16 @@ function noise(length: number): string {
     parts.push((state >>> 2).toString(36).padStart(6, "0").slice(-5))
   }
   return parts.join("").slice(0, length)
+}
+
+/** A read throws at once or rejects, as it answers. */
+async function assertReadFails(store: Store, key: string): Promise<void> {
+  if (store.remote !== true) {
+    assert.throws(() => store.get(key), StoreError)
+    return
+  }
+  const reading = store.get(key)
+  await assert.rejects(reading, StoreError)
 }
 
 function assertBytes(actual: Uint8Array | undefined, expected: Uint8Array | undefined, what: string): void {

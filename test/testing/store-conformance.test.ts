@@ -1,12 +1,13 @@
 import { describe, expect, test } from "vitest"
 import { createCodec } from "zoocache/codec"
-import { FaultyStore, MemoryStore, storeConformance, type StoreUnderTest } from "zoocache/testing"
-import { BROKEN_STORES, type MakeStore } from "./support/broken-stores.js"
+import { FaultyStore, MemoryStore, RemoteMemoryStore, storeConformance, type StoreUnderTest } from "zoocache/testing"
+import type { Store } from "../../src/core/store.js"
+import { BROKEN_REMOTE_STORES, BROKEN_STORES, type MakeStore } from "./support/broken-stores.js"
 
 const codec = createCodec()
 
 /** Two handles of one store, or one, at versions as a log of our days gives them. */
-function making(makeStore: MakeStore, hasOther = true): () => StoreUnderTest {
+function making(makeStore: (...made: Parameters<MakeStore>) => Store, hasOther = true): () => StoreUnderTest {
   return () => {
     const data = new Map<string, Uint8Array>()
     let version = Date.UTC(2026, 0, 1) * 1024
@@ -35,6 +36,10 @@ describe("the store that fails on demand, without faults", () => {
   storeConformance({ test, make: making((options) => new FaultyStore(new MemoryStore(options))) })
 })
 
+describe("the store in memory that is remote", () => {
+  storeConformance({ test, make: making((options) => new RemoteMemoryStore(options)) })
+})
+
 describe("a store is caught that", () => {
   const tests: { name: string; body: (make: () => StoreUnderTest) => Promise<void> }[] = []
   let makeNow: (() => StoreUnderTest) | undefined
@@ -51,6 +56,11 @@ describe("a store is caught that", () => {
   })
 
   test.each(BROKEN_STORES)("%s", async (_wrong, caughtBy, makeStore) => {
+    const guard = tests.find(({ name }) => name === caughtBy)
+    await expect(guard?.body(making(makeStore))).rejects.toThrow()
+  })
+
+  test.each(BROKEN_REMOTE_STORES)("is remote and %s", async (_wrong, caughtBy, makeStore) => {
     const guard = tests.find(({ name }) => name === caughtBy)
     await expect(guard?.body(making(makeStore))).rejects.toThrow()
   })

@@ -1,9 +1,11 @@
 import type { EntryHeader } from "../../../src/core/codec.js"
+import type { LocalStore } from "../../../src/core/store.js"
 import type { Epoch } from "../../../src/core/version.js"
 import { type LmdbBackend, NOWHERE } from "./backends.js"
 
 /** Puts entries of the log's epoch as it is now. */
-export async function entriesOf({ log, store, codec }: LmdbBackend) {
+export async function entriesOf({ log, codec, ...backend }: LmdbBackend) {
+  const store = backend.store as LocalStore
   const { epoch, head } = await log.pull(NOWHERE)
   const headerOf = (key: string, parts: Partial<EntryHeader> = {}): EntryHeader => ({
     key,

@@ -1,10 +1,11 @@
 import type { EntryCodec } from "../../../src/core/codec.js"
 import { StoreError } from "../../../src/core/errors.js"
-import type { Rank, Store } from "../../../src/core/store.js"
+import type { LocalStore, Rank, RemoteStore } from "../../../src/core/store.js"
 import { copyBytes } from "../../../src/testing/copy-bytes.js"
 import { MemoryStore, type MemoryStoreOptions } from "../../../src/testing/memory-store.js"
+import { RemoteMemoryStore } from "../../../src/testing/remote-memory-store.js"
 
-export type MakeStore = (options: Required<MemoryStoreOptions> & { readonly codec: EntryCodec }) => Store
+export type MakeStore = (options: Required<MemoryStoreOptions> & { readonly codec: EntryCodec }) => LocalStore
 
 interface Whole {
   readonly good: MemoryStore
@@ -15,14 +16,14 @@ interface Whole {
 }
 
 /** A store that keeps to the contract, but for what `part` does in another way. */
-function broken(part: (whole: Whole) => Partial<Store>): MakeStore {
+function broken(part: (whole: Whole) => Partial<LocalStore>): MakeStore {
   return ({ codec, data }) => {
     const good = new MemoryStore({ codec, data })
     const rankAt = (key: string) => {
       const bytes = data.get(key)
       return bytes === undefined ? undefined : codec.decodeHeader(bytes)
     }
-    const faithful: Store = {
+    const faithful: LocalStore = {
       get: (key) => good.get(key),
       put: (key, bytes) => good.put(key, bytes),
       remove: (key, rank) => good.remove(key, rank),
@@ -476,5 +477,29 @@ export const BROKEN_STORES: readonly (readonly [wrong: string, caughtBy: string,
     "answers entries that nobody put",
     "a key without an entry has none",
     broken(({ good }) => ({ get: (key) => good.get(key) ?? new Uint8Array() })),
+  ],
+]
+
+/** The same for what only a remote store can have wrong. */
+export const BROKEN_REMOTE_STORES: readonly (readonly [
+  wrong: string,
+  caughtBy: string,
+  make: (options: Parameters<MakeStore>[0]) => RemoteStore,
+])[] = [
+  [
+    "gives out the bytes that it keeps",
+    "bytes that were read stay as they are until the next call of the same handle",
+    ({ codec, data }) =>
+      Object.assign(new RemoteMemoryStore({ codec, data }), { get: async (key: string) => data.get(key) }),
+  ],
+  [
+    "throws where a read should reject",
+    AFTER_CLOSE,
+    ({ codec, data }) => {
+      const behind = new MemoryStore({ codec, data })
+      const get = (key: string) => Promise.resolve(behind.get(key))
+      const close = () => behind.close()
+      return Object.assign(new RemoteMemoryStore({ codec, data }), { get, close })
+    },
   ],
 ]

@@ -1,0 +1,72 @@
+import type { Clock } from "../core/clock.js"
+import { StoreError } from "../core/errors.js"
+import type { RemoteStore } from "../core/store.js"
+import { copyBytes } from "./copy-bytes.js"
+import { FaultyWrites, type StoreOperation } from "./faulty-store.js"
+import { settled } from "./manual-clock.js"
+import { MemoryStore, type MemoryStoreOptions } from "./memory-store.js"
+
+export interface RemoteMemoryStoreOptions extends MemoryStoreOptions {
+  /** Whose timers `delayMs` is kept by. Needed where reads are delayed. */
+  readonly clock?: Clock
+}
+
+/**
+ * A store in memory whose reads are answered later, as over a network, and go wrong when a test says so, as its writes do:
+ * see {@link FaultyStore} for the fates.
+ *
+ * A read finds what is stored when it is called, not when it is answered: the worst that can become of it. One that is
+ * held finds what is stored at its `effect()`.
+ *
+ * @example
+ * const store = new RemoteMemoryStore({ codec })
+ * const cache = createCache({ store, codec, memory: false })
+ * store.decide = ({ kind }) => (kind === "get" ? "hold" : "pass")
+ * const reading = getUser(42)
+ * await cache.invalidate("user:42") // while the read is under way
+ * await store.held[0]?.answer()
+ */
+export class RemoteMemoryStore extends FaultyWrites implements RemoteStore {
+  readonly remote = true
+  /** How long reads take from now on. 0: until the event loop comes round. */
+  delayMs = 0
+  readonly #clock: Clock | undefined
+
+  constructor(options: RemoteMemoryStoreOptions) {
+    super(new MemoryStore(options))
+    this.#clock = options.clock
+  }
+
+  get(key: string): Promise<Uint8Array | undefined> {
+    const operation: StoreOperation = { kind: "get", key }
+    const fate = this.ask(operation)
+    switch (fate) {
+      case "pass":
+      case "effectThenFail":
+        return this.#read(key)
+      case "corrupt":
+        return this.#read(key).then((bytes) => bytes && this.corrupt(bytes, key))
+      case "fail":
+        return this.#arrived().then(() => Promise.reject(this.failure(operation)))
+      case "lose":
+        return this.#arrived().then(() => undefined)
+      case "hold":
+      case "mute":
+        return this.run(operation, fate, undefined, () => this.#read(key))
+    }
+  }
+
+  async #read(key: string): Promise<Uint8Array | undefined> {
+    const bytes = this.behind.get(key)
+    const copy = bytes && copyBytes(bytes)
+    await this.#arrived()
+    return copy
+  }
+
+  async #arrived(): Promise<void> {
+    const clock = this.#clock
+    if (this.delayMs <= 0) return settled()
+    if (clock === undefined) throw new StoreError("get", new Error("`delayMs` needs a `clock`"))
+    await new Promise<void>((resolve) => clock.setTimer(resolve, this.delayMs, false))
+  }
+}

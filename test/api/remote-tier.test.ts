@@ -1,0 +1,337 @@
+/** What caches that share a store behind a network owe each other: reads that take their time. */
+import { describe, expect, test } from "vitest"
+import { ConfigurationError, StoreError } from "zoocache"
+import { settled } from "zoocache/testing"
+import { Fleet, type FleetNode } from "../support/fleet.js"
+import { rowsOf } from "../support/shared.js"
+
+const rows = () => new Map<number, unknown>([[1, { name: "one" }]])
+
+/** The reads of a node's store wait until they are answered. */
+function hold({ store }: FleetNode): void {
+  store.decide = ({ kind }) => (kind === "get" ? "hold" : "pass")
+}
+
+async function answer({ store }: FleetNode): Promise<void> {
+  for (const operation of store.held) await operation.answer()
+  await settled()
+}
+
+/** Two nodes; the first has loaded row 1, which the store has. */
+async function loaded(options: Parameters<typeof rowsOf>[2] = {}, ofB: Parameters<Fleet["join"]>[1] = {}) {
+  const fleet = new Fleet()
+  const [a, b] = [await fleet.join("a"), await fleet.join("b", ofB)]
+  const table = rows()
+  const onA = rowsOf(a.cache, table, options)
+  const onB = rowsOf(b.cache, table, options)
+  await onA.read(1)
+  await settled()
+  return { fleet, a, b, table, onA, onB }
+}
+
+describe("entries that others stored", () => {
+  test("are served without a load, frozen like one's own, and then from memory", async () => {
+    const { b, onB } = await loaded()
+    const value = await onB.read(1)
+    expect(value).toEqual({ name: "one" })
+    expect(Object.isFrozen(value)).toBe(true)
+    await onB.read(1)
+    expect(onB.loads).toBe(0)
+    expect(b.store.calls.get).toBe(1)
+    expect(b.cache.stats()).toMatchObject({ storeHits: 1, hits: 2, misses: 0 })
+  })
+
+  test("are served where memory keeps nothing", async () => {
+    const { b, onB } = await loaded({}, { memory: false })
+    expect([await onB.read(1), await onB.read(1)]).toEqual([{ name: "one" }, { name: "one" }])
+    expect(onB.loads).toBe(0)
+    expect(b.store.calls.get).toBe(2)
+  })
+
+  test("are seen by every kind of read", async () => {
+    const fleet = new Fleet()
+    const a = await fleet.join("a")
+    await a.cache.set("k", { n: 1 })
+    const other = async () => (await fleet.join("other")).cache
+    expect(await (await other()).get("k")).toEqual({ n: 1 })
+    expect(await (await other()).getMany(["k", "x"])).toEqual(new Map([["k", { n: 1 }]]))
+    expect(await (await other()).has("k")).toBe(true)
+    expect(await (await other()).has("x")).toBe(false)
+    expect(await (await other()).lookup("k")).toEqual({ value: { n: 1 } })
+    expect(await (await other()).getOrLoad("k", () => "loaded")).toEqual({ n: 1 })
+  })
+
+  test("of many ids: only what is missing is loaded, in one batch", async () => {
+    const fleet = new Fleet()
+    const [a, b] = [await fleet.join("a"), await fleet.join("b")]
+    const batches: number[][] = []
+    const define = (node: FleetNode) =>
+      node.cache.cacheableMany(
+        async (ids: readonly number[]) => {
+          batches.push([...ids])
+          return new Map(ids.map((id) => [id, id * 10]))
+        },
+        { name: "many" },
+      )
+    await define(a)([1, 2])
+    await settled()
+    expect(await define(b)([1, 2, 3, 4])).toEqual(new Map([1, 2, 3, 4].map((id) => [id, id * 10])))
+    expect(batches).toEqual([
+      [1, 2],
+      [3, 4],
+    ])
+  })
+
+  test("hand on what they depend on", async () => {
+    const { a, b, onB, table } = await loaded()
+    const outer = b.cache.cacheable(async () => await onB.read(1), { name: "outer" })
+    expect(await outer()).toEqual({ name: "one" })
+    table.set(1, "new")
+    await a.cache.invalidate("row:1")
+    await settled()
+    expect(await outer()).toBe("new")
+  })
+
+  test("need no slot of `maxLoads`", async () => {
+    const { b, onB } = await loaded({}, { maxLoads: 1 })
+    let release = (): void => {}
+    const busy = b.cache.cacheable(() => new Promise<void>((resolve) => (release = resolve)), { name: "busy" })
+    const running = busy()
+    await settled()
+    expect(await onB.read(1)).toEqual({ name: "one" })
+    release()
+    await running
+  })
+
+  test("of a higher version of the function are others", async () => {
+    const { a, b } = await loaded()
+    await rowsOf(a.cache, rows(), { name: "f", version: 1 }).read(1)
+    await settled()
+    const next = rowsOf(b.cache, rows(), { name: "f", version: 2 })
+    await next.read(1)
+    expect(next.loads).toBe(1)
+  })
+})
+
+describe("while the store is asked", () => {
+  test("10,000 callers share one read of it, and one load where it has nothing", async () => {
+    const fleet = new Fleet()
+    const node = await fleet.join("a")
+    const of = rowsOf(node.cache, rows())
+    hold(node)
+    const reading = Promise.all(Array.from({ length: 10_000 }, () => of.read(1)))
+    await answer(node)
+    expect(new Set(await reading).size).toBe(1)
+    expect(of.loads).toBe(1)
+    expect(node.store.calls.get).toBe(1)
+    expect(node.cache.stats()).toMatchObject({ misses: 10_000, joins: 9_999, storeMisses: 1 })
+  })
+
+  test("an invalidation makes what it will answer stale", async () => {
+    const { a, b, onB, table } = await loaded()
+    hold(b)
+    const reading = onB.read(1)
+    await settled()
+    await b.store.held[0]?.effect()
+    table.set(1, "new")
+    await a.cache.invalidate("row:1")
+    await settled()
+    await answer(b)
+    expect(await reading).toBe("new")
+    expect(onB.loads).toBe(1)
+  })
+
+  test("a caller who comes after an invalidation shares the read, and gets nothing older", async () => {
+    const { a, b, onB, table } = await loaded()
+    hold(b)
+    const early = onB.read(1)
+    await settled()
+    await b.store.held[0]?.effect()
+    table.set(1, "new")
+    await a.cache.invalidate("row:1")
+    await settled()
+    const late = onB.read(1)
+    await answer(b)
+    expect(await late).toBe("new")
+    expect(await early).toBe("new")
+    expect(onB.loads).toBe(1)
+  })
+
+  test.each([true, false])(
+    "a newer load of this process outranks what it will answer; memory: %s",
+    async (hasMemory) => {
+      const { b, onB, table } = await loaded({}, hasMemory ? {} : { memory: false })
+      hold(b)
+      const early = onB.read(1)
+      await settled()
+      await b.store.held[0]?.effect()
+      table.set(1, "refreshed")
+      expect(await (onB.read as unknown as { refresh(id: number): Promise<unknown> }).refresh(1)).toBe("refreshed")
+      await settled()
+      await answer(b)
+      expect(await early).toBe("refreshed")
+      const again = onB.read(1)
+      await answer(b)
+      expect(await again).toBe("refreshed")
+    },
+  )
+
+  test.each([true, false])(
+    "a value that this process sets outranks what it will answer; memory: %s",
+    async (hasMemory) => {
+      const fleet = new Fleet()
+      const [a, b] = [await fleet.join("a"), await fleet.join("b", hasMemory ? {} : { memory: false })]
+      await a.cache.set("k", "old")
+      await settled()
+      hold(b)
+      const early = b.cache.get("k")
+      await settled()
+      await b.store.held[0]?.effect()
+      await b.cache.set("k", "new")
+      await answer(b)
+      expect(await early).toBe("new")
+    },
+  )
+
+  test("the bound passes: what it answers is not trusted", async () => {
+    const { fleet, b, onB } = await loaded({}, { staleness: { bound: 3000 } })
+    hold(b)
+    const reading = onB.read(1)
+    await settled()
+    fleet.log.decide = ({ kind, connection }) => (connection === "b" && kind === "pull" ? "fail" : "pass")
+    await fleet.clock.advanceAsync(4000, 500)
+    await answer(b)
+    expect(await reading).toEqual({ name: "one" })
+    expect(onB.loads).toBe(1)
+    fleet.log.heal()
+  })
+
+  test("the bound passes: with `serve` what it answers is served", async () => {
+    const { fleet, b, onB } = await loaded({}, { staleness: { bound: 3000, whenUnsure: "serve" } })
+    hold(b)
+    const reading = onB.read(1)
+    await settled()
+    fleet.log.decide = ({ kind, connection }) => (connection === "b" && kind === "pull" ? "fail" : "pass")
+    await fleet.clock.advanceAsync(4000, 500)
+    await answer(b)
+    await reading
+    expect(onB.loads).toBe(0)
+    fleet.log.heal()
+  })
+
+  test("a caller may leave", async () => {
+    const { b, onB } = await loaded()
+    hold(b)
+    const leaving = new AbortController()
+    const read = onB.read as unknown as { with(o: object): (id: number) => Promise<unknown> }
+    const reading = read.with({ signal: leaving.signal })(1)
+    const staying = onB.read(1)
+    leaving.abort(new Error("left"))
+    await expect(reading).rejects.toThrow("left")
+    await answer(b)
+    expect(await staying).toEqual({ name: "one" })
+    expect(onB.loads).toBe(0)
+  })
+
+  test("the cache is closed: callers get what their loader gives", async () => {
+    const { b, onB } = await loaded()
+    hold(b)
+    const reading = onB.read(1)
+    await settled()
+    await b.cache.close()
+    await answer(b)
+    expect(await reading).toEqual({ name: "one" })
+  })
+
+  test("`fresh` asks nobody", async () => {
+    const { b, onB } = await loaded()
+    await (onB.read as unknown as { refresh(id: number): Promise<unknown> }).refresh(1)
+    expect(b.store.calls.get).toBe(0)
+    expect(onB.loads).toBe(1)
+  })
+})
+
+describe("an entry from above the cursor", () => {
+  test("has this process catch up, and is served", async () => {
+    const { fleet, a, b, onA, onB, table } = await loaded()
+    fleet.log.decide = ({ kind, connection }) => (connection === "b" && kind === "news" ? "lose" : "pass")
+    table.set(1, "new")
+    await a.cache.invalidate("row:1")
+    await onA.read(1)
+    await settled()
+    const pulls = fleet.log.pulls
+    expect(await onB.read(1)).toBe("new")
+    expect(onB.loads).toBe(0)
+    expect(fleet.log.pulls).toBe(pulls + 1)
+    expect(b.cache.tagVersion("row:1")).toBe(a.cache.tagVersion("row:1"))
+  })
+
+  test("is not served where this process can't catch up", async () => {
+    const { fleet, a, b, onA, onB, table } = await loaded()
+    fleet.log.decide = ({ kind, connection }) => (connection === "b" && kind !== "append" ? "lose" : "pass")
+    table.set(1, "new")
+    await a.cache.invalidate("row:1")
+    await onA.read(1)
+    await settled()
+    const reading = onB.read(1)
+    await settled()
+    await fleet.clock.advanceAsync(300, 50)
+    expect(await reading).toBe("new")
+    expect(onB.loads).toBe(1)
+    expect(b.cache.stats().storeMisses).toBe(1)
+    fleet.log.heal()
+  })
+})
+
+describe("a store that fails", () => {
+  test("is a miss, a fault, and nobody's error", async () => {
+    const { b, onB } = await loaded()
+    b.store.decide = ({ kind }) => (kind === "get" ? "fail" : "pass")
+    expect(await onB.read(1)).toEqual({ name: "one" })
+    expect(onB.loads).toBe(1)
+    expect(b.faults.map(({ error }) => error.constructor)).toEqual([StoreError])
+    expect(await b.cache.get("x")).toBeUndefined()
+  })
+
+  test("can't have `cacheableSync`, which says so", async () => {
+    const { b } = await loaded()
+    expect(() => b.cache.cacheableSync((n: number) => n, { name: "sync" })).toThrow(ConfigurationError)
+  })
+})
+
+describe("grace", () => {
+  test("serves what has expired in the store, and loads anew in the background", async () => {
+    const { fleet, onB, table } = await loaded({ ttl: 1000, grace: 10_000 })
+    await fleet.clock.advanceAsync(2000, 500)
+    table.set(1, "new")
+    expect(await onB.read(1)).toEqual({ name: "one" })
+    await settled()
+    expect(onB.loads).toBe(1)
+    expect(await onB.read(1)).toBe("new")
+  })
+
+  test("takes what another process has loaded anew, without a load", async () => {
+    const { fleet, onA, onB, table } = await loaded({ ttl: 1000, grace: 10_000 })
+    await onB.read(1)
+    await fleet.clock.advanceAsync(2000, 500)
+    table.set(1, "new")
+    await onA.read(1)
+    await settled()
+    await onB.read(1)
+    await settled()
+    expect(await onB.read(1)).toBe("new")
+    expect(onB.loads).toBe(0)
+  })
+})
+
+describe("a transaction", () => {
+  test("does not see what it has invalidated", async () => {
+    const { b, onB, table } = await loaded()
+    table.set(1, "uncommitted")
+    await b.cache.transaction(async () => {
+      await b.cache.invalidate("row:1")
+      expect(await onB.read(1)).toBe("uncommitted")
+    })
+    expect(onB.loads).toBe(1)
+  })
+})
