@@ -56,6 +56,7 @@ export default defineConfig(({ mode }) => {
     resolve: { alias: aliases() },
     test: {
       include: stress ? ["test/**/*.{test,stress}.ts"] : ["test/**/*.test.ts"],
+      globalSetup: ["./test/setup/redis-server.ts"],
       setupFiles: ["./test/setup/fast-check.ts"],
       reporters: ["default", "./test/setup/closing-line-reporter.ts"],
       // A process per file: tests of async contexts, of `close()` and of garbage collection must not see each other.

@@ -14,9 +14,15 @@ import { backendOf } from "./storage-url.js"
 export interface ConfigureOptions extends CacheOptions {
   /**
    * Where entries and invalidations are shared, in place of `backend`: `lmdb://` and a path, such as `lmdb://./cache` or
-   * `lmdb:///var/cache/shop?maxEntries=100000`. Default: none, everything lives in this process.
+   * `lmdb:///var/cache/shop?maxEntries=100000`, or `redis://user:password@host:6379/0` and `rediss://…`. Default: none,
+   * everything lives in this process.
    */
   storageUrl?: string
+  /**
+   * A Redis server for the invalidations, where it is not the one of `storageUrl`. Without `storageUrl`, entries stay in
+   * memory and invalidations reach every node.
+   */
+  busUrl?: string
 }
 
 /** The one cache behind the functions of this page; made when the first of them needs it. */
@@ -36,11 +42,13 @@ let generation = 0
  */
 export function configure(options: ConfigureOptions = {}): void {
   checkObject(options, "configure")
-  const { storageUrl, ...rest } = options
-  const backend = storageUrl === undefined ? rest.backend : backendOf(storageUrl)
-  if (storageUrl !== undefined && rest.backend !== undefined) {
-    throw new InvalidOptionError("storageUrl", storageUrl, "there is a `backend` too; give one of them")
+  const { storageUrl, busUrl, ...rest } = options
+  const hasUrl = storageUrl !== undefined || busUrl !== undefined
+  if (hasUrl && rest.backend !== undefined) {
+    const name = storageUrl === undefined ? "busUrl" : "storageUrl"
+    throw new InvalidOptionError(name, "…", "there is a `backend` too; give one of them")
   }
+  const backend = hasUrl ? backendOf(storageUrl, busUrl) : rest.backend
   normalizeCacheOptions(withBackend(rest, backend))
   if (configured !== undefined) {
     if (isSame(configured, options)) return
@@ -59,7 +67,7 @@ export function configure(options: ConfigureOptions = {}): void {
 
 /** What `configure` was given, as `createCache` takes it. */
 function cacheOptions(): CacheOptions {
-  const { storageUrl: _storageUrl, ...options } = configured ?? {}
+  const { storageUrl: _storageUrl, busUrl: _busUrl, ...options } = configured ?? {}
   return withBackend(options, chosenBackend)
 }
 

@@ -18,8 +18,10 @@ export interface BackendContext {
 /** A backend as one cache holds it. The cache closes both parts. */
 export interface OpenBackend {
   readonly log: InvalidationLog
-  readonly store: Store
-  readonly codec: EntryCodec
+  /** Undefined where only invalidations are shared, and each process keeps entries in its own memory. */
+  readonly store: Store | undefined
+  /** How entries become bytes. */
+  readonly codec: EntryCodec | undefined
   /**
    * When the log loses its history, entries in memory that have grace are kept as expired ones, so that they may be served
    * while they are loaded again. Default: they are stale like everything else.
@@ -27,12 +29,14 @@ export interface OpenBackend {
   readonly keepsExpired?: boolean
 }
 
-/** A shared store and a log for invalidations, such as `lmdb({ path })` makes. It can be given to several caches. */
+/** A shared store and a log for invalidations, such as `lmdb({ path })` and `redis({ url })` make. It can be given to several caches. */
 export interface Backend {
   /** For sentences: `lmdb`. */
   readonly name: string
   /** Its store takes entries of its own log only, so that the log can't be replaced. */
   readonly needsOwnLog?: boolean
+  /** `maxLoads` of caches that have none: what a new epoch has everybody load at once is to reach the source in turns. */
+  readonly maxLoads?: number
   /** Returns at once, and opens in the background where that takes time. Throws what is wrong with its options. */
   open(context: BackendContext): OpenBackend
 }

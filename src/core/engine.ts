@@ -118,7 +118,7 @@ export class Engine implements ChangeSink {
     const store = settings.store ?? opened?.store
     this.#codec = settings.codec ?? opened?.codec
     // What the cache opened is the cache's; whoever made a part closes it, for other caches may be using it.
-    if (opened !== undefined) this.#closing.push(() => opened.store.close())
+    if (opened !== undefined) this.#closing.push(() => opened.store?.close())
     if (opened !== undefined && log !== opened.log) this.#closing.push(() => opened.log.close())
     this.#keepsExpired = opened?.keepsExpired === true
     this.#looksAtLog = log !== undefined && !log.local && log.look !== undefined

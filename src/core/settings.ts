@@ -162,7 +162,7 @@ export function normalizeCacheOptions(options: CacheOptions): CacheSettings {
           }),
     stalenessBoundMs: nonNegative(parseDuration(staleness.bound ?? 5000, "staleness.bound"), "staleness.bound"),
     ackTimeoutMs: nonNegative(parseDuration(options.ackTimeout ?? 5000, "ackTimeout"), "ackTimeout"),
-    maxLoads: positiveInteger(options.maxLoads ?? Number.POSITIVE_INFINITY, "maxLoads"),
+    maxLoads: positiveInteger(options.maxLoads ?? backend?.maxLoads ?? Number.POSITIVE_INFINITY, "maxLoads"),
     enabled: boolean(options.enabled ?? true, "enabled"),
     redefine: boolean(options.redefine ?? !isProduction(), "redefine"),
     onFault: optionalFunction(options.onFault, "onFault"),

@@ -1,5 +1,6 @@
 import { createCodec } from "../codec/index.js"
 import type { Backend, BackendContext, OpenBackend } from "../core/backend.js"
+import type { EntryCodec } from "../core/codec.js"
 import { Environment, type Tenant } from "./environment.js"
 import { LmdbLog } from "./log.js"
 import { checkOptions, type InternalOptions, type LmdbOptions, type LmdbSettings } from "./options.js"
@@ -24,12 +25,21 @@ export function lmdb(options: LmdbOptions): Backend {
 }
 
 /** @internal */
-export function makeBackend(options: LmdbOptions, internal: InternalOptions): Backend {
+export function makeBackend(options: LmdbOptions, internal: InternalOptions): LmdbBackend {
   const settings = checkOptions(options, internal)
   return { name: "lmdb", needsOwnLog: true, open: (context) => open(settings, context) }
 }
 
-function open(settings: LmdbSettings, context: BackendContext): OpenBackend {
+interface OpenLmdb extends OpenBackend {
+  readonly store: LmdbStore
+  readonly codec: EntryCodec
+}
+
+interface LmdbBackend extends Backend {
+  open(context: BackendContext): OpenLmdb
+}
+
+function open(settings: LmdbSettings, context: BackendContext): OpenLmdb {
   const { maxTags, maxKeys, maxEntries, maxBytes } = settings
   const { prefix, clock, onFault } = context
   const codec = settings.codec ?? createCodec()

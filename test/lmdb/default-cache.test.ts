@@ -80,7 +80,7 @@ describe("storageUrl", () => {
     ["lmdb://x?maxEntries=-1", "`maxEntries=-1` is no option"],
     ["lmdb://x?maxEntries=0", "maxEntries"],
     ["lmdb://100%", "`%25`"],
-    ["redis://localhost", "must begin with `lmdb://`"],
+    ["memcached://localhost", "must begin with `lmdb://`"],
     ["./cache", "must begin with `lmdb://`"],
     [7, "must be a string"],
   ])("%s is refused", (storageUrl, why) => {
@@ -89,8 +89,8 @@ describe("storageUrl", () => {
   })
 
   test("shows no password of a URL that it refuses", () => {
-    const refused = () => configure({ storageUrl: "redis://user:secret@host" })
-    expect(refused).toThrow(/redis:\/\/host/)
+    const refused = () => configure({ storageUrl: "memcached://user:secret@host" })
+    expect(refused).toThrow(/memcached:\/\/host/)
     expect(refused).not.toThrow(/secret/)
   })
 })

@@ -35,7 +35,7 @@ describe("a process that is killed while it writes", () => {
     const entries = await entriesOf(own)
     // What the killed ones stored is whole.
     for (let index = 0; index < 50; index += 1) {
-      const bytes = await own.store.get(`key ${index}`)
+      const bytes = own.store.get(`key ${index}`)
       if (bytes !== undefined) expect(own.codec.decodeValue(bytes)).toMatch(/^x*$/)
     }
     expect(await entries.put("key")).toBe(true)

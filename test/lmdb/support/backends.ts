@@ -1,14 +1,14 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import type { BackendContext, OpenBackend } from "../../../src/core/backend.js"
+import type { BackendContext } from "../../../src/core/backend.js"
 import { type Clock, systemClock } from "../../../src/core/clock.js"
 import type { ZooCacheError } from "../../../src/core/errors.js"
 import type { RemoteLog } from "../../../src/core/log.js"
 import { makeBackend } from "../../../src/lmdb/backend.js"
 import type { InternalOptions, LmdbOptions } from "../../../src/lmdb/options.js"
 
-export type LmdbBackend = OpenBackend & {
+export type LmdbBackend = ReturnType<ReturnType<typeof makeBackend>["open"]> & {
   readonly log: RemoteLog & { look: NonNullable<RemoteLog["look"]> }
   readonly faults: ZooCacheError[]
   readonly close: () => Promise<void>

@@ -1,0 +1,22 @@
+/** What can stand as an argument of a command. */
+export type RedisArgument = string | number | Buffer
+
+/**
+ * What is asked of a client: an ioredis or iovalkey client, or one for a cluster. Described by what is called, so that a
+ * user can bring their own.
+ */
+export interface RedisClient {
+  /** Sends one command; bulk strings of the reply come as buffers. */
+  callBuffer(command: string, ...args: RedisArgument[]): Promise<unknown>
+  on(event: string, listener: (...args: never[]) => void): unknown
+  off(event: string, listener: (...args: never[]) => void): unknown
+  /** Ends the connection at once; what waits for a reply is rejected. */
+  disconnect(): void
+  /** `"ready"` while commands can be sent. */
+  readonly status: string
+}
+
+/** A client that listens to a channel, and does nothing else. */
+export interface RedisSubscriber extends RedisClient {
+  subscribe(channel: string): Promise<unknown>
+}

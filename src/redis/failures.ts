@@ -1,0 +1,83 @@
+import { LogError } from "../core/errors.js"
+import { LEAST_SERVER } from "./scripts.js"
+
+/** What errors may say of a server: its address without its password, and text without what must stay secret. */
+export interface Where {
+  readonly url: string
+  scrub(text: string): string
+}
+
+/** An error of a server or a connection in our words: it names the url, says what to do, and holds no secret. */
+export class Failure extends Error {
+  /** `NOPERM`, `OOM`, `ECONNREFUSED`, …; empty where there is none. */
+  readonly code: string
+  /** Repeating will not help soon. */
+  readonly permanent: boolean
+
+  constructor(message: string, options: { code: string; permanent: boolean; cause?: unknown }) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = "RedisFailure"
+    this.code = options.code
+    this.permanent = options.permanent
+  }
+}
+
+const PERMANENT = new Set([
+  "NOPERM",
+  "WRONGTYPE",
+  "NOAUTH",
+  "WRONGPASS",
+  "ZOOCACHE_FOREIGN",
+  "ZOOCACHE_SERVER",
+  "TOO_OLD",
+])
+
+const ADVICE: Readonly<Record<string, string>> = {
+  NOPERM:
+    "Grant its user `~zc1:{<prefix>}:* &zc1:{<prefix>}:* +evalsha +eval +info +time +exists +hmget +hset +unlink " +
+    "+zadd +zcard +zrange +zrangebyscore +zremrangebyscore +publish +subscribe +ping`",
+  WRONGTYPE: "Something else wrote to a key of the log. Choose another `prefix`, or delete the keys `zc1:{<prefix>}:*`",
+  ZOOCACHE_SERVER: "Use Redis 6.2 or later, or Valkey",
+  NOAUTH: "Give the password in the url, as in `redis://user:password@host`",
+  WRONGPASS: "Check the user and the password of the url",
+  READONLY: "Give the url of the master; reads of entries may go to a replica with `readFrom`",
+  OOM: "Raise its `maxmemory`, or let it evict entries with `maxmemory-policy volatile-lru`",
+  MISCONF: "It can't save to its disk: look at its log",
+  NOREPLICAS: "It waits for replicas, as `min-replicas-to-write` demands",
+  LOADING: "It is loading its data",
+  CLUSTERDOWN: "Slots of the cluster are not served: look at `CLUSTER INFO`",
+  ECONNREFUSED: "Is the server running, and does it listen there?",
+  ENOTFOUND: "Check the host name",
+  TOO_OLD: `Use Redis ${LEAST_SERVER.join(".")} or later, or Valkey`,
+}
+
+/** `error` may be of ioredis, which keeps the arguments of a command, and so perhaps a password, in it. */
+export function failureOf(error: unknown, where: Where): Failure {
+  if (error instanceof Failure) return error
+  const { message, code: systemCode, name } = (error ?? {}) as { message?: unknown; code?: unknown; name?: unknown }
+  const said = where.scrub(typeof message === "string" && message !== "" ? message : String(systemCode ?? error))
+  const code = typeof systemCode === "string" ? systemCode : codeOf(said)
+  const cause = Object.assign(new Error(said), { name: typeof name === "string" ? name : "Error", code: systemCode })
+  const { stack } = (error ?? {}) as { stack?: unknown }
+  if (typeof stack === "string") cause.stack = where.scrub(stack)
+  return fail(where, said, code, cause)
+}
+
+/** The word that an error of a server begins with. */
+export function codeOf(said: string): string {
+  // Before version 7.2, what a script may not do is not called NOPERM.
+  if (said.includes("The user executing the script can't")) return "NOPERM"
+  return /^-?([A-Z][A-Z_]+)\b/.exec(said)?.[1] ?? ""
+}
+
+/** A failure that was noticed here. */
+export function fail(where: Where, reason: string, code = "", cause?: unknown): Failure {
+  const advice = ADVICE[code]
+  const message = `${where.url}: ${reason}${advice === undefined ? "" : `. ${advice}`}`
+  return new Failure(message, { code, permanent: PERMANENT.has(code), cause })
+}
+
+export function logError(operation: string, failure: Failure, isPermanent = failure.permanent): LogError {
+  const error = new LogError(operation, failure)
+  return isPermanent ? Object.assign(error, { permanent: true }) : error
+}

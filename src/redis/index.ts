@@ -1,0 +1,3 @@
+export { redis } from "./backend.js"
+export type { RedisNode, RedisOptions } from "./options.js"
+export type { RedisArgument, RedisClient, RedisSubscriber } from "./client.js"

@@ -1,0 +1,108 @@
+import type { AppendReply, LogChange, LogEnd, LoggedChange, PullReply } from "../core/log.js"
+import { type Epoch, isVersion, type Version } from "../core/version.js"
+import { changeOf } from "./changes.js"
+
+/** A reply that no script of this version gives. */
+export class ReplyError extends Error {}
+
+const ABOUT = /^(\d{1,16}) ([\w-]{1,32}) (\d{1,16}) (\d{1,16}) ([\w-]{1,32}) (\d{1,16})$/
+const APPENDED = /^(\d+ \S+ \d+ \d+ \S+ \d+) (\d{1,16}) (\d{1,16}) /
+const PULLED = /^(\d+ \S+ \d+ \d+ \S+ \d+) (\d{1,16}) (\d{1,16}) (\d{1,16}) (-|\d{1,16})$/
+
+export interface Appended {
+  readonly reply: AppendReply
+  /** What follows: of a reply the state of the doorbell, of a message what the doorbell says besides. */
+  readonly rest: string
+}
+
+/** What an append replies, and a doorbell begins with. */
+export function readAppended(text: string): Appended {
+  const parts = APPENDED.exec(text)
+  if (parts === null) throw new ReplyError("it does not begin as an append does")
+  const { epoch, ended } = aboutOf(parts[1] as string)
+  const version = versionOf(parts[2])
+  const previousHead = versionOf(parts[3])
+  if (version <= previousHead) throw new ReplyError("its version is not above the one before")
+  return { reply: { epoch, ended, version, previousHead }, rest: text.slice(parts[0].length) }
+}
+
+export interface Page {
+  readonly reply: Omit<PullReply, "changes">
+  readonly changes: readonly LoggedChange[]
+  /** Where the next page begins; undefined if this was the last. */
+  readonly next: Version | undefined
+}
+
+export function readPage(reply: unknown): Page {
+  if (!Array.isArray(reply)) throw new ReplyError("it is no list")
+  const parts = PULLED.exec(textOf(reply[0]))
+  if (parts === null) throw new ReplyError("it does not begin as a pull does")
+  const head = versionOf(parts[2])
+  const floor = versionOf(parts[3])
+  const keyFloor = versionOf(parts[4])
+  if (floor > head || keyFloor > head) throw new ReplyError("a floor is above its head")
+  const changes: LoggedChange[] = []
+  let version: Version | undefined
+  for (let index = 1; index < reply.length; index += 1) {
+    const text = textOf(reply[index])
+    if (text.startsWith("@")) {
+      version = versionOf(text.slice(1))
+      if (version > head) throw new ReplyError("a version is above its head")
+      continue
+    }
+    const change = changeOf(text)
+    if (change === undefined || version === undefined) throw new ReplyError("it names a change of no known kind")
+    changes.push({ kind: change.kind, path: change.path, version })
+  }
+  const next = parts[5] === "-" ? undefined : versionOf(parts[5])
+  return { reply: { ...aboutOf(parts[1] as string), head, floor, keyFloor }, changes, next }
+}
+
+/** What changes of a doorbell are read from: members as in the sorted sets. */
+export function readMembers(members: unknown): LogChange[] {
+  if (!Array.isArray(members)) throw new ReplyError("its changes are no list")
+  return members.map((member: unknown) => {
+    const change = typeof member === "string" ? changeOf(member) : undefined
+    if (change === undefined) throw new ReplyError("it names a change of no known kind")
+    return change
+  })
+}
+
+export function textOf(value: unknown): string {
+  if (typeof value === "string") return value
+  if (Buffer.isBuffer(value)) return value.toString()
+  throw new ReplyError("a part of it is no text")
+}
+
+interface About {
+  readonly epoch: Epoch
+  readonly ended: LogEnd
+}
+
+// It is the same from one reply to the next, until a life ends.
+let lastText = ""
+let lastAbout: About | undefined
+
+function aboutOf(text: string): About {
+  if (text === lastText && lastAbout !== undefined) return lastAbout
+  const parts = ABOUT.exec(text)
+  if (parts === null) throw new ReplyError("it names no epoch")
+  const epoch = Object.freeze({ ordinal: integerOf(parts[1]), nonce: parts[2] as string })
+  const endedEpoch = Object.freeze({ ordinal: integerOf(parts[4]), nonce: parts[5] as string })
+  const ended = Object.freeze({ epoch: endedEpoch, head: versionOf(parts[6]), life: integerOf(parts[3]) })
+  lastAbout = { epoch, ended }
+  lastText = text
+  return lastAbout
+}
+
+function integerOf(text: string | undefined): number {
+  const number = Number(text)
+  if (text === "" || !Number.isSafeInteger(number)) throw new ReplyError("a number of it is out of range")
+  return number
+}
+
+function versionOf(text: string | undefined): Version {
+  const version = integerOf(text)
+  if (!isVersion(version)) throw new ReplyError("a version of it is out of range")
+  return version
+}

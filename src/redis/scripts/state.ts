@@ -1,0 +1,105 @@
+/**
+ * What both scripts begin with: they read the log's state, compare it with the server they run on and with what the caller
+ * knows, and decide whether history was lost. Nothing is written here but by `save`.
+ *
+ * **The server's identity.** `master_replid` is looked at in every operation, by `INFO replication` in the script, which
+ * costs some 7 µs of the server's time (`INFO server`, which tells the `run_id`, costs 25 more). A client can't pass it: it
+ * changes while a connection stays (a master that became a replica and a master again), a cluster client's commands move
+ * to other servers, and so do those behind a proxy. While its role is master, a server has a `master_replid` that it drew
+ * at random in this run (at its start, or when it was promoted), so that another `run_id` without another `master_replid`
+ * is not to be expected. It is noticed all the same: the caller sends the `run_id` that it has read, and where that is not
+ * the one kept, the script asks the server. `INFO replication` also tells a replica, which must answer nobody: a cluster
+ * client may have a connection that was opened for reading from one.
+ *
+ * **Vanishing together.** Each sorted set has a seal, a member of score 0, so that it is never empty: where one of the three
+ * keys is missing, it was deleted or evicted, and the other two count for nothing.
+ *
+ * **All or nothing.** Redis refuses a script's first write for want of memory, of a healthy disk or of replicas, and never
+ * a later one. So `save` comes first. Where a later command is refused all the same (an ACL without it, a key of another
+ * type), the head has moved and changes of this version may be missing: the caller gets an error and repeats, and nobody
+ * was promised them.
+ *
+ * Numbers are below 2^53 and are written with `%.0f`: Lua's own conversion keeps 14 digits. What does not change stays
+ * text, since that conversion costs as much as a command.
+ *
+ * KEYS: state (a hash: `epoch` is ordinal and nonce, `life` the count of lives and how the last one ended, `head`,
+ * `floors`, `replid`, `run`), tags, keys
+ * ARGV: 1 the caller's epoch, `<ordinal> <nonce>` or empty, 2 its cursor, 3 a nonce for a new epoch, 4 how far to leap with
+ * `onFailover: "trust"` (or empty), 5 the server's run_id as the caller has read it (or empty)
+ */
+export const STATE = `
+local kept = redis.call('HMGET', KEYS[1], 'epoch', 'life', 'head', 'floors', 'replid', 'run')
+local epoch, life, head, floors, replid, run = kept[1], kept[2], kept[3], kept[4], kept[5], kept[6]
+
+local replication = redis.call('INFO', 'replication')
+if not string.find(replication, 'role:master', 1, true) then
+  return redis.error_reply('READONLY this server is a replica')
+end
+
+-- The server's clock: milliseconds, and microseconds.
+local nowMs, nowUs
+local function clock()
+  local time = redis.call('TIME')
+  nowMs = time[1] * 1000 + math.floor(time[2] / 1000)
+  nowUs = time[1] * 1000000 + time[2]
+end
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+local isCallers = ARGV[1] == epoch
+local begins, leaps = false, false
+if not (epoch and life and head and floors and replid and run) or redis.call('EXISTS', KEYS[2], KEYS[3]) < 2 then
+  begins = true
+elseif not isCallers and ARGV[1] ~= '' and
+  tonumber(string.match(ARGV[1], '^%d+')) >= tonumber(string.match(epoch, '^%d+')) then
+  -- It has seen a later life, or another of the same ordinal.
+  begins = true
+else
+  local isOther = not string.find(replication, 'master_replid:' .. replid, 1, true)
+  if not isOther and ARGV[5] ~= '' and ARGV[5] ~= run then
+    isOther = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') ~= run
+  end
+  if isOther and ARGV[4] ~= '' then
+    leaps = true
+  else
+    begins = isOther or (isCallers and ARGV[2] ~= head and tonumber(ARGV[2]) > tonumber(head))
+  end
+end
+if begins or leaps then
+  clock()
+  local cursor = tonumber(ARGV[2])
+  local last = head and tonumber(head) or 0
+  if epoch and life and head then
+    life = text(tonumber(string.match(life, '^%d+')) + 1) .. ' ' .. epoch .. ' ' .. head
+  else
+    -- The count is lost with the state, and begins with the time: whoever has counted sees it rise by more than one.
+    life = text(nowUs) .. ' 0 none 0'
+  end
+  replid = string.match(replication, 'master_replid:(%w+)')
+  if not replid then return redis.error_reply('ZOOCACHE_SERVER INFO replication tells no master_replid') end
+  run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or '-'
+  if leaps then
+    -- Trusted to have lost nothing that it acknowledged: the same epoch, above whatever else was lost.
+    last = math.max(last, nowMs * 1024, isCallers and cursor or 0) + tonumber(ARGV[4])
+  else
+    local seen = tonumber(string.match(ARGV[1], '^%d+') or 0)
+    local ordinal = math.max(math.floor(nowMs / 1000), tonumber(string.match(epoch or '0', '^%d+')) + 1, seen + 1)
+    if ordinal >= 1e13 then return redis.error_reply('ZOOCACHE_USED_UP no epoch is above that of the caller') end
+    last = math.max(nowMs * 1024, last + 1, cursor + 1)
+    epoch, floors, isCallers = text(ordinal) .. ' ' .. ARGV[3], '0 0', false
+  end
+  head = text(last)
+end
+if #head > 15 and tonumber(head) > 9007199254740000 then
+  return redis.error_reply('ZOOCACHE_USED_UP no version is above ' .. head)
+end
+local function save()
+  redis.call('HSET', KEYS[1], 'epoch', epoch, 'life', life, 'head', head, 'floors', floors, 'replid', replid, 'run', run)
+end
+local function clear()
+  redis.call('UNLINK', KEYS[2], KEYS[3])
+  redis.call('ZADD', KEYS[2], 0, '!')
+  redis.call('ZADD', KEYS[3], 0, '!')
+end
+`

@@ -1,0 +1,45 @@
+import type { Clock } from "../core/clock.js"
+import { StorageFullError, StoreError, type ZooCacheError } from "../core/errors.js"
+
+/** A server that answers so can't be used now, and can later: as if it were not there. */
+const UNAVAILABLE = new Set(["LOADING", "BUSY", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN"])
+/** How often the same refusal is told. */
+const TOLD_EVERY_MS = 10_000
+
+/** What a server's reply begins with, such as `NOSCRIPT`; undefined where no server has answered. */
+export function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  return /^-?([A-Z]{2,}) /.exec(error.message)?.[1]
+}
+
+/** Whether it says that there is no server to use, rather than that a server refuses something. */
+export function isUnavailable(error: unknown): boolean {
+  const code = codeOf(error)
+  return code === undefined || UNAVAILABLE.has(code)
+}
+
+export function refusalOf(operation: string, name: string, error: unknown): ZooCacheError {
+  if (codeOf(error) === "OOM") {
+    return new StorageFullError(name, "Redis is at `maxmemory` and evicts nothing. Set `maxmemory-policy`.", error)
+  }
+  return new StoreError(`${operation} ${name}`, error)
+}
+
+/** Whether something that may go on for long is told once more. */
+export class Rarely {
+  readonly #clock: Clock
+  readonly #toldAtMs = new Map<string, number>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** @param what of a bounded set. */
+  isDue(what: string): boolean {
+    const nowMs = this.#clock.now()
+    const toldAtMs = this.#toldAtMs.get(what)
+    if (toldAtMs !== undefined && nowMs - toldAtMs < TOLD_EVERY_MS) return false
+    this.#toldAtMs.set(what, nowMs)
+    return true
+  }
+}

@@ -1,0 +1,177 @@
+import type { Clock, Timer } from "../core/clock.js"
+import { StoreError } from "../core/errors.js"
+import type { Admission, Breaker } from "./breaker.js"
+import type { RedisArgument, RedisClient } from "./client.js"
+import { Reach } from "./store-reach.js"
+import { codeOf, isUnavailable, type Rarely, refusalOf } from "./store-errors.js"
+
+/** More keys than this in one command would keep other clients waiting. */
+const KEYS_PER_COMMAND = 64
+/** A timer that is later than this was kept back by this process itself. */
+const LATE_MS = 20
+const SECOND_CHANCE_MS = 10
+
+export interface StoreReadsOptions {
+  readonly client: RedisClient
+  /** Keys of one command must lie in one slot. */
+  readonly isCluster: boolean
+  readonly clock: Clock
+  readonly breaker: Breaker
+  readonly timeoutMs: number
+  readonly name: string
+  readonly rarely: Rarely
+}
+
+interface Read {
+  readonly key: string
+  readonly resolve: (record: Buffer | undefined) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * Reads of Redis. The first of a turn goes out at once, the others at its end, as one command where all keys are on one
+ * server. Each is answered within `timeoutMs`, with nothing if Redis does not.
+ */
+export class StoreReads {
+  readonly #options: StoreReadsOptions
+  readonly #reach: Reach
+  #pending: Read[] | undefined
+  #timeouts = 0
+  readonly #onTurnEnd = () => this.#flush()
+
+  constructor(options: StoreReadsOptions) {
+    this.#options = options
+    this.#reach = new Reach(options.client)
+  }
+
+  /** Commands that were not answered in time. */
+  get timeouts(): number {
+    return this.#timeouts
+  }
+
+  read(key: string): Promise<Buffer | undefined> {
+    if (this.#options.breaker.isRefusing) return Promise.resolve(undefined)
+    return new Promise((resolve, reject) => {
+      const read = { key, resolve, reject }
+      if (this.#pending !== undefined) {
+        this.#pending.push(read)
+        return
+      }
+      this.#pending = []
+      this.#options.clock.onTurnEnd(this.#onTurnEnd)
+      this.#send([read])
+    })
+  }
+
+  #flush(): void {
+    const reads = this.#pending as Read[]
+    this.#pending = undefined
+    const perCommand = this.#options.isCluster ? 1 : KEYS_PER_COMMAND
+    for (let from = 0; from < reads.length; from += perCommand) {
+      this.#send(reads.length <= perCommand ? reads : reads.slice(from, from + perCommand))
+    }
+  }
+
+  #send(reads: readonly Read[]): void {
+    const { clock, breaker, timeoutMs } = this.#options
+    const admission = breaker.enter()
+    if (admission === undefined) return answer(reads, NOTHING)
+    const command = new ReadCommand(reads, this.#options, admission)
+    if (this.#reach.isLost) return command.fail(new Error("the connection is lost"))
+    command.timer = startTimeout(clock, timeoutMs, () => {
+      this.#timeouts += 1
+      command.fail(new Error(`a read was not answered within ${timeoutMs} ms`))
+    })
+    command.send()
+  }
+}
+
+/** Reads that go out together. */
+class ReadCommand {
+  timer: Timer | undefined
+  readonly #reads: readonly Read[]
+  readonly #options: StoreReadsOptions
+  readonly #admission: Admission
+  #isOver = false
+
+  constructor(reads: readonly Read[], options: StoreReadsOptions, admission: Admission) {
+    this.#reads = reads
+    this.#options = options
+    this.#admission = admission
+  }
+
+  send(): void {
+    const { client } = this.#options
+    const reads = this.#reads
+    try {
+      const reply =
+        reads.length === 1
+          ? client.callBuffer("GET", (reads[0] as Read).key)
+          : client.callBuffer("MGET", ...reads.map(({ key }): RedisArgument => key))
+      reply.then(
+        (answered) => this.#succeed(answered),
+        (error: unknown) => this.#reject(error),
+      )
+    } catch (error) {
+      this.#reject(error)
+    }
+  }
+
+  /** There is no server to ask: nothing is found. */
+  fail(error: unknown): void {
+    if (!this.#end()) return
+    this.#options.breaker.failed(this.#admission, error)
+    answer(this.#reads, NOTHING)
+  }
+
+  #succeed(reply: unknown): void {
+    if (!this.#end()) return
+    this.#options.breaker.succeeded(this.#admission)
+    if (this.#reads.length === 1) answerOne(this.#reads[0] as Read, reply)
+    else answer(this.#reads, Array.isArray(reply) ? reply : NOTHING)
+  }
+
+  /** The first of a kind is told by who asked; the others find nothing. */
+  #reject(error: unknown): void {
+    if (isUnavailable(error)) return this.fail(error)
+    if (!this.#end()) return
+    const { breaker, name, rarely } = this.#options
+    breaker.succeeded(this.#admission)
+    if (rarely.isDue(`read ${codeOf(error)}`)) this.#reads[0]?.reject(refusalOf("read from", name, error))
+    answer(this.#reads, NOTHING)
+  }
+
+  /** False where it is over: what comes after the time is dropped. */
+  #end(): boolean {
+    if (this.#isOver) return false
+    this.#isOver = true
+    this.timer?.cancel()
+    return true
+  }
+}
+
+const NOTHING: readonly unknown[] = []
+
+function answer(reads: readonly Read[], reply: readonly unknown[]): void {
+  for (let index = 0; index < reads.length; index += 1) answerOne(reads[index] as Read, reply[index])
+}
+
+function answerOne(read: Read, record: unknown): void {
+  if (record === null || record === undefined) read.resolve(undefined)
+  else if (Buffer.isBuffer(record)) read.resolve(record)
+  else read.reject(new StoreError("read", new Error("the client answers with something that is no buffer")))
+}
+
+/** Time in which this process was busy with something else does not count: what has arrived meanwhile is looked at. */
+export function startTimeout(clock: Clock, delayMs: number, callback: () => void): Timer {
+  const dueMs = clock.now() + delayMs
+  let timer = clock.setTimer(
+    () => {
+      if (clock.now() - dueMs <= LATE_MS) callback()
+      else timer = clock.setTimer(callback, SECOND_CHANCE_MS, false)
+    },
+    delayMs,
+    false,
+  )
+  return { cancel: () => timer.cancel() }
+}
