@@ -1,0 +1,181 @@
+/** `redis({ … })` as a whole, in each way in which a server can be reached. */
+import { readFileSync } from "node:fs"
+import { Cluster, Redis } from "ioredis"
+import { Redis as Valkey } from "iovalkey"
+import { afterEach, describe, expect, test } from "vitest"
+import { type Cache, createCache, type CacheOptions, InvalidOptionError, type ZooCacheError } from "zoocache"
+import { redis, type RedisClient, type RedisOptions } from "zoocache/redis"
+import { RedisCluster } from "./support/cluster.js"
+import { RedisSentinel } from "./support/sentinel.js"
+import { RedisServer } from "./support/server.js"
+import { ca } from "./support/tls/certificates.js"
+import { until } from "./support/until.js"
+
+interface Node {
+  readonly cache: Cache
+  readonly faults: ZooCacheError[]
+}
+
+const nodes: Node[] = []
+const cleanUps: (() => unknown)[] = []
+
+afterEach(async () => {
+  await Promise.all(nodes.splice(0).map(({ cache }) => cache.close()))
+  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp()
+})
+
+async function start<T extends AsyncDisposable>(starting: Promise<T>): Promise<T> {
+  const started = await starting
+  cleanUps.push(() => started[Symbol.asyncDispose]())
+  return started
+}
+
+async function join(options: RedisOptions, others: CacheOptions = {}): Promise<Node> {
+  const faults: ZooCacheError[] = []
+  const onFault = ({ error }: { error: ZooCacheError }) => faults.push(error)
+  const cache = createCache({ backend: redis(options), prefix: "shop", onFault, ...others })
+  const node = { cache, faults }
+  nodes.push(node)
+  await cache.ready()
+  return node
+}
+
+/** Two nodes share what one has loaded, and each other's invalidations; nothing is at fault. */
+async function expectSharing(options: RedisOptions, other: RedisOptions = options, prefix = "shop"): Promise<void> {
+  const [a, b] = [await join(options, { prefix }), await join(other, { prefix })]
+  let row = "old"
+  let loads = 0
+  const define = ({ cache }: Node) =>
+    cache.cacheable(
+      async (id: number) => {
+        loads += 1
+        return { id, row }
+      },
+      { name: "row", deps: (id) => [`row:${id}`], idleTtl: "1h" },
+    )
+  const [onA, onB] = [define(a), define(b)]
+  await onA(1)
+  await until(() => a.cache.stats().store?.queued === 0, { what: "the write" })
+  expect(await onB(1)).toEqual({ id: 1, row: "old" })
+  expect(loads).toBe(1)
+  row = "new"
+  const token = await b.cache.invalidate("row:1")
+  await a.cache.sync(token)
+  expect(await onA(1)).toEqual({ id: 1, row: "new" })
+  await a.cache.set("k", 1)
+  expect(await b.cache.get("k")).toBe(1)
+  await b.cache.sync(await a.cache.delete("k"))
+  expect(await b.cache.get("k")).toBeUndefined()
+  await b.cache.sync(await a.cache.clear())
+  await onB(1)
+  expect(loads).toBe(3)
+  expect([a.faults, b.faults]).toEqual([[], []])
+}
+
+describe("one server", () => {
+  test("is shared", async () => {
+    const { url } = await start(RedisServer.start())
+    await expectSharing({ url })
+  })
+
+  test("over TLS", async () => {
+    const { url } = await start(RedisServer.start({ tls: true }))
+    expect(url).toMatch(/^rediss:/)
+    await expectSharing({ url, tls: { ca } })
+  })
+
+  test("by a user with the rights that the documentation lists, and no others", async () => {
+    const page = readFileSync(new URL("../../docs/operations.md", import.meta.url), "utf8")
+    const rule = /ACL SETUSER zoocache (on [^`]*)/.exec(page)?.[1]?.replaceAll(/\s+/g, " ").trim()
+    const server = await start(RedisServer.start({ users: [`zoocache ${rule}`] }))
+    await expectSharing({ url: server.urlAs("zoocache", "password") })
+  })
+
+  test("in another of its databases", async () => {
+    const { url } = await start(RedisServer.start())
+    await expectSharing({ url: `${url}/3` })
+    const here = await join({ url })
+    expect(await here.cache.get("k")).toBeUndefined()
+  })
+
+  test.each([
+    ["ioredis", (url: string) => new Redis(url)],
+    ["ioredis with protocol 2", (url: string) => new Redis(url, { protocol: 2 })],
+    ["iovalkey", (url: string) => new Valkey(url)],
+  ])("through a client of the user's, which stays open: %s", async (_name, connect) => {
+    const { url } = await start(RedisServer.start())
+    const client = connect(url) as unknown as RedisClient & { ping(): Promise<string> }
+    cleanUps.push(() => client.disconnect())
+    await expectSharing({ client }, { url })
+    await Promise.all(nodes.splice(0).map(({ cache }) => cache.close()))
+    expect(await client.ping()).toBe("PONG")
+  })
+
+  test("with reads from a replica", async () => {
+    const master = await start(RedisServer.start())
+    const replica = await start(RedisServer.start({ replicaof: master }))
+    await replica.untilInSync()
+    const node = await join({ url: master.url, readFrom: "replica", replicaUrl: replica.url }, { memory: false })
+    await node.cache.set("k", 1)
+    await until(async () => (await node.cache.get("k")) === 1, { what: "the replica" })
+    await node.cache.invalidate("other")
+    expect(await node.cache.get("k")).toBe(1)
+    await node.cache.delete("k")
+    expect(await node.cache.get("k")).toBeUndefined()
+    expect(node.faults).toEqual([])
+  })
+})
+
+test("a cluster is shared; its entries lie in all its nodes", async () => {
+  const cluster = await start(RedisCluster.start())
+  await expectSharing({ cluster: cluster.urls })
+  const { cache } = await join({ cluster: cluster.urls })
+  await cache.setMany(Array.from({ length: 60 }, (_, index) => [`key ${index}`, index]))
+  const counts = await Promise.all(cluster.nodes.map((node) => node.command("DBSIZE")))
+  for (const count of counts) expect(Number(count)).toBeGreaterThan(3)
+  const client = new Cluster(cluster.urls) as unknown as RedisClient
+  cleanUps.push(() => client.disconnect())
+  await expectSharing({ client }, { cluster: cluster.urls }, "other shop")
+}, 30_000)
+
+test("sentinels: shared, and again after a failover, with everything of before loaded anew", async () => {
+  const watched = await start(RedisSentinel.start())
+  const options = { sentinels: watched.addresses, name: watched.name }
+  await expectSharing(options)
+  const node = await join(options)
+  await node.cache.set("k", "before")
+  await watched.failover()
+  await until(async () => (await node.cache.get("k")) === undefined, { what: "the new epoch", timeoutMs: 15_000 })
+  await until(() => node.cache.status().state === "ready", { what: "the node", timeoutMs: 15_000 })
+  await node.cache.set("k", "after")
+  expect(await node.cache.get("k")).toBe("after")
+}, 40_000)
+
+describe("options", () => {
+  test.each<[RedisOptions, RegExp]>([
+    [{}, /pass one of `url`, `sentinels`, `cluster` and `client`/],
+    [{ url: "redis://h", cluster: ["redis://h"] }, /pass one of/],
+    [{ url: "http://h" }, /url/],
+    [{ url: "redis://h", entries: 1 as never }, /entries.*true or false/],
+    [{ url: "redis://h", entries: false, logUrl: "redis://g" }, /logUrl.*`url` is that of the log/],
+    [{ cluster: ["redis://h"], logUrl: "redis://g" }, /logUrl.*does not go with `cluster`/],
+    [{ url: "redis://h", maxTags: 0 }, /maxTags/],
+    [{ url: "redis://h", turbo: true } as never, /turbo.*no such option/],
+  ])("%j is refused", (options, why) => {
+    expect(() => redis(options)).toThrow(InvalidOptionError)
+    expect(() => redis(options)).toThrow(why)
+  })
+
+  test("`maxLoads` is 256 unless told otherwise", async () => {
+    const { url } = await start(RedisServer.start())
+    const { cache } = await join({ url })
+    const { cache: other } = await join({ url }, { maxLoads: 2 })
+    const never = (of: Cache) => of.cacheable((_id: number) => new Promise(() => {}), { name: "never" })
+    for (let id = 0; id < 300; id += 1) {
+      void never(cache)(id)
+      void never(other)(id)
+    }
+    await until(() => cache.stats().running > 0, { what: "loads" })
+    expect([cache.stats().running, other.stats().running]).toEqual([256, 2])
+  })
+})
