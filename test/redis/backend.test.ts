@@ -175,7 +175,8 @@ describe("options", () => {
       void never(cache)(id)
       void never(other)(id)
     }
-    await until(() => cache.stats().running > 0, { what: "loads" })
+    const begun = ({ running, waiting }: ReturnType<Cache["stats"]>) => running + waiting
+    await until(() => begun(cache.stats()) === 300 && begun(other.stats()) === 300, { what: "loads" })
     expect([cache.stats().running, other.stats().running]).toEqual([256, 2])
   })
 })

@@ -1,4 +1,4 @@
-import { STATE } from "./state.js"
+import { stateScript } from "./state.js"
 
 /**
  * Gives all changes of one append one version, forgets the oldest above the budgets, and rings.
@@ -8,7 +8,7 @@ import { STATE } from "./state.js"
  *
  * Replies `<epoch> <life> <version> <previous head> <doorbell>`; the last is `-`, or why it could not be rung.
  */
-export const APPEND = `${STATE}
+export const APPEND = `${stateScript({ trustsCaller: true })}
 if not nowMs then clock() end
 local previous = head
 head = text(math.max(nowMs * 1024, head + 1))
@@ -17,7 +17,6 @@ if begins then clear() end
 
 -- Tells how many are new. In parts: Lua passes a few thousand arguments at most.
 local function add(key, first, last)
-  if first == last then return redis.call('ZADD', key, 'GT', head, ARGV[first]) end
   local part, size, added = {}, 0, 0
   for index = first, last do
     part[size + 1], part[size + 2] = head, ARGV[index]
@@ -39,11 +38,19 @@ end
 
 local tags = tonumber(ARGV[10])
 local tagsTo, keysTo
-if tags > 0 and add(KEYS[2], 11, 10 + tags) > 0 then
-  tagsTo = newestTooMany(KEYS[2], ARGV[6])
-end
-if #ARGV > 10 + tags and add(KEYS[3], 11 + tags, #ARGV) > 0 then
-  keysTo = newestTooMany(KEYS[3], ARGV[7])
+if #ARGV == 11 then
+  -- One change, as most appends have.
+  local key = tags == 1 and KEYS[2] or KEYS[3]
+  if redis.call('ZADD', key, 'GT', head, ARGV[11]) > 0 then
+    if tags == 1 then tagsTo = newestTooMany(key, ARGV[6]) else keysTo = newestTooMany(key, ARGV[7]) end
+  end
+else
+  if tags > 0 and add(KEYS[2], 11, 10 + tags) > 0 then
+    tagsTo = newestTooMany(KEYS[2], ARGV[6])
+  end
+  if #ARGV > 10 + tags and add(KEYS[3], 11 + tags, #ARGV) > 0 then
+    keysTo = newestTooMany(KEYS[3], ARGV[7])
+  end
 end
 if tagsTo or keysTo then
   -- The floor rises first: should a removal be refused, more is remembered than is said, never less.

@@ -1,4 +1,4 @@
-import { STATE } from "./state.js"
+import { stateScript } from "./state.js"
 
 /**
  * One page of what is above the cursor, in whole versions: where a page ends, no version goes on.
@@ -8,7 +8,7 @@ import { STATE } from "./state.js"
  * Replies `<epoch> <life> <head> <floor> <key floor> <where the next page begins, or ->`, and then the changes: a version, as
  * `@<version>`, goes before those that have it. A page of another epoch than the one before begins anew.
  */
-export const PULL = `${STATE}
+export const PULL = `${stateScript({ trustsCaller: false })}
 if begins or leaps then save() end
 if begins then clear() end
 

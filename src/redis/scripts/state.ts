@@ -2,14 +2,18 @@
  * What both scripts begin with: they read the log's state, compare it with the server they run on and with what the caller
  * knows, and decide whether history was lost. Nothing is written here but by `save`.
  *
- * **The server's identity.** `master_replid` is looked at in every operation, by `INFO replication` in the script, which
- * costs some 7 µs of the server's time (`INFO server`, which tells the `run_id`, costs 25 more). A client can't pass it: it
- * changes while a connection stays (a master that became a replica and a master again), a cluster client's commands move
- * to other servers, and so do those behind a proxy. While its role is master, a server has a `master_replid` that it drew
- * at random in this run (at its start, or when it was promoted), so that another `run_id` without another `master_replid`
- * is not to be expected. It is noticed all the same: the caller sends the `run_id` that it has read, and where that is not
- * the one kept, the script asks the server. `INFO replication` also tells a replica, which must answer nobody: a cluster
- * client may have a connection that was opened for reading from one.
+ * **The server's identity.** `master_replid` is looked at by `INFO replication` in the script, which costs some 7 µs of the
+ * server's time (`INFO server`, which tells the `run_id`, costs 25 more). A client can't pass it: it changes while a
+ * connection stays (a master that became a replica and a master again), a cluster client's commands move to other servers,
+ * and so do those behind a proxy. While its role is master, a server has a `master_replid` that it drew at random in this
+ * run (at its start, or when it was promoted), so that another `run_id` without another `master_replid` is not to be
+ * expected. It is noticed all the same: the caller sends the `run_id` that it has read, and where that is not the one kept,
+ * the script asks the server. `INFO replication` also tells a replica, which must answer nobody: a cluster client may have
+ * a connection that was opened for reading from one.
+ *
+ * A pull always looks. An append leaves it to the next pull, a heartbeat away, where the caller has read the very `run_id`
+ * that is kept: whoever became the master in another's place, or has taken over another's data, keeps another one; and a
+ * replica refuses to write by itself.
  *
  * **Vanishing together.** Each sorted set has a seal, a member of score 0, so that it is never empty: where one of the three
  * keys is missing, it was deleted or evicted, and the other two count for nothing.
@@ -27,12 +31,14 @@
  * ARGV: 1 the caller's epoch, `<ordinal> <nonce>` or empty, 2 its cursor, 3 a nonce for a new epoch, 4 how far to leap with
  * `onFailover: "trust"` (or empty), 5 the server's run_id as the caller has read it (or empty)
  */
-export const STATE = `
+export function stateScript({ trustsCaller }: { readonly trustsCaller: boolean }): string {
+  return `
 local kept = redis.call('HMGET', KEYS[1], 'epoch', 'life', 'head', 'floors', 'replid', 'run')
 local epoch, life, head, floors, replid, run = kept[1], kept[2], kept[3], kept[4], kept[5], kept[6]
 
-local replication = redis.call('INFO', 'replication')
-if not string.find(replication, 'role:master', 1, true) then
+local isAsked = ${trustsCaller ? "ARGV[5] == '' or ARGV[5] ~= run" : "true"}
+local replication = isAsked and redis.call('INFO', 'replication')
+if isAsked and not string.find(replication, 'role:master', 1, true) then
   return redis.error_reply('READONLY this server is a replica')
 end
 
@@ -56,7 +62,7 @@ elseif not isCallers and ARGV[1] ~= '' and
   -- It has seen a later life, or another of the same ordinal.
   begins = true
 else
-  local isOther = not string.find(replication, 'master_replid:' .. replid, 1, true)
+  local isOther = isAsked and not string.find(replication, 'master_replid:' .. replid, 1, true)
   if not isOther and ARGV[5] ~= '' and ARGV[5] ~= run then
     isOther = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') ~= run
   end
@@ -68,6 +74,7 @@ else
 end
 if begins or leaps then
   clock()
+  replication = replication or redis.call('INFO', 'replication')
   local cursor = tonumber(ARGV[2])
   local last = head and tonumber(head) or 0
   if epoch and life and head then
@@ -103,3 +110,4 @@ local function clear()
   redis.call('ZADD', KEYS[3], 0, '!')
 end
 `
+}
