@@ -5,7 +5,7 @@ import { type Clock, LOOKS_PER_READING, Turn } from "./clock.js"
 import { restContext } from "./context.js"
 import type { EntryCodec } from "./codec.js"
 import { encodeEntry, type Written } from "./encode-entry.js"
-import { Entry, type Rare } from "./entry.js"
+import { Entry, GONE, type Rare } from "./entry.js"
 import { HookError, type InvalidTagError, StoreError, ZooCacheError } from "./errors.js"
 import { type CacheEvent, channels, type StateEvent } from "./events.js"
 import { type Dependencies, expiredSince, freshnessOf, nodesOf } from "./freshness.js"
@@ -305,6 +305,7 @@ export class Engine implements ChangeSink {
     // Only what it depended on is of interest from here.
     entry.value = undefined
     entry.promise = null
+    entry.slot = GONE
     if (channels.stale.hasSubscribers) channels.stale.publish(this.event(entry.table, entry.id))
   }
 

@@ -20,6 +20,9 @@ export interface Rare {
   rivalVersion: Version
 }
 
+/** In place of a slot: it was found stale, and its value has been given up. */
+export const GONE = -2
+
 /**
  * A value with what it depends on. There may be millions: each field costs 8 bytes, so what most entries don't need
  * shares one.

@@ -2,7 +2,7 @@ import { ageOf, deadlineOf, expiryOf, GRACE_RETRY_MS, NEVER } from "./age.js"
 import type { Timer } from "./clock.js"
 import { activeFrames, captureContext, currentFrame, type Frame, runOf, transactionOf } from "./context.js"
 import type { Engine } from "./engine.js"
-import { type Entry, promiseOf } from "./entry.js"
+import { type Entry, GONE, promiseOf } from "./entry.js"
 import { LoadCycleError, RefreshError, UnsureError } from "./errors.js"
 import { channels } from "./events.js"
 import { freshnessOf } from "./freshness.js"
@@ -167,7 +167,8 @@ export class Reader {
 
   #lookAt(entry: Entry | undefined, nowMs: number, transaction: Transaction | undefined): Look {
     const engine = this.#engine
-    if (entry === undefined) return undefined
+    // One that was fetched may have been removed before those who waited for it come to look.
+    if (entry === undefined || entry.slot === GONE) return undefined
     if (!engine.isFresh(entry)) {
       engine.removeStale(entry)
       return undefined
@@ -329,7 +330,8 @@ export class Reader {
     void engine.fetchShared(table, call.id, table.intake).then((found) => {
       if (engine.isBypassed || table.flights.has(call.id)) return
       const nowMs = engine.turn.arrive()
-      const isRenewed = found !== undefined && engine.isFresh(found) && ageOf(found, nowMs) === "current"
+      const isRenewed =
+        found !== undefined && found.slot !== GONE && engine.isFresh(found) && ageOf(found, nowMs) === "current"
       if (!isRenewed) this.#loadInBackground(call, entry)
     })
   }
@@ -469,7 +471,7 @@ export class Reader {
     const engine = this.#engine
     const nowMs = engine.turn.arrive()
     const { trie } = engine
-    if (trie.trusted === null && whenUnsure !== "serve") return false
+    if (entry.slot === GONE || (trie.trusted === null && whenUnsure !== "serve")) return false
     if (transactionOf(call.frame, engine)?.covers(entry) === true) return false
     const kept = table.entries.get(call.id)
     if (kept !== undefined) return kept === entry && this.#lookAt(kept, nowMs, undefined) !== undefined

@@ -243,6 +243,24 @@ describe("while the store is asked", () => {
     expect(await reading).toEqual({ name: "one" })
   })
 
+  // A word on the own key: a `delete` here; in a fleet it may be a pull whose reply comes with that of the read.
+  test.each(Array.from({ length: 24 }, (_, hops) => hops))(
+    "its key is deleted %i microtasks after the answer: callers get a value all the same",
+    async (hops) => {
+      const { b, onB } = await loaded()
+      const get = b.store.get.bind(b.store)
+      b.store.get = async (key) => {
+        const bytes = await get(key)
+        void (async () => {
+          for (let hop = 0; hop < hops; hop += 1) await undefined
+          await (onB.read as unknown as { delete(id: number): Promise<unknown> }).delete(1)
+        })()
+        return bytes
+      }
+      expect(await onB.read(1)).toEqual({ name: "one" })
+    },
+  )
+
   test("`fresh` asks nobody", async () => {
     const { b, onB } = await loaded()
     await (onB.read as unknown as { refresh(id: number): Promise<unknown> }).refresh(1)
