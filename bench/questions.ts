@@ -12,6 +12,10 @@ import { memory } from "./questions/memory.js"
 import { operations } from "./questions/operations.js"
 import { original } from "./questions/original.js"
 import { originalOnLmdb } from "./questions/original-lmdb.js"
+import { originalOnRedis } from "./questions/original-redis.js"
+import { redisCallers } from "./questions/redis-callers.js"
+import { redisHit } from "./questions/redis-hit.js"
+import { redisInvalidation } from "./questions/redis-invalidation.js"
 import { unrelated } from "./questions/unrelated.js"
 
 export const questions: readonly Question[] = [
@@ -27,6 +31,10 @@ export const questions: readonly Question[] = [
   lmdbHit,
   lmdbInvalidation,
   lmdbProcesses,
+  redisHit,
+  redisInvalidation,
+  redisCallers,
   original,
   originalOnLmdb,
+  originalOnRedis,
 ]

@@ -88,6 +88,11 @@ const bars = answered.flatMap(({ answer }) => answer.bars)
 const missed = bars.filter((bar) => !bar.isMet)
 console.log(`\n${bars.length - missed.length} of ${bars.length} bars met, in ${minutes.toFixed(1)} minutes.`)
 for (const bar of missed) console.log(`missed: ${bar.what}, ${bar.limit}: ${bar.measured}`)
+for (const { question, answer } of answered) {
+  if (answer.notRun === undefined) continue
+  console.error(`NOT RUN: ${question.name}: ${answer.notRun}.`)
+  process.exitCode = 1
+}
 if (options.quick) console.log("A smoke run: nothing here was measured well.")
 
 function tracesFolder(): string | undefined {

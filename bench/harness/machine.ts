@@ -5,6 +5,7 @@ import { join } from "node:path"
 /** What is measured beside the library or below it, by the names of the packages. */
 export const PACKAGES = [
   "lmdb",
+  "ioredis",
   "msgpackr",
   "lz4-napi",
   "lru-cache",

@@ -49,6 +49,8 @@ export interface Answer {
   readonly tables: readonly Table[]
   readonly bars: readonly Bar[]
   readonly notes: readonly string[]
+  /** What keeps it from being measured here, and what would help: said loudly, since its bars are not looked at. */
+  readonly notRun?: string
 }
 
 /** One question, asked in the parent process and answered by contestants in processes of their own. */

@@ -10,7 +10,7 @@ export interface Answered {
 export function textOf({ question, answer }: Answered): string {
   const parts = [`\n${question.title}`, ...answer.tables.map((table) => textTable(table))]
   if (answer.bars.length > 0) parts.push(textTable(barTable(answer.bars)))
-  parts.push(...answer.notes)
+  parts.push(...notesOf(answer))
   return parts.join("\n\n")
 }
 
@@ -36,6 +36,9 @@ export function pageOf(machine: Machine, command: string, minutes: number, answe
     missed.length === 0
       ? `All ${bars.length} are met.`
       : `${bars.length - missed.length} of ${bars.length} are met. Missed: ${missed.map(({ bar }) => bar.what).join("; ")}.`,
+    ...answered
+      .filter(({ answer }) => answer.notRun !== undefined)
+      .map(({ question, answer }) => `**NOT RUN: ${question.name}: ${answer.notRun}.**`),
     markdownTable({
       head: ["question", "what", "bar", "measured", ""],
       rows: bars.map(({ question, bar }) => [
@@ -50,10 +53,14 @@ export function pageOf(machine: Machine, command: string, minutes: number, answe
       `## ${question.title}`,
       question.method,
       ...answer.tables.map((table) => markdownTable(table)),
-      ...answer.notes,
+      ...notesOf(answer),
     ]),
   ]
   return `${parts.join("\n\n")}\n`
+}
+
+function notesOf({ notes, notRun }: Answer): readonly string[] {
+  return notRun === undefined ? notes : [`**NOT RUN: ${notRun}.**`, ...notes]
 }
 
 function barTable(bars: readonly Bar[]): Table {
