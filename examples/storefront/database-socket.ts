@@ -1,7 +1,6 @@
 /** A connection to the database from another process: what a message port is between threads, over a local socket. */
 import { once } from "node:events"
 import { connect, type Socket } from "node:net"
-import { createInterface } from "node:readline"
 import type { Connection } from "./database.js"
 
 export async function connectTo(port: number): Promise<Connection> {
@@ -17,8 +16,18 @@ export function connectionOver(socket: Socket): Connection {
     postMessage: (message) => void socket.write(`${JSON.stringify(message)}\n`),
     on: (event, listener) => {
       if (event === "close") socket.on("close", listener)
-      else createInterface({ input: socket }).on("line", (line) => listener(JSON.parse(line)))
+      else onLine(socket, (line) => listener(JSON.parse(line)))
     },
     close: () => socket.destroy(),
   }
+}
+
+/** Without node:readline, which turns an error of the socket into one of its own, and half a line into a line at the end. */
+function onLine(socket: Socket, listener: (line: string) => void): void {
+  let begun = ""
+  socket.setEncoding("utf8").on("data", (chunk: string) => {
+    const lines = (begun + chunk).split("\n")
+    begun = lines.pop() ?? ""
+    for (const line of lines) listener(line)
+  })
 }

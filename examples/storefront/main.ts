@@ -5,12 +5,14 @@ import { explainAWrite } from "./explain.js"
 import { type Flags, FlagError, HELP, parseFlags } from "./flags.js"
 import { MIX } from "./load.js"
 import { measure, type Measured, type Moment, warmUpSeconds } from "./measure.js"
-import { printTable, printVerdict, whole } from "./report.js"
-import { bar, bold, dim, green, print, progress, red } from "./terminal.js"
-import { type WayName, WAYS } from "./ways/way.js"
+import { findRedis } from "./redis-server.js"
+import { printChaos, printTable, printVerdict, whole } from "./report.js"
+import { bar, bold, dim, green, print, progress, red, yellow } from "./terminal.js"
+import type { WayName } from "./ways/way.js"
 
 async function run(flags: Flags): Promise<boolean> {
   const { products, seconds, clients, seed, processes } = flags
+  const redisProgram = flags.redis ? findRedis() : undefined
   print()
   print(`  ${bold("zoocache storefront")}`)
   print()
@@ -29,23 +31,28 @@ async function run(flags: Flags): Promise<boolean> {
     const reads = `Zipf reads, ${MIX.category} % category pages, ${MIX.home} % home page, ${writes} % writes`
     print(`  ${clients} clients over HTTP: ${reads}`)
     if (processes > 1) print(`  ${processes} server processes; each client sends each request to the next one`)
+    if (redisProgram !== undefined) print(`  zoocache's processes share ${redisProgram.name} ${redisProgram.version}`)
     print(`  each way: ${warmUpSeconds(seconds)} s to warm up, then ${seconds} s`)
     if (flags.sabotage) print(`  ${red("sabotage:")} zoocache's writers forget to invalidate`)
     print()
 
     const results: Measured[] = []
-    for (const way of WAYS) {
+    for (const way of flags.ways) {
       const line = progress(`  ${dim("run ")}  ${way}`)
       const onMoment = (moment: Moment) => line.update(momentLine(way, moment))
-      const measured = await measure({ way, database, catalogue, flags, onMoment })
+      const onChaos = (text: string) => line.note(`  ${yellow("chaos")} ${text}`)
+      const measured = await measure({ way, database, catalogue, flags, redisProgram, onMoment, onChaos })
       results.push(measured)
-      line.done(`  ${green("done")}  ${way.padEnd(10)} ${dim(`${whole(measured.requests)} requests in ${seconds} s`)}`)
+      line.done(
+        `  ${green("done")}  ${way.padEnd(10)} ${dim(`${whole(measured.requests)} requests in ${tenths(measured.seconds)} s`)}`,
+      )
     }
 
     print()
     printTable(results)
     print()
     const isGood = printVerdict(results)
+    printChaos(results)
     print()
     if (!flags.sabotage) {
       print(`  ${bold("explain")}, before and after a write`)
@@ -57,6 +64,10 @@ async function run(flags: Flags): Promise<boolean> {
     db.close()
     await database.stop()
   }
+}
+
+function tenths(number: number): number {
+  return Math.round(number * 10) / 10
 }
 
 function momentLine(way: WayName, { isWarmUp, share, perSecond, stale }: Moment): string {

@@ -1,4 +1,4 @@
-import type { Measured } from "./measure.js"
+import { type Measured, PATIENCE_MS } from "./measure.js"
 import { bold, dim, green, print, red, RULE, wrap, yellow } from "./terminal.js"
 import { TTL_MS } from "./ways/ttl-cache.js"
 
@@ -56,11 +56,41 @@ export function printVerdict(results: readonly Measured[]): boolean {
       print(`  ${red("FAILED")}  ${wrap(`${way} ${text}`, 10)}`)
     }
   }
+  for (const { way, verdict, unavailable } of results) {
+    const count = sumOf(unavailable)
+    if (count <= verdict.checked * 9) continue
+    isGood = false
+    print(`  ${red("FAILED")}  ${way} answered no more than a tenth of its requests: that says nothing.`)
+  }
   const ours = results.find(({ way }) => way === "zoocache")
   if (isGood && ours !== undefined) {
     print(`  ${green("passed")}  zoocache: none of ${whole(ours.verdict.checked)} responses was stale.`)
   }
   return isGood
+}
+
+/** What was done to the fleet, and what its visitors noticed. */
+export function printChaos(results: readonly Measured[]): void {
+  for (const { chaos, unavailable, verdict } of results) {
+    if (chaos !== undefined) {
+      const { redisKilled, subscribersDropped, redisPaused, nodesPaused } = chaos
+      const events = `Redis killed and restarted ${redisKilled} ×, stopped ${redisPaused} ×; ${subscribersDropped} subscriber connections dropped; servers stopped ${nodesPaused} ×.`
+      print()
+      print(`  ${yellow("chaos")}        ${wrap(events, 15)}`)
+    }
+    const count = sumOf(unavailable)
+    if (chaos === undefined && count === 0) continue
+    const { reads, writes, silent } = unavailable
+    const parts = `503 for ${whole(reads)} reads and ${whole(writes)} writes, no answer within ${PATIENCE_MS / 1000} s to ${whole(silent)}`
+    const share = ((count / Math.max(1, count + verdict.checked)) * 100).toFixed(1)
+    print(`  ${yellow("unavailable")}  ${wrap(`${whole(count)} responses (${share} %): ${parts}.`, 15)}`)
+    const within = "older than the tokens that were presented"
+    print(`  ${(verdict.stale > 0 ? red : green)("stale")}        ${whole(verdict.stale)} responses ${within}.`)
+  }
+}
+
+function sumOf({ reads, writes, silent }: Measured["unavailable"]): number {
+  return reads + writes + silent
 }
 
 export function whole(number: number): string {

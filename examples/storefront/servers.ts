@@ -1,11 +1,14 @@
 // oxlint-disable unicorn/require-post-message-target-origin -- a rule for browser windows; these are threads
 import { type ChildProcess, fork } from "node:child_process"
 import { once } from "node:events"
-import { mkdtemp, rm } from "node:fs/promises"
+import { rmSync } from "node:fs"
+import { mkdtemp } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import type { Worker } from "node:worker_threads"
+import { atExit } from "./at-exit.js"
+import type { Pausable } from "./chaos.js"
 import type { DatabaseThread } from "./database.js"
 import type { Flags } from "./flags.js"
 import type { ServerCounts, ServerData } from "./server.js"
@@ -14,6 +17,8 @@ import type { WayName } from "./ways/way.js"
 
 export interface Servers {
   readonly ports: readonly number[]
+  /** None where there is only a thread. */
+  readonly nodes: readonly Pausable[]
   /** Of all of them together. */
   counts(): Promise<ServerCounts>
   stop(): Promise<void>
@@ -21,28 +26,43 @@ export interface Servers {
 
 interface Server {
   readonly port: number
+  readonly node?: Pausable
   counts(): Promise<ServerCounts>
   stop(): Promise<void>
 }
 
 const FILE = new URL("./server.ts", import.meta.url)
 
+export interface ServersOptions {
+  readonly way: WayName
+  readonly database: DatabaseThread
+  readonly flags: Flags
+  /** Where the processes share a cache by a server. */
+  readonly redisUrl: string | undefined
+}
+
 /** Starts a server in a thread, or several in a process each, with nothing in their caches. */
-export async function startServers(way: WayName, database: DatabaseThread, flags: Flags): Promise<Servers> {
+export async function startServers({ way, database, flags, redisUrl }: ServersOptions): Promise<Servers> {
   const { processes, sabotage } = flags
-  const folder = processes > 1 ? await mkdtemp(join(tmpdir(), "storefront-")) : undefined
-  const data = { way, sabotage, sharedPath: folder }
-  const starting =
-    folder === undefined
-      ? [inThread(data, database)]
-      : Array.from({ length: processes }, () => inProcess({ ...data, database: database.socketPort }))
+  const isThread = processes === 1 && !flags.redis
+  const folder = isThread || flags.redis ? undefined : await mkdtemp(join(tmpdir(), "storefront-"))
+  const removeFolder = () => {
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+  }
+  const forget = atExit(removeFolder)
+  const data = { way, sabotage, sharedPath: folder, redisUrl }
+  const starting = isThread
+    ? [inThread(data, database)]
+    : Array.from({ length: processes }, () => inProcess({ ...data, database: database.socketPort }))
   const servers = await Promise.all(starting)
   return {
     ports: servers.map(({ port }) => port),
+    nodes: servers.flatMap(({ node }) => node ?? []),
     counts: async () => sum(await Promise.all(servers.map((server) => server.counts()))),
     stop: async () => {
       await Promise.all(servers.map((server) => server.stop()))
-      if (folder !== undefined) await rm(folder, { recursive: true, force: true })
+      forget()
+      removeFolder()
     },
   }
 }
@@ -65,8 +85,14 @@ async function inThread(data: Omit<ServerData, "database">, database: DatabaseTh
 
 async function inProcess(data: ServerData): Promise<Server> {
   const child = fork(fileURLToPath(FILE), [JSON.stringify(data)])
+  // One that stands still would not notice that this process has gone.
+  const forget = atExit(() => child.kill("SIGKILL"))
   return {
     port: await nextMessage<number>(child),
+    node: {
+      pause: () => void child.kill("SIGSTOP"),
+      resume: () => void child.kill("SIGCONT"),
+    },
     counts: () => {
       const counts = nextMessage<ServerCounts>(child)
       child.send("counts")
@@ -76,6 +102,7 @@ async function inProcess(data: ServerData): Promise<Server> {
       const ended = once(child, "exit")
       child.kill()
       await ended
+      forget()
     },
   }
 }

@@ -13,6 +13,9 @@
  * - an older version: some change is missing. If one of the missing ones had been acknowledged before the request was
  *   sent, the response is stale. If none had, change and read overlapped, and either state was a right answer;
  * - a newer version does not exist.
+ *
+ * A write that was answered with 503, or not at all, may have changed rows all the same. It has no acknowledgement, so a
+ * response without it is as right as one with it.
  */
 import type { Database } from "./database.js"
 import {

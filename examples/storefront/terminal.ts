@@ -21,6 +21,8 @@ export function print(text = ""): void {
 /** A line that says how far something has come. */
 export interface Progress {
   update(text: string): void
+  /** A line of its own, above. */
+  note(text: string): void
   /** Replaces the line with its last word. */
   done(text: string): void
 }
@@ -31,14 +33,16 @@ export function progress(first: string): Progress {
   const update = (text: string) => {
     if (isTerminal) replace(text)
   }
+  const printAbove = (text: string) => {
+    update("")
+    print(text)
+  }
   if (isTerminal) replace(first)
   else print(first)
   return {
     update,
-    done: (text) => {
-      update("")
-      print(text)
-    },
+    note: printAbove,
+    done: printAbove,
   }
 }
 

@@ -113,8 +113,8 @@ export function writeEntry(header: EntryHeader, flags: number, rawLength: number
  *
  * @throws CorruptEntryError
  */
-export function amendHeader(bytes: Uint8Array, change: HeaderChange): void {
-  const view = checkedView(bytes)
+export function amendHeader(bytes: Uint8Array, change: HeaderChange, extent?: Extent): void {
+  const view = checkedView(bytes, extent)
   if (change.asOf !== undefined) view.setFloat64(AS_OF, change.asOf, true)
   if (change.keyVersion !== undefined) view.setFloat64(KEY_VERSION, change.keyVersion, true)
   if (change.idleUntilMs !== undefined) view.setFloat64(IDLE_UNTIL, change.idleUntilMs, true)
@@ -123,9 +123,23 @@ export function amendHeader(bytes: Uint8Array, change: HeaderChange): void {
 
 // --- reading ---------------------------------------------------------------------------------------------------------
 
+/**
+ * How much of an entry the bytes are. `"header"`: at least its header. A store that keeps the payload elsewhere need not
+ * read it to look at the header.
+ */
+export type Extent = "whole" | "header"
+
+/** How long an entry and its header are, as the header says, which may be wrong; undefined for less than a header. */
+export function readLengths(bytes: Uint8Array): { readonly header: number; readonly whole: number } | undefined {
+  if (bytes.length < SHORTEST) return undefined
+  const view = viewOf(bytes)
+  const header = view.getUint32(HEADER_LENGTH, true)
+  return { header, whole: header + view.getUint32(PAYLOAD_LENGTH, true) }
+}
+
 /** @throws CorruptEntryError */
-export function readHeader(bytes: Uint8Array): EntryHeader {
-  const view = checkedView(bytes)
+export function readHeader(bytes: Uint8Array, extent?: Extent): EntryHeader {
+  const view = checkedView(bytes, extent)
   const tagCount = view.getUint32(TAG_COUNT, true)
   const keyCount = view.getUint32(KEY_COUNT, true)
   const storedAtMs = view.getFloat64(STORED_AT, true)
@@ -168,8 +182,8 @@ export function readHeader(bytes: Uint8Array): EntryHeader {
 }
 
 /** Where an entry stands among the entries of its key. @throws CorruptEntryError */
-export function readRank(bytes: Uint8Array): Rank {
-  const view = checkedView(bytes)
+export function readRank(bytes: Uint8Array, extent?: Extent): Rank {
+  const view = checkedView(bytes, extent)
   return {
     epoch: readEpoch(bytes, view),
     keyVersion: readVersion(view, KEY_VERSION),
@@ -188,8 +202,8 @@ export function compareRank(a: Rank, b: Rank): number {
 }
 
 /** From when on nobody may be served it, grace included; Unix milliseconds, may be Infinity. @throws CorruptEntryError */
-export function readEndMs(bytes: Uint8Array): number {
-  const view = checkedView(bytes)
+export function readEndMs(bytes: Uint8Array, extent?: Extent): number {
+  const view = checkedView(bytes, extent)
   const endMs = Math.min(view.getFloat64(EXPIRES_AT, true), view.getFloat64(IDLE_UNTIL, true))
   return endMs + view.getFloat64(GRACE, true)
 }
@@ -216,9 +230,9 @@ function payloadCrc(payload: Uint8Array, flags: number, rawLength: number): numb
   return crc32(payload, (rawLength ^ (flags << 28)) >>> 0)
 }
 
-function checkedView(bytes: Uint8Array): DataView {
+function checkedView(bytes: Uint8Array, extent?: Extent): DataView {
   const view = viewOf(bytes)
-  const headerLength = checkFrame(bytes, view)
+  const headerLength = checkFrame(bytes, view, extent)
   if (crc32(bytes.subarray(CHECKED_FROM, headerLength)) !== view.getUint32(HEADER_CRC, true)) {
     throw new CorruptEntryError("its header does not match its checksum")
   }
@@ -226,7 +240,7 @@ function checkedView(bytes: Uint8Array): DataView {
 }
 
 /** Magic, format and lengths; returns that of the header. */
-function checkFrame(bytes: Uint8Array, view: DataView): number {
+function checkFrame(bytes: Uint8Array, view: DataView, extent: Extent = "whole"): number {
   // lmdb-js hands out buffers with a `length` of their own, shorter than their memory.
   const { length } = bytes
   if (length < SHORTEST) throw new CorruptEntryError(`${length} bytes are too few`)
@@ -239,7 +253,9 @@ function checkFrame(bytes: Uint8Array, view: DataView): number {
     )
   }
   const headerLength = view.getUint32(HEADER_LENGTH, true)
-  if (headerLength < SHORTEST || headerLength + view.getUint32(PAYLOAD_LENGTH, true) !== length) {
+  const hasLength =
+    extent === "header" ? headerLength <= length : headerLength + view.getUint32(PAYLOAD_LENGTH, true) === length
+  if (headerLength < SHORTEST || !hasLength) {
     throw new CorruptEntryError(`it has ${length} bytes, not as many as its header says`)
   }
   return headerLength

@@ -323,9 +323,10 @@ export class LogClient {
 
   /** A pull for what was heard just now: one that is on its way may have been answered before. */
   #pullSoon(): void {
+    const isPulling = this.#pulling !== undefined
     if (!this.#log.local && this.#log.look !== undefined && this.#hasEpoch && this.#look(this.#clock.now())) return
-    if (this.#pulling === undefined) void this.#pull()
-    else this.#mustPullAgain = true
+    if (isPulling) this.#mustPullAgain = true
+    else void this.#pull()
   }
 
   /**
@@ -376,6 +377,11 @@ export class LogClient {
     const wallMs = this.#clock.wall()
     try {
       const reply = (this.#log as RemoteLog).look?.(this.#position())
+      if (reply === "behind") {
+        this.#confirmedNowMs = Number.NEGATIVE_INFINITY
+        void this.#pull()
+        return false
+      }
       if (reply !== undefined) {
         checkPull(reply)
         if (this.#hasEpoch && reply.epoch.ordinal < this.#trie.epoch.ordinal) {

@@ -95,10 +95,11 @@ export interface RemoteLog {
   pull(position: LogPosition): Promise<PullReply>
   /**
    * For a log in shared memory: what a pull would bring, at once; undefined if the position is the newest there is. The
-   * client looks before it trusts a hit, once per turn of the event loop. Throws where it can't tell: then
-   * what is known is not trusted until a look or a pull has succeeded.
+   * client looks before it trusts a hit, once per turn of the event loop. `"behind"`: that is too much to be brought at
+   * once, and is to be pulled. Throws where it can't tell. After either, what is known is not trusted until a look or a pull
+   * has succeeded.
    */
-  look?(position: LogPosition): PullReply | undefined
+  look?(position: LogPosition): PullReply | "behind" | undefined
   /**
    * A new life of the log may not know all that was acknowledged in the one before: whoever has appended it does so again.
    */

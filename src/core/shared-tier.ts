@@ -39,11 +39,16 @@ const ENDED: Stamp = { epoch: { ordinal: -1, nonce: "" }, asOf: NO_VERSION }
 
 type Answer = { readonly bytes: Uint8Array | undefined } | { readonly error: unknown }
 
+/** What this process has written under a key; undefined where it has removed it. */
+interface Word {
+  readonly bytes: Uint8Array | undefined
+}
+
 /** A read of a remote store that is under way. */
 interface Fetch {
   readonly entry: Promise<Entry | undefined>
-  /** This process has said a newer word on the key since: bytes that it wrote, or nothing. */
-  written: { readonly bytes: Uint8Array | undefined } | undefined
+  /** This process has said a newer word on the key since. */
+  written: Word | undefined
 }
 
 /**
@@ -56,8 +61,8 @@ export class SharedTier {
   readonly #engine: Engine
   readonly #store: Store
   readonly #codec: EntryCodec
-  /** Writes under way, by key. */
-  readonly #writing = new Map<string, Uint8Array | undefined>()
+  /** The newest write of each key that is under way. */
+  readonly #writing = new Map<string, Word>()
   /** Reads under way, by key. */
   readonly #fetches = new Map<string, Fetch>()
   /** Entries that memory did not keep, and the nodes that they depend on: of use until the turn of the event loop ends. */
@@ -84,7 +89,8 @@ export class SharedTier {
     if (this.#engine.trie.epoch.ordinal === 0) return undefined
     const key = table.keyOf(id)
     return this.#attempt(table, key, () => {
-      const bytes = this.#writing.has(key) ? this.#writing.get(key) : (this.#store as LocalStore).get(key)
+      const word = this.#writing.get(key)
+      const bytes = word === undefined ? (this.#store as LocalStore).get(key) : word.bytes
       return bytes === undefined ? undefined : this.#read(table, id, key, bytes, intake)
     })
   }
@@ -123,8 +129,7 @@ export class SharedTier {
         // Before the log was first read, nothing could be told of what is found.
         if (!isRead) return [key, { bytes: undefined }]
         try {
-          if (this.#writing.has(key)) return [key, { bytes: this.#writing.get(key) }]
-          return [key, { bytes: await (this.#store as RemoteStore).get(key) }]
+          return [key, this.#writing.get(key) ?? { bytes: await (this.#store as RemoteStore).get(key) }]
         } catch (error) {
           return [key, { error }]
         }
@@ -197,15 +202,17 @@ export class SharedTier {
 
   /** Until it is done, this process reads what it has written: `undefined` for what it has removed. */
   async #write(key: string, bytes: Uint8Array | undefined, write: () => Promise<unknown>): Promise<void> {
-    this.#writing.set(key, bytes)
+    // Each write has its own: two may write the same.
+    const word: Word = { bytes }
+    this.#writing.set(key, word)
     const fetch = this.#fetches.get(key)
-    if (fetch !== undefined) fetch.written = { bytes }
+    if (fetch !== undefined) fetch.written = word
     try {
       await write()
     } catch (error) {
       this.#writeFailed(error, key)
     } finally {
-      if (this.#writing.get(key) === bytes) this.#writing.delete(key)
+      if (this.#writing.get(key) === word) this.#writing.delete(key)
     }
   }
 

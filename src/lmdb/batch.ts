@@ -24,8 +24,11 @@ import {
 export class Batch {
   readonly database: Database
   readonly wallMs: number
+  /** How many bytes touching has written anew. */
+  touchedBytes = 0
   readonly #heads = new Map<string, { head: Head | undefined; isChanged: boolean }>()
   readonly #counts = new Map<number, Amount>()
+  readonly #forgotten = new Set<number>()
   #total: Amount | undefined
   #nextSpace = 0
   #hasNewSpace = false
@@ -78,11 +81,17 @@ export class Batch {
     }
   }
 
+  /** A space that has no entries any more, and will have none. */
+  forget(space: number): void {
+    this.#forgotten.add(space)
+  }
+
   flush(): void {
     for (const [prefix, { head, isChanged }] of this.#heads) {
       if (isChanged && head !== undefined) this.database.put(headKey(prefix), headRow(head))
     }
     for (const [space, count] of this.#counts) this.database.put(countKey(space), amountRow(count))
+    for (const space of this.#forgotten) this.database.remove(countKey(space))
     if (this.#total !== undefined && (this.#counts.size > 0 || this.#hasNewSpace)) {
       this.database.put(TOTAL_KEY, totalRow(this.#total, this.#nextSpace))
     }

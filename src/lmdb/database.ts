@@ -73,6 +73,9 @@ export function dataFormat(): { readonly version: number; readonly headerBytes: 
   return version.patch < 90 ? { version: 1, headerBytes: 16 } : { version: 2, headerBytes: 24 }
 }
 
+/** Two for each process that has it open. */
+export const MAX_READERS = 1024
+
 export function openDatabase(options: OpenOptions): Database {
   const lmdb = require("lmdb") as Lmdb
   return lmdb.open({
@@ -81,8 +84,7 @@ export function openDatabase(options: OpenOptions): Database {
     encoding: "binary",
     keyEncoding: "binary",
     cache: false,
-    // Two for each process that has it open.
-    maxReaders: 1024,
+    maxReaders: MAX_READERS,
     // A commit that is to last is synced before it returns.
     overlappingSync: false,
   })

@@ -1,10 +1,11 @@
-import { amendHeader, compareRank, readHeader, readRank } from "../codec/header.js"
+import { amendHeader, compareRank, readHeader, readLengths, readRank } from "../codec/header.js"
 import type { Amendment, Rank } from "../core/store.js"
 import { isSameEpoch } from "../core/version.js"
 import type { Batch } from "./batch.js"
 import { listRows, readRow } from "./database.js"
 import {
   ALL_USES,
+  bodyKey,
   ENTRY_OFFSET,
   entryKey,
   entryKeyOfUse,
@@ -32,9 +33,12 @@ const MOST_EVICTED = 2048
 
 /** How much later than noted an entry must have been used before that is worth a write. */
 export const TOUCH_AFTER_MS = 60_000
-/** Noting it writes the whole entry anew, so large ones are noted less often. */
-const LARGE_BYTES = 64 * 1024
-const LARGE_FACTOR = 10
+/** By how much the clocks that two writes of a sliding end were made with may differ. */
+const CLOCK_TOLERANCE_MS = 1000
+/** What touching may write anew in one transaction; beyond it touches are lost. */
+const MOST_TOUCHED_BYTES = 1024 * 1024
+/** A page. What follows the header of a larger row has a row of its own, which neither a touch nor a sweep reads or writes. */
+const LARGE_BYTES = 4096
 
 export interface Put {
   readonly prefix: string
@@ -64,7 +68,9 @@ export function putEntry(batch: Batch, room: Room, put: Put): boolean {
   makeRoom(batch, room, bytes)
   deleteEntry(batch, at)
   writeUse(row, 0, usedMs)
-  batch.database.put(at, row)
+  const end = row.length > LARGE_BYTES ? endOfHeader(row) : row.length
+  batch.database.put(at, row.subarray(0, end))
+  if (end < row.length) batch.database.put(bodyKey(at), row.subarray(end))
   batch.database.put(useKey(usedMs, at), sizeRow(bytes))
   batch.count(head.space, 1, bytes)
   const { entries, bytes: total } = batch.total()
@@ -96,12 +102,7 @@ function evictDownTo(batch: Batch, budget: EntryBudget): void {
 /** Drops the entries that were not used for longest. Answers how many. */
 function evict(batch: Batch, most: number): number {
   const oldest = listRows(batch.database, { ...ALL_USES, limit: most })
-  for (const { key, value } of oldest) {
-    const at = entryKeyOfUse(key)
-    batch.database.remove(key)
-    batch.database.remove(at)
-    batch.count(spaceOfKey(at), -1, -readSize(value))
-  }
+  for (const { key, value } of oldest) removeRows(batch, entryKeyOfUse(key), key, readSize(value))
   return oldest.length
 }
 
@@ -109,12 +110,25 @@ function evict(batch: Batch, most: number): number {
 export function deleteEntry(batch: Batch, at: Buffer): boolean {
   const old = readRow(batch.database, at)
   if (old === undefined) return false
-  // Counting reads other rows, into the memory that this one is in.
+  // Reading another row overwrites this one.
+  const { length } = old
   const use = useKey(readUse(old), at)
-  batch.count(spaceOfKey(at), -1, -(at.length + old.length))
+  const size = readRow(batch.database, use)
+  removeRows(batch, at, use, size === undefined ? at.length + length : readSize(size))
+  return true
+}
+
+function removeRows(batch: Batch, at: Buffer, use: Buffer, bytes: number): void {
   batch.database.remove(use)
   batch.database.remove(at)
-  return true
+  if (bytes > LARGE_BYTES) batch.database.remove(bodyKey(at))
+  batch.count(spaceOfKey(at), -1, -bytes)
+}
+
+/** In a row. */
+function endOfHeader(row: Buffer): number {
+  const lengths = readLengths(row.subarray(ENTRY_OFFSET))
+  return lengths === undefined ? row.length : Math.min(row.length, ENTRY_OFFSET + lengths.header)
 }
 
 export function removeEntry(batch: Batch, prefix: string, key: string, rank: Rank): void {
@@ -130,7 +144,7 @@ export function removeEntry(batch: Batch, prefix: string, key: string, rank: Ran
 /** Of a stored row; undefined where that is damaged, so that anything may take its place. */
 function rankOf(row: Buffer, head: Head): Rank | undefined {
   try {
-    const rank = readRank(row.subarray(ENTRY_OFFSET))
+    const rank = readRank(row.subarray(ENTRY_OFFSET), "header")
     return isImpossible(rank, head) ? undefined : rank
   } catch {
     return undefined
@@ -150,51 +164,69 @@ export interface Touch {
   readonly usedMs: number
 }
 
-export function touchEntry(batch: Batch, { prefix, key, rank, amendment, usedMs }: Touch): void {
+/** Does nothing where there is no room, or this transaction has written much already: the next use is another chance. */
+export function touchEntry(batch: Batch, room: Room, { prefix, key, rank, amendment, usedMs }: Touch): void {
   const head = batch.head(prefix)
   if (head === undefined) return
   const at = entryKey(head.space, key)
   const old = readRow(batch.database, at)
   if (old === undefined) return
   const isNoted = isUseNoted(old, usedMs)
-  const entry = old.subarray(ENTRY_OFFSET)
   const oldRank = rankOf(old, head)
   if (oldRank === undefined) return
-  const allowed = allowedAmendment(oldRank, rank, amendment)
-  const isAmended = isWorthAmending(entry, allowed)
+  const allowed = allowedAmendment(old, oldRank, rank, amendment)
+  const isAmended = isWorthAmending(old.subarray(ENTRY_OFFSET), allowed)
   if (isNoted && !isAmended) return
+  const hasRoom = batch.touchedBytes + old.length <= MOST_TOUCHED_BYTES && room.take(batch.database, old.length, true)
+  if (!hasRoom) return
+  batch.touchedBytes += old.length
   // A copy: reading goes on in the same memory.
   const row = Buffer.from(old)
-  if (isAmended) amendHeader(row.subarray(ENTRY_OFFSET), allowed)
+  if (isAmended) amendHeader(row.subarray(ENTRY_OFFSET), allowed, "header")
   if (!isNoted) {
-    batch.database.remove(useKey(readUse(row), at))
+    const use = useKey(readUse(row), at)
+    const size = readRow(batch.database, use)
+    const bytes = size === undefined ? at.length + row.length : readSize(size)
+    batch.database.remove(use)
     writeUse(row, 0, usedMs)
-    batch.database.put(useKey(usedMs, at), sizeRow(at.length + row.length))
+    batch.database.put(useKey(usedMs, at), sizeRow(bytes))
   }
   batch.database.put(at, row)
 }
 
-/** Another process may have found the same entry fresh as of later. That stays, and its sliding goes on. */
-function allowedAmendment(old: Rank, rank: Rank, { asOf, idleUntilMs }: Amendment): Amendment {
+/**
+ * Another process may have found the same entry fresh as of later, or have seen it used later. That stays. An end that is
+ * earlier by more than clocks differ is one that a clock set back has made.
+ */
+function allowedAmendment(row: Buffer, old: Rank, rank: Rank, { asOf, idleUntilMs }: Amendment): Amendment {
   const isSame = isSameEpoch(old.epoch, rank.epoch) && old.keyVersion === rank.keyVersion && old.asOf >= rank.asOf
   if (!isSame) return {}
+  const isLater = idleUntilMs !== undefined && !isHardlyEarlier(gainOf(row.subarray(ENTRY_OFFSET), idleUntilMs).gainMs)
   return {
     ...(asOf !== undefined && asOf > old.asOf ? { asOf } : {}),
-    ...(idleUntilMs === undefined ? {} : { idleUntilMs }),
+    ...(isLater ? { idleUntilMs } : {}),
   }
+}
+
+function isHardlyEarlier(gainMs: number): boolean {
+  return gainMs < 0 && gainMs >= -CLOCK_TOLERANCE_MS
 }
 
 /** Whether a use now need not be noted, since one was noted not long ago. */
 export function isUseNoted(row: Buffer, usedMs: number): boolean {
-  const debounceMs = row.length > LARGE_BYTES ? TOUCH_AFTER_MS * LARGE_FACTOR : TOUCH_AFTER_MS
-  return usedMs - readUse(row) < debounceMs
+  return usedMs - readUse(row) < TOUCH_AFTER_MS
 }
 
 /** A sliding expiry that slides on with every hit need not be written with every hit. */
 export function isWorthAmending(entry: Buffer, { asOf, idleUntilMs }: Amendment): boolean {
   if (asOf !== undefined) return true
   if (idleUntilMs === undefined) return false
-  const stored = readHeader(entry)
-  const gainMs = idleUntilMs - stored.idleUntilMs
-  return !(gainMs >= 0 && gainMs < Math.min(TOUCH_AFTER_MS, stored.idleTtlMs / 10))
+  const { gainMs, idleTtlMs } = gainOf(entry, idleUntilMs)
+  if (gainMs < 0) return !isHardlyEarlier(gainMs)
+  return !(gainMs < Math.min(TOUCH_AFTER_MS, idleTtlMs / 10))
+}
+
+function gainOf(entry: Buffer, idleUntilMs: number): { readonly gainMs: number; readonly idleTtlMs: number } {
+  const stored = readHeader(entry, "header")
+  return { gainMs: idleUntilMs - stored.idleUntilMs, idleTtlMs: stored.idleTtlMs }
 }

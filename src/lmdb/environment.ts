@@ -1,8 +1,9 @@
 import { realpathSync } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
-import type { Worker } from "node:worker_threads"
+import { isMainThread } from "node:worker_threads"
 import { ConfigurationError, LogError, StorageOpenError, StoreError, type ZooCacheError } from "../core/errors.js"
 import type { AppendReply } from "../core/log.js"
+import { takeAdmission } from "./admission.js"
 import { type Database, openDatabase } from "./database.js"
 import { identityOf } from "./files.js"
 import { writeUse } from "./layout.js"
@@ -15,8 +16,9 @@ import type {
   ToWriter,
   WriterSettings,
 } from "./protocol.js"
+import { openReader } from "./reader.js"
 import { received } from "./refusal.js"
-import { startWriter } from "./thread.js"
+import { startWriter, type WriterHandle } from "./thread.js"
 
 /** Someone who uses an environment: one prefix of one cache. */
 export interface Tenant {
@@ -58,6 +60,8 @@ const MOST_QUEUED_BYTES = 64 * 1024 * 1024
 const MOST_APPENDS = 50_000
 /** For how long writes that wait keep the process from exiting: one that is stopped elsewhere may hold the lock. */
 const HOLD_MS = 2000
+/** The same for a worker thread, whose writer has to start as a process before. */
+const HOLD_IN_THREAD_MS = 10_000
 
 type State = "opening" | "open" | "failed" | "closed"
 
@@ -71,10 +75,12 @@ export class Environment {
   readonly #id: string
   readonly #settings: WriterSettings
   readonly #tenants = new Set<Tenant>()
-  #worker: Worker | undefined
+  #worker: WriterHandle | undefined
   #state: State = "opening"
   #failure: ZooCacheError | undefined
   #database: Database | undefined
+  /** The file that the writer has opened, until it is open here as well. */
+  #opening: (FromWriter & { readonly type: "opened" }) | undefined
   #path = ""
   #identity = ""
   /** Tenants whose prefix the open file knows. */
@@ -113,7 +119,7 @@ export class Environment {
   private constructor(id: string, settings: WriterSettings) {
     this.#id = id
     this.#settings = settings
-    this.#hold = setTimeout(() => this.#letGo(), HOLD_MS).unref()
+    this.#hold = setTimeout(() => this.#letGo(), isMainThread ? HOLD_MS : HOLD_IN_THREAD_MS).unref()
     this.#start()
   }
 
@@ -263,8 +269,10 @@ export class Environment {
       if (this.#worker === worker) this.#receive(message)
     })
     worker.on("error", onEnd)
-    worker.on("exit", (code) => onEnd(new Error(`The writer thread ended with code ${code}.`)))
+    worker.on("exit", (code: number) => onEnd(new Error(`The writer thread ended with code ${code}.`)))
     this.#post({ type: "open" })
+    // What waited for the one before waits for this one.
+    if (this.#isHolding) worker.ref()
   }
 
   #post(message: ToWriter, transfer: ArrayBuffer[] = []): void {
@@ -274,7 +282,10 @@ export class Environment {
   #receive(message: FromWriter): void {
     switch (message.type) {
       case "opened":
-        this.#opened(message.path, message.identity)
+        this.#opened(message)
+        break
+      case "admitted":
+        this.#admitted(message.admission)
         break
       case "failed":
         this.#fail(received(message.error, "open", "store"))
@@ -293,12 +304,31 @@ export class Environment {
     }
   }
 
-  #opened(path: string, identity: string): void {
+  #opened(file: FromWriter & { readonly type: "opened" }): void {
     if (this.#state === "closed") return
     this.#closeReader()
+    this.#opening = file
+    if (this.#worker?.isProcess === true) this.#post({ type: "admit" })
+    // Only now: opening has to wait for the gate unless the same process has the file open.
+    else this.#enter(() => openDatabase({ path: file.path, readOnly: true }))
+  }
+
+  /** The process that writes holds the gate. Without a pause between taking the admission and answering. */
+  #admitted(admission: string): void {
+    const file = this.#opening
+    if (file === undefined) this.#post({ type: "entered" })
+    else if (!takeAdmission(admission)) this.#post({ type: "admit" })
+    else {
+      this.#enter(() => openReader(file.path, this.#settings.mapSize, file.isSynced))
+      this.#post({ type: "entered" })
+    }
+  }
+
+  #enter(open: () => Database): void {
+    const { path, identity } = this.#opening as FromWriter & { readonly type: "opened" }
+    this.#opening = undefined
     try {
-      // Only now: opening takes the write lock unless the same process has the file open.
-      this.#database = openDatabase({ path, readOnly: true })
+      this.#database = open()
     } catch (error) {
       this.#fail(new StoreError("open", error))
       return
@@ -370,6 +400,7 @@ export class Environment {
   }
 
   #closeReader(): void {
+    this.#opening = undefined
     this.#attached.clear()
     this.#refused.clear()
     for (const tenant of this.#tenants) tenant.onWritten()
@@ -387,10 +418,10 @@ export class Environment {
     const worker = this.#worker
     this.#worker = undefined
     if (worker === undefined) return
-    worker.postMessage({ type: "close" } satisfies ToWriter)
+    worker.postMessage({ type: "close" })
     await Promise.race([deadline.over, new Promise((resolve) => worker.once("exit", resolve))])
-    // A thread that waits for the lock can't be ended: nobody waits for it.
-    void worker.terminate()
+    // It may be in a transaction, or wait for the lock: nobody waits for it, and it ends by itself.
+    worker.stop()
   }
 
   // --- the queue -----------------------------------------------------------------------------------------------------

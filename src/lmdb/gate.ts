@@ -34,6 +34,11 @@ export class Gate {
     return this.#database.transactionSync(work)
   }
 
+  /** Holds it until the promise is settled, while this thread does other things. Nothing else may hold it meanwhile. */
+  async holdUntil(work: () => Promise<void>): Promise<void> {
+    await this.#database.transactionSync(work)
+  }
+
   async close(): Promise<void> {
     await this.#database.close()
   }

@@ -14,7 +14,8 @@ export const FORMAT = 1
  *   PATH   space kind path                          the newest version of a path
  *   INDEX  space class version kind path            the same in the order of versions; with origin
  *   COUNT  space                                    entries and bytes of a space
- *   ENTRY  space key                                when it was used last, and the entry
+ *   ENTRY  space key                                when it was used last, and the entry; of a large one the header
+ *   BODY   space key                                what follows the header of a large entry
  *   USE    time space key                           entries in the order of their last use; with size
  *   DEAD   space                                    a space that no prefix has any more
  *   SWEEP                                           who clears away, until when
@@ -32,6 +33,7 @@ const ENTRY = 7
 const USE = 8
 const DEAD = 9
 const SWEEP = 10
+const BODY = 11
 
 /** LMDB's own limit for keys is at 1978 bytes; shorter ones make a flatter tree. */
 const LONGEST_TEXT = 400
@@ -139,6 +141,13 @@ export function entryKey(space: number, key: string): Buffer {
   return made
 }
 
+/** Where the rest of a large entry is. */
+export function bodyKey(entry: Buffer): Buffer {
+  const key = Buffer.from(entry)
+  key[0] = BODY
+  return key
+}
+
 /** When it was used last, in front of the entry. */
 export const ENTRY_OFFSET = 6
 
@@ -181,7 +190,7 @@ export const ALL_DEAD = { start: Buffer.of(DEAD), end: Buffer.of(DEAD + 1) }
 
 /** Every row of a space's log, and every entry of it. */
 export function rowsOfSpace(space: number): { start: Buffer; end: Buffer }[] {
-  return [PATH, INDEX, ENTRY].map((row) => ({ start: spaceKey(row, space, 0), end: spaceKey(row, space + 1, 0) }))
+  return [PATH, INDEX, ENTRY, BODY].map((row) => ({ start: spaceKey(row, space, 0), end: spaceKey(row, space + 1, 0) }))
 }
 
 export function isEntryKey(key: Buffer): boolean {

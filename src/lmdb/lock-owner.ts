@@ -13,8 +13,8 @@ const LMDB_MAGIC = 0xbeefc0de
 
 /**
  * Who holds the lock for writing, on Linux. A thread that waits for it can't be stopped, and a process with such a thread
- * can't exit; so the writer looks before it locks, and where the owner is stopped (SIGSTOP, a debugger) it waits without
- * the lock. Elsewhere, and where the lock is not found, nobody is ever reported.
+ * can't exit; so the writer looks before it locks, and where the owner stands still (SIGSTOP, a debugger, a container that
+ * is paused) it waits without the lock. Elsewhere, and where the lock is not found, nobody is ever reported.
  *
  * It is read from the process's own memory. Opening the lock file once more and closing it would end LMDB's own locks on
  * it, since POSIX locks belong to the process.
@@ -51,11 +51,11 @@ export class LockOwner {
     }
   }
 
-  /** Whether the lock is held by a thread that is stopped, so that waiting for it may take for ever. */
+  /** Whether the lock is held by a thread that stands still, so that waiting for it may take for ever. */
   isStopped(): boolean {
     try {
       const owner = this.#memory === undefined ? this.#readUnmapped() : this.#readMapped(this.#memory)
-      return owner > 0 && isThreadStopped(owner)
+      return owner > 0 && isStandingStill(owner)
     } catch {
       return false
     }
@@ -99,9 +99,52 @@ function mappedAt(path: string): number | undefined {
   return undefined
 }
 
-function isThreadStopped(threadId: number): boolean {
+/** In the arguments of a process that writes for a thread of another. */
+export function mark(pid: number): string {
+  return `zoocache-writes-for=${pid}`
+}
+
+const MARK = /\0zoocache-writes-for=([0-9]+)\0/
+
+function isStandingStill(threadId: number): boolean {
+  const state = stateOf(threadId)
+  if (isStopped(state)) return true
+  // One that runs, or has something written, does not wait for anybody.
+  if (state !== "S" && state !== "D") return false
+  if (isFrozen(threadId)) return true
+  // It may hold the gate while that process opens the file.
+  const served = MARK.exec(readFileSync(`/proc/${threadId}/cmdline`, "latin1"))?.[1]
+  return served !== undefined && isStopped(stateOf(Number(served)))
+}
+
+/** A letter. */
+function stateOf(threadId: number): string {
   const stat = readFileSync(`/proc/${threadId}/stat`, "latin1")
   // The name of the program, which may be anything, is in parentheses.
-  const state = stat.charAt(stat.lastIndexOf(")") + 2)
+  return stat.charAt(stat.lastIndexOf(")") + 2)
+}
+
+function isStopped(state: string): boolean {
   return state === "T" || state === "t"
 }
+
+/** By its control group, as by `docker pause`: where those of others are to be seen. */
+function isFrozen(threadId: number): boolean {
+  for (const line of readFileSync(`/proc/${threadId}/cgroup`, "latin1").split("\n")) {
+    const [, controllers, group] = /^\d+:([^:]*):(.*)$/.exec(line) ?? []
+    if (group === undefined) continue
+    try {
+      if (controllers === "") {
+        if (/^frozen 1$/m.test(readFileSync(`${CONTROL_GROUPS}${group}/cgroup.events`, "latin1"))) return true
+      } else if (controllers === "freezer") {
+        const path = `${CONTROL_GROUPS}/freezer${group}/freezer.state`
+        if (readFileSync(path, "latin1").trim() !== "THAWED") return true
+      }
+    } catch {
+      // Another version of control groups, or those of another container.
+    }
+  }
+  return false
+}
+
+const CONTROL_GROUPS = "/sys/fs/cgroup"

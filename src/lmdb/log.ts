@@ -25,8 +25,8 @@ export class LmdbLog implements RemoteLog {
   readonly #heads = new HeadCache()
   #checkedMs = Number.NEGATIVE_INFINITY
   #isRenewing = false
-  /** There was too much to look at, and the listeners were told. */
-  #isBehind = false
+  /** From where there was too much to look at. */
+  #behind: { readonly space: number; readonly cursor: Version } | undefined
   #news: LogNews[] = []
   #isClosed = false
 
@@ -44,7 +44,7 @@ export class LmdbLog implements RemoteLog {
     return (await this.#room.write(write)) as AppendReply
   }
 
-  look(position: LogPosition): PullReply | undefined {
+  look(position: LogPosition): PullReply | "behind" | undefined {
     if (this.#isClosed) throw closed("look")
     const { clock } = this.#room
     const nowMs = clock.now()
@@ -65,15 +65,18 @@ export class LmdbLog implements RemoteLog {
       )
     }
     const cursor = isOf(head, position) ? position.cursor : NO_VERSION
+    // Less it will not be, and the pull is on its way.
+    if (this.#behind?.space === head.space && this.#behind.cursor === cursor) return "behind"
     const changes: LoggedChange[] = []
     for (const of of [0, 1] as const) {
       const left = MOST_LOOKED_AT + 1 - changes.length
       if (left > 0) readPage(database, head.space, of, cursor, undefined, left, (change) => changes.push(change))
     }
     if (changes.length > MOST_LOOKED_AT) {
-      this.#callForPull()
-      throw new LogError("look", `more than ${MOST_LOOKED_AT} changes are new; they are pulled`)
+      this.#behind = { space: head.space, cursor }
+      return "behind"
     }
+    this.#behind = undefined
     return replyOf(head, changes)
   }
 
@@ -92,10 +95,7 @@ export class LmdbLog implements RemoteLog {
         continue
       }
       const reply = await this.#readAll(head, isOf(head, own) ? own.cursor : NO_VERSION)
-      if (reply !== undefined) {
-        this.#isBehind = false
-        return reply
-      }
+      if (reply !== undefined) return reply
     }
   }
 
@@ -133,13 +133,6 @@ export class LmdbLog implements RemoteLog {
 
   #ring(): void {
     for (const listener of this.#listeners) listener()
-  }
-
-  /** Not at once: whoever is told may look, and come here again. */
-  #callForPull(): void {
-    if (this.#isBehind) return
-    this.#isBehind = true
-    setImmediate(() => this.#ring())
   }
 
   #renew(position: LogPosition): void {

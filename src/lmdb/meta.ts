@@ -1,6 +1,7 @@
 import { type Database, readRow } from "./database.js"
 import type { FileId } from "./files.js"
 import { FORMAT, META_KEY } from "./layout.js"
+import { isInPlace, type OpeningMark } from "./opening-mark.js"
 import { Refusal } from "./refusal.js"
 
 const NAME = "zoocache"
@@ -10,19 +11,28 @@ interface Meta extends FileId {
   readonly name: string
   readonly format: number
   readonly madeAtMs: number
+  /** Of the last opening. */
+  readonly mark: OpeningMark
 }
 
 /**
- * Looks at what a file says of itself, and writes it into a new one. Inside a write transaction. Answers whether the file
- * is a copy of another, so that the logs in it may have gone on elsewhere. Throws {@link Refusal}.
+ * Looks at what a file says of itself, and writes into it what it is now. Inside a write transaction. Answers whether the
+ * file is a copy of another or an older state of itself, so that the logs in it may have gone on elsewhere. Throws
+ * {@link Refusal}.
  */
-export function checkMeta(database: Database, directory: string, id: FileId, wallMs: number): boolean {
+export function checkMeta(
+  database: Database,
+  directory: string,
+  id: FileId,
+  mark: OpeningMark,
+  wallMs: number,
+): boolean {
   const row = readRow(database, META_KEY)
   if (row === undefined) {
     if (database.getStats().entryCount > 0) {
       throw new Refusal("open", directory, "its data file belongs to another program. Pass another path")
     }
-    write(database, { name: NAME, format: FORMAT, ...id, madeAtMs: wallMs })
+    write(database, { name: NAME, format: FORMAT, ...id, madeAtMs: wallMs, mark })
     return false
   }
   const meta = parse(row)
@@ -38,9 +48,10 @@ export function checkMeta(database: Database, directory: string, id: FileId, wal
     )
   }
   // A process to which the system does not tell the birth time has to do without.
-  if (meta.inode === id.inode && (id.birth === null || meta.birth === id.birth)) return false
-  write(database, { name: NAME, format: FORMAT, ...id, madeAtMs: meta.madeAtMs ?? wallMs })
-  return true
+  const isSameFile = meta.inode === id.inode && (id.birth === null || meta.birth === id.birth)
+  const isNewest = meta.mark !== undefined && isInPlace(directory, meta.mark)
+  write(database, { name: NAME, format: FORMAT, ...id, madeAtMs: meta.madeAtMs ?? wallMs, mark })
+  return !isSameFile || !isNewest
 }
 
 function parse(row: Buffer): Partial<Meta> | undefined {

@@ -4,7 +4,7 @@ import type { EntryBudget } from "./entry-rows.js"
 import type { LogBudget } from "./log-rows.js"
 import type { SentError } from "./refusal.js"
 
-/** What the thread is started with. */
+/** What the thread, or the process, is started with. */
 export interface WriterSettings {
   readonly directory: string
   readonly isDurable: boolean
@@ -49,6 +49,10 @@ export type StoreWrite =
 
 export type ToWriter =
   | { readonly type: "open" }
+  /** To a process: asks for the gate to be held, so that the file can be opened for reading. */
+  | { readonly type: "admit" }
+  /** It is open, or could not be opened. */
+  | { readonly type: "entered" }
   | {
       readonly type: "write"
       readonly log: readonly LogWrite[]
@@ -67,6 +71,8 @@ export type StoreOutcome = Outcome<boolean>
 
 export type FromWriter =
   | { readonly type: "opened"; readonly path: string; readonly identity: string; readonly isSynced: boolean }
+  /** The gate is held for whoever takes this {@link Admission}, and until that is answered. */
+  | { readonly type: "admitted"; readonly admission: string }
   /** Nothing that was sent before will be written any more. */
   | { readonly type: "failed"; readonly error: SentError }
   | {

@@ -30,6 +30,10 @@ export class Room {
   #free = 0
   /** How many pages may be used before the next look, which costs as much as a write. */
   #left = 0
+  /** By this transaction, which nobody sees at the end of the file yet. */
+  #taken = 0
+  #reserve = 0
+  #isNearEnd = false
   #reason = ""
   #isBlocked = false
   #lastEnd = 0
@@ -44,8 +48,12 @@ export class Room {
     this.#readFree = readFree
   }
 
-  /** Takes room for an entry; false if there is none. Inside a write transaction. */
-  take(database: Database, bytes: number): boolean {
+  /**
+   * Takes room for an entry; false if there is none. Inside a write transaction.
+   *
+   * @param canWait it may be written some other time: where the file has reached its end, only little of that.
+   */
+  take(database: Database, bytes: number, canWait = false): boolean {
     const pageSize = 4096
     // Larger values get pages of their own, smaller ones share pages that are two thirds full.
     const pages = bytes > pageSize / 2 ? Math.ceil(bytes / pageSize) : (bytes * 1.5) / pageSize
@@ -53,13 +61,16 @@ export class Room {
       this.#left = this.#look(database.getStats(), pages)
       if (pages > this.#left) return false
     }
+    if (canWait && this.#isNearEnd && this.#taken + pages > this.#reserve / 8) return false
     this.#left -= pages
+    this.#taken += pages
     return true
   }
 
   /** False if the disk has no room for anything. */
   beginTransaction(): boolean {
     this.#left -= PAGES_PER_TRANSACTION
+    this.#taken = 0
     this.#free = this.#readFree()
     if (this.#free >= FREE_FOR_LOG) return true
     this.#reason = "the disk is full"
@@ -94,7 +105,10 @@ export class Room {
     const end = stats.lastPageNumber + 1
     const left = mapPages - reserve - used
     const hasLittleDisk = this.#free < FREE_TO_GROW
-    const isNearEnd = hasLittleDisk || end + pages > mapPages - reserve / 2
+    const leftAtEnd = mapPages - reserve / 2 - end - this.#taken
+    const isNearEnd = hasLittleDisk || pages > leftAtEnd
+    this.#reserve = reserve
+    this.#isNearEnd = isNearEnd
     this.#isBlocked = false
     if (this.#free < FREE_FOR_ENTRIES) {
       this.#isBlocked = true
@@ -113,7 +127,7 @@ export class Room {
       this.#pauseMs = 0
       this.#lastEnd = 0
       // Half of it: other processes write as well.
-      return Math.max(pages, Math.min(left, mapPages - reserve / 2 - end) / 2)
+      return Math.max(pages, Math.min(left, leftAtEnd) / 2)
     }
     const hasGrown = this.#lastEnd > 0 && end > this.#lastEnd
     this.#lastEnd = end

@@ -1,12 +1,16 @@
+import { readLengths } from "../codec/header.js"
 import type { Clock } from "../core/clock.js"
 import { StoreError, ZooCacheError } from "../core/errors.js"
 import type { Amendment, Rank, LocalStore, StoreStats } from "../core/store.js"
 import { type Database, readRow } from "./database.js"
 import { type EntryBudget, isUseNoted, isWorthAmending } from "./entry-rows.js"
 import type { StoreRequest } from "./environment.js"
-import { countKey, ENTRY_OFFSET, EntryKeys, headKey, readAmount, SPACE_AT } from "./layout.js"
+import { bodyKey, countKey, ENTRY_OFFSET, EntryKeys, headKey, readAmount, SPACE_AT } from "./layout.js"
 
 const FIRST_BUFFER = 16 * 1024
+/** More memory than this is kept only for as long as it is needed every so many reads. */
+const SMALL_BUFFER = 128 * 1024
+const SMALL_READS = 256
 
 /** The entries of one prefix as one cache has them. */
 export class LmdbStore implements LocalStore {
@@ -15,6 +19,8 @@ export class LmdbStore implements LocalStore {
   readonly #keys = new EntryKeys()
   /** What was read last, where reads of others do not reach. */
   #buffer = Buffer.allocUnsafeSlow(FIRST_BUFFER)
+  /** How many reads in a row would have done with a small buffer. */
+  #smallReads = 0
   #lastKey: string | undefined
   #lastRow: Buffer | undefined
   #isClosed = false
@@ -31,18 +37,49 @@ export class LmdbStore implements LocalStore {
       const database = this.#room.reader()
       const space = this.#space(database)
       if (space === undefined) return undefined
-      const bytes = database.getBinaryFast(this.#keys.of(space, key))
+      const at = this.#keys.of(space, key)
+      const bytes = database.getBinaryFast(at)
       if (bytes === undefined) return undefined
       const size = database.lastSize
-      if (size > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(size * 2)
+      this.#reserve(size, 0)
       this.#buffer.set(size === bytes.byteLength ? bytes : bytes.subarray(0, size))
-      const row = this.#buffer.subarray(0, size)
+      let row: Buffer = this.#buffer.subarray(0, size)
+      let entry = row.subarray(ENTRY_OFFSET)
+      // Of a large entry this is the header, and says how much is missing.
+      const whole = ENTRY_OFFSET + (readLengths(entry)?.whole ?? 0)
+      if (whole > size) {
+        row = this.#withBody(database, row, at, whole)
+        entry = row.subarray(ENTRY_OFFSET)
+      }
       this.#lastKey = key
       this.#lastRow = row
-      return row.subarray(ENTRY_OFFSET)
+      this.#trim(row.length)
+      return entry
     } catch (error) {
       throw error instanceof ZooCacheError ? error : new StoreError("read", error)
     }
+  }
+
+  /** The row as it was put; as it is where its other part is not what its header says. */
+  #withBody(database: Database, head: Buffer, at: Buffer, whole: number): Buffer {
+    const body = readRow(database, bodyKey(at))
+    if (body === undefined || head.length + body.length !== whole) return head
+    this.#reserve(whole, head.length)
+    this.#buffer.set(body, head.length)
+    return this.#buffer.subarray(0, whole)
+  }
+
+  /** Makes room in the buffer; what it begins with stays. */
+  #reserve(size: number, kept: number): void {
+    if (size <= this.#buffer.length) return
+    const larger = Buffer.allocUnsafeSlow(size > SMALL_BUFFER ? Math.ceil(size * 1.25) : size * 2)
+    if (kept > 0) this.#buffer.copy(larger, 0, 0, kept)
+    this.#buffer = larger
+  }
+
+  #trim(size: number): void {
+    if (size > SMALL_BUFFER || this.#buffer.length <= 2 * SMALL_BUFFER) this.#smallReads = 0
+    else if (++this.#smallReads === SMALL_READS) this.#buffer = Buffer.allocUnsafeSlow(FIRST_BUFFER)
   }
 
   async put(key: string, bytes: Uint8Array): Promise<boolean> {

@@ -1,6 +1,8 @@
 import { readEndMs, readHeader } from "../codec/header.js"
 import type { EntryHeader } from "../core/codec.js"
-import { isSameEpoch, NO_VERSION, type Version } from "../core/version.js"
+import { splitKey } from "../core/key.js"
+import type { ChangeKind } from "../core/log.js"
+import { isSameEpoch, NO_VERSION, type Version, versionWallMs } from "../core/version.js"
 import { Batch } from "./batch.js"
 import { type Database, listKeys, listRows, readRow } from "./database.js"
 import { deleteEntry, isImpossible } from "./entry-rows.js"
@@ -9,7 +11,6 @@ import {
   ALL_DEAD,
   ALL_ENTRIES,
   ALL_HEADS,
-  countKey,
   ENTRY_OFFSET,
   type Head,
   isEntryKey,
@@ -21,25 +22,29 @@ import {
   versionOfPath,
 } from "./layout.js"
 
-/** Rows that one step looks at: about a millisecond of reading. */
+/** Rows that one step looks at, and after how many bytes it ends: about a millisecond of reading. */
 const STEP = 100
+const STEP_BYTES = 1024 * 1024
 /** For how long one process clears away and the others need not. */
 const LEASE_MS = 15_000
 
 /**
  * Clears away what nobody can use any more: entries that are expired beyond their grace, of another epoch, below the
- * floor or invalidated, and everything of an epoch that has ended. In small steps: it looks without the write lock, and
- * holds it only to remove what it found.
+ * floor or invalidated, and everything of an epoch that has ended. In small steps: it looks without any lock, at headers
+ * alone, and holds the locks only to remove what it found.
  */
 export class Sweeper {
   readonly #database: Database
   readonly #owner: string
+  readonly #hold: <T>(work: () => T) => T
   /** Where the next step goes on; undefined: at the beginning. */
   #from: Buffer | undefined
 
-  constructor(database: Database, owner: string) {
+  /** @param hold runs what writes while nobody else does; see gate.ts. */
+  constructor(database: Database, owner: string, hold: <T>(work: () => T) => T) {
     this.#database = database
     this.#owner = owner
+    this.#hold = hold
   }
 
   /** One step. False when all has been seen, or another process is at it. */
@@ -51,25 +56,41 @@ export class Sweeper {
     let heads = this.#heads()
     const range = { start: this.#from ?? ALL_ENTRIES.start, end: ALL_ENTRIES.end, limit: STEP }
     const keys = listKeys(database, range)
+    let bytes = 0
     const isUseless = (key: Buffer) => {
       const row = readRow(database, key)
+      bytes += row?.length ?? 0
       const head = heads.get(spaceOfKey(key))
       // A space without a head may be one that was begun a moment ago.
       return row !== undefined && head !== undefined && this.#isUseless(row.subarray(ENTRY_OFFSET), head, wallMs)
     }
-    const found = keys.filter(isUseless)
+    const found: Buffer[] = []
+    let seen = 0
+    for (const key of keys) {
+      if (bytes >= STEP_BYTES) break
+      seen += 1
+      if (isUseless(key)) found.push(key)
+    }
     if (found.length > 0) {
-      database.transactionSync(() => {
-        const batch = new Batch(database, wallMs)
+      this.#write(wallMs, (batch) => {
         // Once more: it may have been replaced since it was looked at, at a version that the log did not have then.
         heads = this.#heads()
         for (const key of found) if (isUseless(key)) deleteEntry(batch, key)
-        batch.flush()
       })
     }
-    const last = keys.length < STEP ? undefined : keys.at(-1)
+    const last = seen < STEP && seen === keys.length ? undefined : keys[seen - 1]
     this.#from = last === undefined ? undefined : after(last)
     return this.#from !== undefined
+  }
+
+  #write(wallMs: number, work: (batch: Batch) => void): void {
+    this.#hold(() =>
+      this.#database.transactionSync(() => {
+        const batch = new Batch(this.#database, wallMs)
+        work(batch)
+        batch.flush()
+      }),
+    )
   }
 
   #heads(): Map<number, Head> {
@@ -89,7 +110,7 @@ export class Sweeper {
     const row = Buffer.alloc(8 + this.#owner.length)
     row.writeDoubleLE(wallMs + LEASE_MS)
     row.write(this.#owner, 8, "latin1")
-    this.#database.transactionSync(() => {
+    this.#write(wallMs, () => {
       if (this.#lease()?.untilMs === held?.untilMs) this.#database.put(SWEEP_KEY, row)
     })
     return this.#lease()?.owner === this.#owner
@@ -106,8 +127,7 @@ export class Sweeper {
     const [dead] = listKeys(database, { ...ALL_DEAD, limit: 1 })
     if (dead === undefined) return false
     const space = spaceOfKey(dead)
-    database.transactionSync(() => {
-      const batch = new Batch(database, wallMs)
+    this.#write(wallMs, (batch) => {
       let left = STEP
       for (const range of rowsOfSpace(space)) {
         for (const key of listKeys(database, { ...range, limit: left })) {
@@ -117,38 +137,53 @@ export class Sweeper {
         }
         if (left <= 0) break
       }
-      batch.flush()
       if (left > 0) {
-        database.remove(countKey(space))
+        batch.forget(space)
         database.remove(dead)
       }
     })
     return true
   }
 
+  /** `entry`: its header at least. */
   #isUseless(entry: Buffer, head: Head, wallMs: number): boolean {
     let header: EntryHeader
     try {
-      header = readHeader(entry)
-      if (readEndMs(entry) < wallMs) return true
+      header = readHeader(entry, "header")
+      if (readEndMs(entry, "header") < wallMs) return true
     } catch {
       return true
     }
-    const { epoch, asOf, keyVersion, tags, keys } = header
+    const { epoch, asOf, keyVersion, graceMs, tags, keys } = header
     if (!isSameEpoch(epoch, head.epoch)) return true
     if (isImpossible(header, head)) return true
     if (asOf < head.floor || Math.max(asOf, keyVersion) < head.keyFloor) return true
-    const isNewer = (kind: "tag" | "key", path: string) => this.#versionOf(head, kind, path) > asOf
-    if (isNewer("tag", "") || keys.some((key) => isNewer("key", key))) return true
-    return tags.some((tag) => {
-      for (let end = tag.length; end > 0; end = tag.lastIndexOf(":", end - 1)) {
-        if (isNewer("tag", tag.slice(0, end))) return true
-      }
-      return false
+    const functionOf = (key: string) => splitKey(key)[0]
+    if (this.#versionOf(head, "function", functionOf(header.key)) > keyVersion) return true
+    if (keys.some((key) => this.#versionOf(head, "key", key) > asOf)) return true
+    if (keys.some((key) => this.#versionOf(head, "function", functionOf(key)) > asOf)) return true
+    return this.#someTag(tags, (path) => {
+      if (this.#versionOf(head, "tag", path) > asOf) return true
+      const expired = this.#versionOf(head, "expiry", path)
+      // As a reader counts it: expired when the log got to know it, and in grace from then on.
+      return expired > asOf && versionWallMs(expired) + graceMs < wallMs
     })
   }
 
-  #versionOf({ space }: Head, kind: "tag" | "key", path: string): Version {
+  /** Whether it is so of one of the tags, or of one above them. */
+  #someTag(tags: readonly string[], isSo: (path: string) => boolean): boolean {
+    return (
+      isSo("") ||
+      tags.some((tag) => {
+        for (let end = tag.length; end > 0; end = tag.lastIndexOf(":", end - 1)) {
+          if (isSo(tag.slice(0, end))) return true
+        }
+        return false
+      })
+    )
+  }
+
+  #versionOf({ space }: Head, kind: ChangeKind, path: string): Version {
     const row = readRow(this.#database, pathKey(space, kind, path))
     return row === undefined ? NO_VERSION : versionOfPath(row)
   }

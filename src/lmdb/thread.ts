@@ -1,16 +1,68 @@
-import { Worker } from "node:worker_threads"
-import type { WriterSettings } from "./protocol.js"
+import { isMainThread, Worker } from "node:worker_threads"
+import { Brake } from "./brake.js"
+import { WriterProcess } from "./process.js"
+import type { FromWriter, ToWriter, WriterSettings } from "./protocol.js"
 
-/** Starts the thread that writes. It keeps no process alive unless told to. */
-export function startWriter(settings: WriterSettings): Worker {
+/** What writes: emits what it has to say as `message`, and `error` or `exit` when it is over. */
+export interface WriterHandle {
+  /** The file must be opened with the gate held: nobody in this process may have it open. */
+  readonly isProcess: boolean
+  postMessage(message: ToWriter, transfer?: ArrayBuffer[]): void
+  /** Keeps the process alive, or not. */
+  ref(): void
+  unref(): void
+  /** Begins no more transactions, whatever it has been given. */
+  stop(): void
+  on(event: "message", listener: (message: FromWriter) => void): unknown
+  on(event: "error", listener: (error: Error) => void): unknown
+  on(event: "exit", listener: (code: number) => void): unknown
+  once(event: "exit", listener: (code: number) => void): unknown
+}
+
+/**
+ * Starts what writes: a thread, and from a worker thread a process. For `worker.terminate()` ends a thread and all that it
+ * has started wherever they are, and nobody is told before. It keeps no process alive unless told to.
+ */
+export function startWriter(settings: WriterSettings): WriterHandle {
   // From the sources it needs a loader for TypeScript, which tests and development have.
   const file = import.meta.url.endsWith(".ts") ? "./writer-thread-source.mjs" : "./writer-thread.cjs"
-  const worker = new Worker(new URL(file, import.meta.url), {
-    workerData: settings,
+  const url = new URL(file, import.meta.url)
+  return isMainThread ? startThread(url, settings) : new WriterProcess(url, settings)
+}
+
+function startThread(file: URL, settings: WriterSettings): WriterHandle {
+  const brake = new Brake()
+  const worker = new Worker(file, {
+    workerData: { settings, brake: brake.memory },
     // Nothing of what the program was started with concerns it, and some of it (`--import`, `--inspect`) would.
     execArgv: [],
     name: "zoocache-lmdb",
   })
   worker.unref()
-  return worker
+  if (brakes.size === 0) process.on("exit", stopAll)
+  brakes.add(brake)
+  worker.once("exit", () => {
+    brakes.delete(brake)
+    if (brakes.size === 0) process.off("exit", stopAll)
+  })
+  return Object.assign(worker, { isProcess: false, stop: () => brake.set() })
+}
+
+// --- the exit of the process -------------------------------------------------------------------------------------------
+
+/** Of all threads that have not ended. */
+const brakes = new Set<Brake>()
+/** A transaction takes microseconds, and on a slow disk some seconds at the very worst. */
+const EXIT_MS = 5000
+
+/** Node.js ends threads wherever they are. A listener of `exit`, which is the last that runs before. */
+function stopAll(): void {
+  for (const brake of brakes) brake.set()
+  const deadline = performance.now() + EXIT_MS
+  for (const brake of brakes) {
+    if (brake.waitForEnd(deadline - performance.now())) continue
+    // It waits for a lock that another process has, or for a disk, and the process would wait for it. Its death lets go of
+    // all locks, and what was acknowledged is written.
+    process.kill(process.pid, "SIGKILL")
+  }
 }

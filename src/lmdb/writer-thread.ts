@@ -1,18 +1,19 @@
 /**
- * The thread that writes. Whatever waits while a transaction runs becomes the next one. See
- * docs/adr/0012-writer-thread.md.
+ * The thread that writes, or the process that does so for a worker thread. Whatever waits while a transaction runs becomes
+ * the next one. See docs/adr/0012-writer-thread.md.
  */
-import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads"
+import { Admission } from "./admission.js"
 import { readBootId } from "./boot-id.js"
 import { type DataFile, openError, prepareFile } from "./files.js"
 import { gatePathOf } from "./gate.js"
 import { LockOwner } from "./lock-owner.js"
-import type { FromWriter, LogWrite, ToWriter, WriterSettings } from "./protocol.js"
+import { findOwner } from "./owner.js"
+import type { LogWrite, ToWriter } from "./protocol.js"
 import { sendable } from "./refusal.js"
 import { type QueuedWrite, Writer } from "./writer.js"
 
-const port = parentPort as MessagePort
-const settings = workerData as WriterSettings
+const owner = findOwner()
+const { settings } = owner
 
 /** What one transaction takes at most, so that others get their turn at the lock. */
 const MOST_WRITES = 256
@@ -22,6 +23,9 @@ const STOPPED_PAUSE_MS = 5
 /** Between steps of clearing away, which yields to everything else. */
 const SWEEP_STEP_MS = 20
 const READER_CHECK_MS = 60_000
+/** For how long the gate is held for a thread that does not come: twice as long each time. */
+const ADMISSION_MS = 50
+const MOST_ADMISSION_MS = 2000
 
 let writer: Writer | undefined
 let isOpening = false
@@ -29,20 +33,39 @@ let isClosing = false
 let log: { readonly id: number; readonly write: LogWrite }[] = []
 let store: (QueuedWrite & { readonly id: number })[] = []
 let waiting: NodeJS.Timeout | undefined
+/** It asks to be let in. */
+let isAskedIn = false
+/** The gate is held for it. */
+let isAdmitting = false
+let endAdmission = () => {}
+let admissionMs = ADMISSION_MS
 
-port.on("message", (message: ToWriter) => {
-  take(message)
-  // Everything that has arrived meanwhile belongs to the same transaction.
-  for (let more = receiveMessageOnPort(port); more !== undefined; more = receiveMessageOnPort(port)) {
-    take(more.message as ToWriter)
-  }
-  work()
-})
+owner.listen(
+  (messages) => {
+    for (const message of messages) take(message)
+    // Everything that has arrived belongs to the same transaction.
+    work()
+  },
+  () => {
+    isClosing = true
+    endAdmission()
+    work()
+  },
+)
 
 function take(message: ToWriter): void {
   switch (message.type) {
     case "open":
       isOpening = true
+      endAdmission()
+      break
+    case "admit":
+      isAskedIn = true
+      endAdmission()
+      break
+    case "entered":
+      admissionMs = ADMISSION_MS
+      endAdmission()
       break
     case "write":
       for (const [index, write] of message.log.entries()) log.push({ id: message.logFrom + index, write })
@@ -52,28 +75,33 @@ function take(message: ToWriter): void {
       break
     case "close":
       isClosing = true
+      endAdmission()
       break
   }
 }
 
 function work(): void {
-  if (waiting !== undefined) return
+  if (waiting !== undefined || isAdmitting) return
   // Nobody would use it, and opening may wait for the lock, which nothing could end.
   if (isOpening && !isClosing) {
     open()
     return
   }
+  if (isAskedIn && !isClosing && writer !== undefined) {
+    admit(writer)
+    return
+  }
   while (writer !== undefined && log.length + store.length > 0) {
     if (writer.lock.isStopped()) {
+      // Nobody waits for what is left.
+      if (owner.hasStopped) process.exit()
       later(STOPPED_PAUSE_MS)
       return
     }
     writeSome(writer)
-    for (let more = receiveMessageOnPort(port); more !== undefined; more = receiveMessageOnPort(port)) {
-      take(more.message as ToWriter)
-    }
-    if (isOpening && !isClosing) {
-      open()
+    for (const message of owner.receive()) take(message)
+    if ((isOpening || isAskedIn) && !isClosing) {
+      later(0)
       return
     }
   }
@@ -91,6 +119,7 @@ let preparing: { readonly lock: LockOwner; readonly gate: LockOwner; readonly fi
 
 function open(): void {
   try {
+    isAskedIn = false
     if (writer !== undefined) {
       void writer.close()
       writer = undefined
@@ -109,18 +138,59 @@ function open(): void {
     gate.close()
     preparing = undefined
     isOpening = false
-    writer = new Writer(settings, file, lock)
+    writer = owner.guard(() => new Writer(settings, file, lock))
     const { path, identity, isSynced } = writer
-    send({ type: "opened", path, identity, isSynced })
+    owner.send({ type: "opened", path, identity, isSynced })
   } catch (error) {
     preparing = undefined
     isOpening = false
     // Whoever waits for these is told that they failed; written later they would be a surprise.
     log = []
     store = []
-    send({ type: "failed", error: sendable(openError(settings.directory, error), settings.directory) })
+    owner.send({ type: "failed", error: sendable(openError(settings.directory, error), settings.directory) })
   }
   later(0)
+}
+
+/**
+ * Holds the gate while the owner opens the file, which the owner could not: no thread that may be terminated may hold a
+ * lock.
+ */
+function admit(to: Writer): void {
+  if (to.lock.isStopped()) {
+    later(STOPPED_PAUSE_MS)
+    return
+  }
+  isAskedIn = false
+  isAdmitting = true
+  const patienceMs = admissionMs
+  admissionMs = Math.min(2 * admissionMs, MOST_ADMISSION_MS)
+  const held = to.holdGate(async () => {
+    const admission = new Admission(settings.directory)
+    await new Promise<void>((resolve) => {
+      // Not here any more, or about to open. In the latter case it answers.
+      const impatient = setTimeout(() => {
+        if (admission.withdraw()) resolve()
+      }, patienceMs)
+      endAdmission = () => {
+        clearTimeout(impatient)
+        resolve()
+      }
+      owner.send({ type: "admitted", admission: admission.path })
+    })
+    admission.withdraw()
+  })
+  held
+    .catch((error: unknown) => {
+      log = []
+      store = []
+      owner.send({ type: "failed", error: sendable(openError(settings.directory, error), settings.directory) })
+    })
+    .finally(() => {
+      isAdmitting = false
+      endAdmission = () => {}
+      work()
+    })
 }
 
 function writeSome(to: Writer): void {
@@ -133,17 +203,19 @@ function writeSome(to: Writer): void {
   }
   const storeNow = store.splice(0, count)
   const ids = { logIds: logNow.map(({ id }) => id), storeIds: storeNow.map(({ id }) => id) }
-  const written = to.write(
-    logNow.map(({ write }) => write),
-    storeNow,
+  const written = owner.guard(() =>
+    to.write(
+      logNow.map(({ write }) => write),
+      storeNow,
+    ),
   )
   if (to.isAtItsPath()) {
-    send({ type: "written", ...written, ...ids })
+    owner.send({ type: "written", ...written, ...ids })
     scheduleSweep()
   } else {
     const error = sendable(new Error("The directory was removed or replaced meanwhile."), settings.directory)
-    send({ type: "lost" })
-    send({ type: "written", log: logNow.map(() => ({ error })), store: storeNow.map(() => ({ error })), ...ids })
+    owner.send({ type: "lost" })
+    owner.send({ type: "written", log: logNow.map(() => ({ error })), store: storeNow.map(() => ({ error })), ...ids })
     void to.close()
     writer = undefined
   }
@@ -159,12 +231,14 @@ function scheduleSweep(): void {
 
 function sweep(): void {
   sweeping = undefined
-  if (writer === undefined || isClosing || waiting !== undefined) return
+  if (writer === undefined || isClosing || isAdmitting || waiting !== undefined) return
   try {
-    if (writer.lock.isStopped()) scheduleSweep()
-    else if (writer.sweep()) sweeping = setTimeout(sweep, Math.min(SWEEP_STEP_MS, settings.sweepPauseMs)).unref()
+    const to = writer
+    if (to.lock.isStopped()) scheduleSweep()
+    else if (owner.guard(() => to.sweep()))
+      sweeping = setTimeout(sweep, Math.min(SWEEP_STEP_MS, settings.sweepPauseMs)).unref()
   } catch (error) {
-    send({ type: "fault", error: sendable(error, settings.directory) })
+    owner.send({ type: "fault", error: sendable(error, settings.directory) })
   }
 }
 
@@ -174,15 +248,15 @@ const checking = setInterval(() => {
   scheduleSweep()
 }, READER_CHECK_MS).unref()
 
+let isLeaving = false
+
 async function close(): Promise<void> {
+  if (isLeaving) return
+  isLeaving = true
   clearTimeout(sweeping)
   clearInterval(checking)
   await writer?.close()
   writer = undefined
-  send({ type: "closed" })
-  port.close()
-}
-
-function send(message: FromWriter): void {
-  port.postMessage(message)
+  owner.send({ type: "closed" })
+  owner.leave()
 }

@@ -9,6 +9,7 @@ import { Gate } from "./gate.js"
 import { LockOwner } from "./lock-owner.js"
 import { append, beginEpochOfAll, currentHead } from "./log-rows.js"
 import { checkMeta } from "./meta.js"
+import { makeMark, removeMark, removeOtherMarks } from "./opening-mark.js"
 import type { LogOutcome, LogWrite, StoreOutcome, StoreWrite, WriterSettings } from "./protocol.js"
 import { isDiskFull, Refusal, sendable } from "./refusal.js"
 import { Room } from "./room.js"
@@ -67,7 +68,8 @@ export class Writer {
       this.#gate = gate
       this.#locks = locks
       this.#database = database
-      this.#sweeper = new Sweeper(database, `${process.pid}.${randomBytes(6).toString("hex")}`)
+      const owner = `${process.pid}.${randomBytes(6).toString("hex")}`
+      this.#sweeper = new Sweeper(database, owner, (work) => this.#gate.hold(work))
       this.identity = identityOf(file.path) ?? ""
       database.readerCheck()
     } catch (error) {
@@ -79,15 +81,23 @@ export class Writer {
   }
 
   #check(database: Database, lock: LockOwner): void {
+    const { directory } = this.#settings
     const wallMs = Date.now()
     const id = fileIdOf(this.path)
-    database.transactionSync(() => {
-      lock.calibrate()
-      const batch = new Batch(database, wallMs)
-      const isCopy = checkMeta(database, this.#settings.directory, id, wallMs)
-      if (isCopy) beginEpochOfAll(batch, this.#leastOrdinal)
-      batch.flush()
-    })
+    const mark = makeMark(directory, this.isSynced)
+    try {
+      database.transactionSync(() => {
+        lock.calibrate()
+        const batch = new Batch(database, wallMs)
+        const isCopy = checkMeta(database, directory, id, mark, wallMs)
+        if (isCopy) beginEpochOfAll(batch, this.#leastOrdinal)
+        batch.flush()
+      })
+    } catch (error) {
+      removeMark(directory, mark)
+      throw error
+    }
+    removeOtherMarks(directory, mark, this.isSynced)
   }
 
   /** One transaction for all of it. What fails, fails by itself where it can. */
@@ -137,7 +147,7 @@ export class Writer {
           removeEntry(batch, write.prefix, write.key, write.rank)
           return { value: true }
         case "touch":
-          touchEntry(batch, write)
+          touchEntry(batch, this.#room, write)
           return { value: true }
       }
     } catch (error) {
@@ -154,14 +164,19 @@ export class Writer {
 
   /** Clears away a little. False when there is nothing more to be seen for now. */
   sweep(): boolean {
-    return this.#gate.hold(() => this.#sweeper.step(Date.now()))
+    return this.#sweeper.step(Date.now())
   }
 
   checkReaders(): void {
     this.#database.readerCheck()
   }
 
-  /** Whether a process that is stopped holds what every transaction needs. */
+  /** Holds the gate until the promise is settled; nothing may be written meanwhile. */
+  async holdGate(work: () => Promise<void>): Promise<void> {
+    await this.#gate.holdUntil(work)
+  }
+
+  /** Whether a process that stands still holds what every transaction needs. */
   get lock(): Pick<LockOwner, "isStopped"> {
     return { isStopped: () => this.#locks.some((each) => each.isStopped()) }
   }

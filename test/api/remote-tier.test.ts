@@ -252,7 +252,7 @@ describe("while the store is asked", () => {
       b.store.get = async (key) => {
         const bytes = await get(key)
         void (async () => {
-          for (let hop = 0; hop < hops; hop += 1) await undefined
+          for (let hop = 0; hop < hops; hop += 1) await Promise.resolve()
           await (onB.read as unknown as { delete(id: number): Promise<unknown> }).delete(1)
         })()
         return bytes

@@ -471,6 +471,27 @@ describe("what a review has found", () => {
     await store.heal()
   })
 
+  test("the end of one removal is not the end of the next", async () => {
+    const machine = new Machine()
+    const store = new FaultyStore(new MemoryStore({ codec: machine.codec, data: machine.data }))
+    const { cache } = await machine.join({ memory: false, store })
+    const table = rows()
+    const of = rowsOf(cache, table, { cacheIf: (value: unknown) => value !== "odd" })
+    await of.read(1)
+    await settled()
+    store.decide = (operation) => (operation.kind === "get" ? "pass" : "hold")
+    table.set(1, "odd")
+    await of.read.refresh(1)
+    await of.read.refresh(1)
+    const [first] = store.held
+    expect(store.held.map(({ kind }) => kind)).toEqual(["remove", "remove"])
+    first?.reject(new Error("it failed"))
+    await settled()
+    table.set(1, "third")
+    expect(await of.read(1)).toBe("third")
+    await store.heal()
+  })
+
   test("grace after an expire counts from then, in a process that starts later too", async () => {
     const machine = new Machine()
     const options = { ttl: "1h", grace: 300 } as const
@@ -712,6 +733,26 @@ describe("looks at the log", () => {
     expect(await a.cache.get("k")).toBe(1)
     expect(a.cache.status().state).toBe("ready")
   })
+})
+
+test("a look that finds too much leads to one pull, and is no fault", async () => {
+  const machine = new Machine()
+  const a = await machine.join({ staleness: { bound: "1h" } })
+  const of = rowsOf(a.cache, rows())
+  await of.read(1)
+  await settled()
+  a.log.mostLookedAt = 3
+  a.log.pulls = 0
+  machine.append(...Array.from({ length: 4 }, (_, index) => ({ kind: "tag", path: `row:${index}` }) as const))
+  machine.clock.advance(1)
+  const reading = of.read(1)
+  expect(a.cache.status().state).toBe("unsure")
+  await reading
+  await settled()
+  expect(of.loads).toBe(2)
+  expect(a.cache.status().state).toBe("ready")
+  expect(a.log.pulls).toBe(1)
+  expect(a.faults).toEqual([])
 })
 
 test("an append that will end by itself is not repeated when its time is over", async () => {

@@ -1,13 +1,32 @@
-import { spawn } from "node:child_process"
+import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import { beforeEach, describe, expect, test } from "vitest"
+import { beforeEach, describe, expect, test, vi } from "vitest"
+import { FlagError, parseFlags } from "../../examples/storefront/flags.js"
+import { findRedis } from "../../examples/storefront/redis-server.js"
 import { type Shown, StaleCheck } from "../../examples/storefront/stale.js"
+import { findServer } from "../redis/support/find-server.js"
+
+// The demo looks for it there. Where there is none, these tests must not pass.
+process.env["REDIS_SERVER"] ||= findServer().path
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
 
 /** `npm run demo -- ...args` without npm. */
-async function demo(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
-  const child = spawn(process.execPath, ["--import", "tsx", "examples/storefront/main.ts", ...args], { cwd: root })
+function start(args: readonly string[]): ChildProcessWithoutNullStreams {
+  return spawn(process.execPath, ["--import", "tsx", "examples/storefront/main.ts", ...args], { cwd: root })
+}
+
+function demo(...args: string[]): Promise<Ended> {
+  return end(start(args))
+}
+
+interface Ended {
+  readonly code: number | null
+  readonly out: string
+  readonly err: string
+}
+
+async function end(child: ChildProcessWithoutNullStreams): Promise<Ended> {
   let out = ""
   let err = ""
   child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()))
@@ -29,7 +48,7 @@ function tableOf(out: string): Map<string, string[]> {
 const small = ["--products", "2000", "--seconds", "0.75", "--clients", "8"]
 
 // Side by side: most of their time goes into starting up.
-describe.concurrent("the demo", { timeout: 120_000 }, () => {
+describe.concurrent("the demo", { timeout: 300_000 }, () => {
   test("measures three ways, finds nothing stale with zoocache, and explains a write", async () => {
     const { code, out, err } = await demo(...small)
     expect(err).toBe("")
@@ -67,15 +86,100 @@ describe.concurrent("the demo", { timeout: 120_000 }, () => {
     expect(code).toBe(1)
   })
 
+  test("refuses what it does not know", async () => {
+    const { code, out, err } = await demo("--turbo")
+    expect(err).toBe("Unknown option '--turbo'\nTry --help.\n")
+    expect(out).toBe("")
+    expect(code).toBe(2)
+  })
+})
+
+describe("the command line", () => {
   test.each([
     [["--products", "many"], '--products must be a whole number from 100 to 1000000, not "many"'],
     [["--seconds", "0"], '--seconds must be a number from 0.5 to 600, not "0"'],
-    [["--turbo"], "Unknown option '--turbo'"],
-  ])("refuses %j", async (args, message) => {
-    const { code, out, err } = await demo(...args)
-    expect(err).toContain(message)
-    expect(out).toBe("")
-    expect(code).toBe(2)
+    [["--chaos"], "--chaos needs --redis"],
+    [["--only", "both"], '--only must be one of no-cache, ttl-cache, zoocache, not "both"'],
+  ])("refuses %j", (args, message) => {
+    expect(() => parseFlags(args)).toThrow(new FlagError(message))
+  })
+
+  test("means several processes with Redis, unless told otherwise", () => {
+    expect(parseFlags([])).toMatchObject({ processes: 1, redis: false, ways: ["no cache", "TTL cache", "zoocache"] })
+    expect(parseFlags(["--redis"])).toMatchObject({ processes: 4, redis: true })
+    expect(parseFlags(["--redis", "--processes", "2"])).toMatchObject({ processes: 2 })
+  })
+
+  test("says what to do where there is no Redis", () => {
+    vi.stubEnv("REDIS_SERVER", "/nowhere/redis-server")
+    expect(() => findRedis()).toThrow(FlagError)
+    expect(() => findRedis()).toThrow(/REDIS_SERVER, \/nowhere\/redis-server, is none\. Install redis-server/)
+    vi.stubEnv("REDIS_SERVER", "")
+    vi.stubEnv("PATH", "/nowhere")
+    expect(() => findRedis()).toThrow(/there is none\. Install redis-server/)
+  })
+})
+
+// After the others, not beside them: they have two cores.
+describe.concurrent("the demo with Redis", { timeout: 300_000 }, () => {
+  // One way only: how the others are measured does not depend on Redis.
+  const withRedis = [...small, "--redis", "--processes", "2", "--only", "zoocache"]
+
+  test("finds nothing stale, and nothing unavailable, in two processes that share Redis", async () => {
+    const { code, out, err } = await demo(...withRedis)
+    expect(err).toBe("")
+    expect([...tableOf(out)].map(([way, cells]) => [way, cells.at(-1)])).toEqual([["zoocache", "0"]])
+    expect(out).toMatch(/zoocache's processes share (Redis|Valkey) \d/)
+    expect(out).not.toContain("unavailable")
+    expect(code).toBe(0)
+  })
+
+  test("finds nothing stale while Redis is killed, loses connections and stands still, as do the processes", async () => {
+    const { code, out, err } = await demo(...withRedis, "--seconds", "3", "--chaos")
+    expect(err).toBe("")
+    expect(tableOf(out).get("zoocache")?.at(-1)).toBe("0")
+    const counts =
+      /Redis killed and restarted (\d+) ×, stopped (\d+) ×; (\d+) subscriber connections dropped; servers stopped (\d+) ×/
+    const done = counts.exec(out.replaceAll(/\s+/g, " "))?.slice(1).map(Number)
+    expect(done).toHaveLength(4)
+    expect(Math.min(...(done ?? []))).toBeGreaterThan(0)
+    expect(out).toMatch(/chaos +\d+\.\d s {2}kill -9 of Redis/)
+    expect(out).toMatch(/unavailable +\d+ responses/)
+    expect(out).toMatch(/stale +0 responses older than the tokens that were presented/)
+    expect(code).toBe(0)
+  })
+
+  test("fails when writers forget to invalidate in two processes that share Redis", async () => {
+    const { code, out } = await demo(...withRedis, "--seconds", "2", "--sabotage")
+    expect(tableOf(out).get("zoocache")?.at(-1)).toMatch(/^[1-9]/)
+    expect(out).toMatch(/FAILED {2}zoocache served .+ stale response/)
+    expect(code).toBe(1)
+  })
+
+  test("takes Redis and the servers along when it is interrupted, also those that stand still", async ({ expect }) => {
+    const child = start([...withRedis, "--seconds", "30", "--chaos"])
+    const ended = end(child)
+    await new Promise<void>((resolve, reject) => {
+      child.stdout.on("data", (chunk: Buffer) => chunk.includes("SIGSTOP of node") && resolve())
+      child.on("exit", () => reject(new Error("it ended before")))
+    })
+    const children = execFileSync("ps", ["-A", "-o", "pid=,ppid=,comm="], { encoding: "utf8" })
+      .split("\n")
+      .map((line) => line.trim().split(/\s+/))
+      .filter(([, parent, name]) => parent === String(child.pid) && name !== "ps")
+    // The two servers, and Redis unless it has just been killed.
+    expect(children.length).toBeGreaterThanOrEqual(2)
+    child.kill("SIGINT")
+    const { code, err } = await ended
+    expect({ code, err }).toEqual({ code: 130, err: "" })
+    const isAlive = ([pid]: string[]) => {
+      try {
+        return process.kill(Number(pid), 0)
+      } catch {
+        return false
+      }
+    }
+    await expect.poll(() => children.filter((each) => isAlive(each)), { timeout: 30_000 }).toEqual([])
   })
 })
 
@@ -120,6 +224,24 @@ describe("the check for stale responses", () => {
     check.received("/products/7", sent, old)
     check.received("/products/7", sent, shown())
     expect(await check.verdict()).toMatchObject({ checked: 2, stale: 0, contradiction: undefined })
+  })
+
+  test("accepts either state of a change whose writer had no acknowledgement", async () => {
+    const old = shown()
+    write(200)
+    check.received("/products/7", check.sent(), old)
+    check.received("/products/7", check.sent(), shown())
+    expect(await check.verdict()).toMatchObject({ checked: 2, stale: 0, contradiction: undefined })
+  })
+
+  test("finds a response that lacks an unacknowledged change and an acknowledged one after it", async () => {
+    const old = shown()
+    write(200)
+    const between = shown()
+    check.acknowledged(write(300))
+    check.received("/products/7", check.sent(), old)
+    check.received("/products/7", check.sent(), between)
+    expect(await check.verdict()).toMatchObject({ checked: 2, stale: 2 })
   })
 
   test("finds a stale response although a later change overlapped with it", async () => {

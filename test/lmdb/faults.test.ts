@@ -7,14 +7,14 @@ import type * as Thread from "../../src/lmdb/thread.js"
 import { cleanUp, NOWHERE, openBackend, temporaryDirectory } from "./support/backends.js"
 import { entriesOf } from "./support/entries.js"
 
-const workers: Worker[] = []
+const workers: (Thread.WriterHandle & Worker)[] = []
 
 vi.mock("../../src/lmdb/thread.js", async (importOriginal) => {
   const original = await importOriginal<typeof Thread>()
   return {
     startWriter: (settings: Parameters<typeof Thread.startWriter>[0]) => {
       const worker = original.startWriter(settings)
-      workers.push(worker)
+      workers.push(worker as Thread.WriterHandle & Worker)
       return worker
     },
   }
@@ -27,7 +27,7 @@ describe("a prefix that the file can't be told", () => {
     const path = temporaryDirectory()
     const good = openBackend(path, { prefix: "good" })
     await good.log.pull(NOWHERE)
-    const worker = workers.at(-1) as Worker
+    const worker = workers.at(-1) as Thread.WriterHandle & Worker
     const refused = new Set<number>()
     let isRefusing = true
     const post = worker.postMessage.bind(worker)
@@ -66,10 +66,11 @@ describe("a writer thread that dies", () => {
     const entries = await entriesOf(backend)
     await entries.put("key")
     const { epoch, version } = await log.append([{ kind: "tag", path: "a" }], NOWHERE, "o")
-    const worker = workers.at(-1) as Worker
+    const worker = workers.at(-1) as Thread.WriterHandle & Worker
     const waited = Promise.allSettled([log.append([{ kind: "tag", path: "b" }], NOWHERE, "o"), entries.put("other")])
     const rang = new Promise<void>((resolve) => log.listen(() => resolve()))
-    void worker.terminate()
+    // As if it were terminated, but not in a transaction.
+    worker.stop()
     await once(worker, "exit")
     const outcomes = await waited
     for (const outcome of outcomes) {

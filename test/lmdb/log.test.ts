@@ -1,10 +1,22 @@
-import { cpSync, existsSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs"
 import { join } from "node:path"
 import { afterEach, describe, expect, test, vi } from "vitest"
 import { LogError, StoreError } from "../../src/core/errors.js"
-import type { LogChange } from "../../src/core/log.js"
+import type { LogChange, PullReply } from "../../src/core/log.js"
 import { ManualClock } from "../../src/testing/index.js"
 import { cleanUp, NOWHERE, openBackend, temporaryDirectory } from "./support/backends.js"
+import { ended, forkChild } from "./support/children.js"
 import { entriesOf } from "./support/entries.js"
 
 afterEach(cleanUp)
@@ -21,10 +33,10 @@ describe("looking", () => {
     expect(log.look(position)).toBeUndefined()
     await other.pull(NOWHERE)
     await other.append([tag("a"), { kind: "key", path: "k" }], position, "the other")
-    const looked = log.look(position)
+    const looked = log.look(position) as PullReply
     expect(looked).toEqual(await log.pull(position))
-    expect(looked?.changes.map((change) => change.origin)).toEqual(["the other", "the other"])
-    expect(log.look({ epoch, cursor: looked?.head ?? 0 })).toBeUndefined()
+    expect(looked.changes.map((change) => change.origin)).toEqual(["the other", "the other"])
+    expect(log.look({ epoch, cursor: looked.head })).toBeUndefined()
     expect(log.look({ epoch: { ordinal: 1, nonce: "earlier" }, cursor: 5 })).toEqual(await log.pull(NOWHERE))
   })
 
@@ -39,27 +51,27 @@ describe("looking", () => {
     await expect(log.append([tag("a")], NOWHERE, "o")).rejects.toThrow(LogError)
   })
 
-  test("brings a great many changes at once; beyond that it asks for a pull, once and later", async () => {
-    const { log } = openBackend(temporaryDirectory())
+  test("brings a great many changes at once; beyond that it says so until they are pulled, and tells nobody", async () => {
+    const { log, faults } = openBackend(temporaryDirectory())
     const rang = vi.fn<() => void>()
     const { epoch, head } = await log.pull(NOWHERE)
     const changes = Array.from({ length: 5000 }, (_, index) => tag(`t:${index}`))
     await log.append(changes, NOWHERE, "o")
-    const looked = log.look({ epoch, cursor: head })
-    expect(new Set(looked?.changes.map((change) => change.path)).size).toBe(5000)
+    const looked = log.look({ epoch, cursor: head }) as PullReply
+    expect(new Set(looked.changes.map((change) => change.path)).size).toBe(5000)
     await log.append([{ kind: "key", path: "k" }], NOWHERE, "o")
     await new Promise((resolve) => setImmediate(resolve))
     log.listen(rang)
-    for (let look = 0; look < 3; look += 1) expect(() => log.look({ epoch, cursor: head })).toThrow(/more than 5000/)
-    expect(rang).not.toHaveBeenCalled()
+    for (let look = 0; look < 3; look += 1) expect(log.look({ epoch, cursor: head })).toBe("behind")
     await new Promise((resolve) => setTimeout(resolve, 20))
-    expect(rang).toHaveBeenCalledTimes(1)
+    expect(rang).not.toHaveBeenCalled()
     const pulled = await log.pull({ epoch, cursor: head })
     expect(new Set(pulled.changes.map((change) => change.path)).size).toBe(5001)
-    expect(() => log.look({ epoch, cursor: head })).toThrow(LogError)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    expect(rang).toHaveBeenCalledTimes(2)
+    expect(log.look({ epoch, cursor: head })).toBe("behind")
     expect(log.look({ epoch, cursor: pulled.head })).toBeUndefined()
+    const later = await log.append([tag("t:1")], NOWHERE, "o")
+    expect(log.look({ epoch, cursor: pulled.head })).toMatchObject({ head: later.version })
+    expect(faults).toEqual([])
   })
 
   test("begins a new epoch for a caller who has seen more than the file has", async () => {
@@ -69,9 +81,9 @@ describe("looking", () => {
     const ahead = { epoch, cursor: head + 1_000_000_000_000 }
     expect(() => log.look(ahead)).toThrow(/history was lost/)
     await rang
-    const looked = log.look(ahead)
-    expect(looked?.epoch.ordinal).toBeGreaterThan(epoch.ordinal)
-    expect(looked?.head).toBeGreaterThan(ahead.cursor)
+    const looked = log.look(ahead) as PullReply
+    expect(looked.epoch.ordinal).toBeGreaterThan(epoch.ordinal)
+    expect(looked.head).toBeGreaterThan(ahead.cursor)
   })
 })
 
@@ -192,6 +204,116 @@ describe("a backup that is put back", () => {
       const third = openBackend(path, { durable })
       expect((await third.log.pull(NOWHERE)).epoch).not.toEqual(epoch)
       expect(third.store.get("key")).toBeUndefined()
+    },
+  )
+})
+
+describe("a backup that is copied over what is there, which keeps the inodes", () => {
+  const parts: readonly [what: string, isRestored: (name: string) => boolean][] = [
+    ["the data file alone", (name) => /^data.*\.mdb$/.test(name)],
+    ["what ends in .mdb", (name) => name.endsWith(".mdb")],
+    ["all but the locks", (name) => !name.endsWith("-lock")],
+    ["everything", () => true],
+  ]
+  const cases = parts.flatMap(([what, isRestored]) => [false, true].map((durable) => ({ what, isRestored, durable })))
+
+  test.each(cases)("begins a new epoch: $what; durable: $durable", async ({ isRestored, durable }) => {
+    const path = join(temporaryDirectory(), "cache")
+    const first = openBackend(path, { durable })
+    await (await entriesOf(first)).put("key")
+    const { epoch } = await first.log.pull(NOWHERE)
+    await first.close()
+    cpSync(path, `${path}.backup`, { recursive: true })
+    const second = openBackend(path, { durable })
+    await second.log.append([tag("a")], NOWHERE, "o")
+    expect((await second.log.pull(NOWHERE)).epoch).toEqual(epoch)
+    await second.close()
+    for (const name of readdirSync(`${path}.backup`).filter(isRestored)) {
+      writeFileSync(join(path, name), readFileSync(join(`${path}.backup`, name)))
+    }
+    const third = openBackend(path, { durable })
+    expect((await third.log.pull(NOWHERE)).epoch).not.toEqual(epoch)
+    expect(third.store.get("key")).toBeUndefined()
+  })
+})
+
+describe("the file that names the last opening", () => {
+  const ofOpenings = (path: string) => readdirSync(path).filter((name) => name.startsWith("opening."))
+
+  async function madeOnce(path: string, durable = false) {
+    const backend = openBackend(path, { durable })
+    await (await entriesOf(backend)).put("key")
+    const { epoch } = await backend.log.pull(NOWHERE)
+    await backend.close()
+    return epoch
+  }
+
+  async function openOnce(path: string, durable = false) {
+    const backend = openBackend(path, { durable })
+    const { epoch } = await backend.log.pull(NOWHERE)
+    const hasKey = backend.store.get("key") !== undefined
+    await backend.close()
+    return { epoch, hasKey }
+  }
+
+  test.each([false, true])("is another after each, and the epoch goes on; durable: %s", async (durable) => {
+    const path = join(temporaryDirectory(), "cache")
+    const epoch = await madeOnce(path, durable)
+    const names = new Set(ofOpenings(path))
+    for (let opening = 0; opening < 4; opening += 1) {
+      expect(await openOnce(path, durable)).toEqual({ epoch, hasKey: true })
+      expect(ofOpenings(path)).toHaveLength(1)
+      for (const name of ofOpenings(path)) names.add(name)
+    }
+    expect(names.size).toBe(5)
+  })
+
+  test("may have been left by an opening that did not come to its end", async () => {
+    const path = join(temporaryDirectory(), "cache")
+    const epoch = await madeOnce(path)
+    writeFileSync(join(path, "opening.0123456789abcdef"), "")
+    expect(await openOnce(path)).toEqual({ epoch, hasKey: true })
+    expect(ofOpenings(path)).toHaveLength(1)
+    expect(ofOpenings(path)).not.toContain("opening.0123456789abcdef")
+  })
+
+  test.each<[string, (file: string) => unknown]>([
+    ["is gone", (file) => rmSync(file)],
+    ["was made anew", (file) => [rmSync(file), writeFileSync(file, "")]],
+    ["is another one", (file) => renameSync(file, `${file.slice(0, -4)}0000`)],
+  ])("begins a new epoch where it %s", async (_what, change) => {
+    const path = join(temporaryDirectory(), "cache")
+    const epoch = await madeOnce(path)
+    for (const name of ofOpenings(path)) change(join(path, name))
+    const after = await openOnce(path)
+    expect(after.epoch).not.toEqual(epoch)
+    expect(after.hasKey).toBe(false)
+    expect(await openOnce(path)).toEqual({ epoch: after.epoch, hasKey: false })
+  })
+
+  test("may change its owner and rights, as when a container starts", async () => {
+    const path = join(temporaryDirectory(), "cache")
+    const epoch = await madeOnce(path)
+    const files = readdirSync(path).map((name) => join(path, name))
+    for (const file of files) chmodSync(file, 0o660)
+    const { birthtimeNs, ctimeNs } = statSync(files[0] as string, { bigint: true })
+    const hasBirthTime = birthtimeNs !== 0n && birthtimeNs !== ctimeNs
+    const { epoch: after } = await openOnce(path)
+    if (hasBirthTime) expect(after).toEqual(epoch)
+  })
+
+  test(
+    "is one, and the epoch stays, when many processes open at once and some are killed",
+    { timeout: 30_000 },
+    async () => {
+      const path = join(temporaryDirectory(), "cache")
+      const epoch = await madeOnce(path)
+      const children = Array.from({ length: 5 }, () => forkChild("open-and-close.ts", path))
+      await new Promise((resolve) => setTimeout(resolve, 400))
+      children[0]?.kill("SIGKILL")
+      await Promise.all(children.map((child) => ended(child)))
+      expect(await openOnce(path)).toEqual({ epoch, hasKey: true })
+      expect(ofOpenings(path)).toHaveLength(1)
     },
   )
 })

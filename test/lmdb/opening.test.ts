@@ -87,7 +87,7 @@ describe("what can't be opened says why", () => {
       expect((await failure(path, !durable)).message).toMatch(new RegExp(`made with \`durable: ${durable}\``))
       // The one that failed has left nothing, so that the first may come again.
       await first.close()
-      expect(readdirSync(path)).toHaveLength(4)
+      expect(readdirSync(path)).toHaveLength(5)
       await openBackend(path, { durable }).log.pull(NOWHERE)
     }
   })

@@ -29,7 +29,7 @@ function setUp() {
     const hasDisk = room.beginTransaction()
     return hasDisk && room.take(database, bytes)
   }
-  return { file, room, take }
+  return { file, room, database, take }
 }
 
 describe("room in the file", () => {
@@ -64,6 +64,32 @@ describe("room in the file", () => {
     expect(take(1)).toBe(false)
     file.nowMs += 1
     expect(take(1)).toBe(true)
+  })
+})
+
+describe("room for what can wait", () => {
+  test("is little in each transaction at the end of the file", () => {
+    const { file, room, database } = setUp()
+    file.used = 10 * PAGES_PER_MIB
+    file.end = 16 * PAGES_PER_MIB
+    room.beginTransaction()
+    let taken = 0
+    while (taken < 1000 && room.take(database, 4096, true)) taken += 1
+    // An eighth of the reserve of 512 pages.
+    expect(taken).toBe(64)
+    expect(room.take(database, 4096)).toBe(true)
+    room.beginTransaction()
+    expect(room.take(database, 4096, true)).toBe(true)
+  })
+
+  test("ends where a transaction has come to the end of the file by itself", () => {
+    const { file, room, database } = setUp()
+    file.used = file.end = 100
+    room.beginTransaction()
+    let taken = 0
+    while (taken < 10_000 && room.take(database, 4096, true)) taken += 1
+    expect(taken).toBeGreaterThan(13 * PAGES_PER_MIB)
+    expect(taken).toBeLessThan(15 * PAGES_PER_MIB)
   })
 })
 

@@ -1,10 +1,11 @@
 import { statSync } from "node:fs"
 import { afterEach, describe, expect, test } from "vitest"
-import { StorageFullError, StoreError } from "../../src/core/errors.js"
+import { CorruptEntryError, StorageFullError, StoreError } from "../../src/core/errors.js"
 import { ManualClock } from "../../src/testing/index.js"
 import { cleanUp, NOWHERE, openBackend, temporaryDirectory } from "./support/backends.js"
 import { dataFileOf, startChild } from "./support/children.js"
 import { entriesOf, noise, rankOf } from "./support/entries.js"
+import { openRaw } from "./support/raw.js"
 
 afterEach(cleanUp)
 
@@ -109,6 +110,127 @@ describe("touching", () => {
     await entries.put("third")
     // Of the same moment as the second's put, and by its key before it.
     expect([entries.has("key"), entries.has("second"), entries.has("third")]).toEqual([false, true, true])
+  })
+})
+
+describe("touching a large entry", () => {
+  test("writes no value anew", async () => {
+    const path = temporaryDirectory()
+    const clock = new ManualClock()
+    const backend = openBackend(path, { mapSize: 16 * MIB, clock, sweepPauseMs: 1_000_000 })
+    const entries = await entriesOf(backend)
+    const keys = Array.from({ length: 20 }, (_, index) => `key ${index}`)
+    const values = new Map(keys.map((key) => [key, noise(600_000)]))
+    for (const key of keys) await entries.put(key, values.get(key))
+    const { bytes } = backend.store.stats()
+    const size = () => statSync(dataFileOf(path)).size
+    const before = size()
+    for (let round = 0; round < 3; round += 1) {
+      clock.advance(61_000)
+      const { version } = await backend.log.append([{ kind: "tag", path: "a" }], NOWHERE, "o")
+      const rank = rankOf(entries.headerOf("key"))
+      await Promise.all(keys.map((key) => backend.store.touch(key, rank, { asOf: version })))
+      for (const key of keys) expect(entries.header(key)?.asOf).toBe(version)
+    }
+    expect(size() - before).toBeLessThan(MIB)
+    expect(backend.store.stats()).toMatchObject({ entries: 20, bytes })
+    for (const key of keys) {
+      expect(backend.codec.decodeValue(backend.store.get(key) as Uint8Array)).toBe(values.get(key))
+    }
+    // And what is replaced, removed or evicted leaves nothing behind.
+    await entries.put("key 0", "small", { asOf: entries.head + 1e9, keyVersion: entries.head })
+    for (const key of keys) await backend.store.remove(key, { ...rankOf(entries.headerOf(key)), asOf: 2 ** 52 })
+    expect(backend.store.stats()).toEqual({ entries: 0, bytes: 0, queued: 0 })
+    await backend.close()
+    const raw = openRaw(dataFileOf(path))
+    for (const kind of [7, 8, 11]) {
+      expect(raw.getKeysCount({ start: Buffer.of(kind), end: Buffer.of(kind + 1) }), String(kind)).toBe(0)
+    }
+    await raw.close()
+  })
+
+  test("that has lost its value is a miss and a fault, and can be replaced", async () => {
+    const path = temporaryDirectory()
+    const backend = openBackend(path)
+    const entries = await entriesOf(backend)
+    await entries.put("key", noise(50_000))
+    const raw = openRaw(dataFileOf(path))
+    for (const key of raw.getKeys({ start: Buffer.of(11), end: Buffer.of(12) })) raw.removeSync(key)
+    await raw.close()
+    const bytes = backend.store.get("key") as Uint8Array
+    expect(() => backend.codec.decodeValue(bytes)).toThrow(CorruptEntryError)
+    expect(await entries.put("key", "value")).toBe(true)
+    expect(backend.codec.decodeValue(backend.store.get("key") as Uint8Array)).toBe("value")
+    expect(backend.store.stats().entries).toBe(1)
+  })
+
+  test("leaves no large piece of memory behind for long", async () => {
+    const backend = openBackend(temporaryDirectory())
+    const entries = await entriesOf(backend)
+    await entries.put("large", noise(3 * MIB))
+    await entries.put("small", "value")
+    expect(backend.codec.decodeValue(backend.store.get("large") as Uint8Array)).toHaveLength(3 * MIB)
+    for (let read = 0; read < 256; read += 1) backend.store.get("small")
+    const small = backend.store.get("small") as Uint8Array
+    expect(small.buffer.byteLength).toBeLessThan(MIB)
+    expect(backend.codec.decodeValue(small)).toBe("value")
+    expect(backend.codec.decodeValue(backend.store.get("large") as Uint8Array)).toHaveLength(3 * MIB)
+  })
+})
+
+describe("touches where there is no room", () => {
+  test("are lost, and the file stays within its limit", async () => {
+    const path = temporaryDirectory()
+    const backend = openBackend(path, { mapSize: 2 * MIB, maxBytes: 100 * MIB, sweepPauseMs: 1_000_000 })
+    const entries = await entriesOf(backend)
+    for (let index = 0; index < 120; index += 1) await entries.put(`key ${index}`, noise(3000))
+    const child = await startChild("hold-snapshot.mjs", dataFileOf(path))
+    const rank = rankOf(entries.headerOf("key"))
+    for (let round = 0; round < 12; round += 1) {
+      const { version } = await backend.log.append([{ kind: "tag", path: "a" }], NOWHERE, "o")
+      await Promise.all(
+        Array.from({ length: 120 }, (_, index) => backend.store.touch(`key ${index}`, rank, { asOf: version })),
+      )
+    }
+    expect(statSync(dataFileOf(path)).size).toBeLessThanOrEqual(2 * MIB)
+    const { version } = await backend.log.append([{ kind: "tag", path: "a" }], NOWHERE, "o")
+    expect((await backend.log.pull(NOWHERE)).head).toBe(version)
+    child.kill("SIGKILL")
+  })
+
+  test("so many that a transaction would take long are lost too", async () => {
+    const path = temporaryDirectory()
+    const backend = openBackend(path, { sweepPauseMs: 1_000_000 })
+    const entries = await entriesOf(backend)
+    const tags = Array.from({ length: 1000 }, (_, index) => `a tag that is long:${"x".repeat(100)}:${index}`)
+    const keys = Array.from({ length: 40 }, (_, index) => `key ${index}`)
+    for (const key of keys) await entries.put(key, 1, { tags })
+    const rank = rankOf(entries.headerOf("key"))
+    const { version } = await backend.log.append([{ kind: "tag", path: "a" }], NOWHERE, "o")
+    await Promise.all(keys.map((key) => backend.store.touch(key, rank, { asOf: version })))
+    const lifted = keys.filter((key) => entries.header(key)?.asOf === version)
+    // Each has 127 KB, and a transaction takes 1 MiB.
+    expect(lifted.length).toBeGreaterThanOrEqual(8)
+    expect(lifted.length).toBeLessThan(40)
+  })
+})
+
+describe("a slide that another process has written since", () => {
+  test("is not shortened by an older one, unless a clock was set back", async () => {
+    const backend = openBackend(temporaryDirectory())
+    const entries = await entriesOf(backend)
+    const idleTtlMs = 3_600_000
+    const until = Date.now() + idleTtlMs
+    await entries.put("key", "value", { idleTtlMs, idleUntilMs: until })
+    const rank = rankOf(entries.headerOf("key"))
+    await backend.store.touch("key", rank, { idleUntilMs: until - 900 })
+    expect(entries.header("key")?.idleUntilMs).toBe(until)
+    await backend.store.touch("key", rank, { idleUntilMs: until + 900_000 })
+    const { version } = await backend.log.append([{ kind: "tag", path: "a" }], NOWHERE, "o")
+    await backend.store.touch("key", rank, { asOf: version, idleUntilMs: until + 899_500 })
+    expect(entries.header("key")).toMatchObject({ asOf: version, idleUntilMs: until + 900_000 })
+    await backend.store.touch("key", rank, { idleUntilMs: until })
+    expect(entries.header("key")?.idleUntilMs).toBe(until)
   })
 })
 

@@ -7,13 +7,14 @@ interface ReadAt {
   arrived?: number
   began: number
   by?: string
+  key?: string
   tags?: string[]
   used?: Record<string, number>
   rows?: Record<number, number[]>
   isSet?: true
 }
 
-function read({ at, arrived = at, began, by = "b", tags = ["row:1"], rows = {}, ...others }: ReadAt): Read {
+function read({ at, arrived = at, began, by = "b", key = "k", tags = ["row:1"], rows = {}, ...others }: ReadAt): Read {
   return {
     kind: "read",
     by,
@@ -21,7 +22,7 @@ function read({ at, arrived = at, began, by = "b", tags = ["row:1"], rows = {}, 
     arrivedNs: arrived,
     what: "row(1)",
     tags,
-    key: "k",
+    key,
     value: { id: "v", ...others, beganNs: began, rows },
   }
 }
@@ -43,6 +44,22 @@ describe("the check of histories", () => {
     ["a load from before an acknowledged change", [change(10, 20), read({ at: 30, began: 5 })]],
     ["a change of a tag above", [change(10, 20, { subject: { tag: "row" } }), read({ at: 30, began: 5 })]],
     ["a change of everything", [change(10, 20, { subject: { tag: "" } }), read({ at: 30, began: 5 })]],
+    [
+      "what a cleared function had made",
+      [change(10, 20, { subject: { table: "ƒ:row:" } }), read({ at: 30, began: 5, key: "ƒ:row::1" })],
+    ],
+    [
+      "a value that was set before its function was cleared",
+      [
+        change(8, 9, { subject: { key: "ƒ:row::1" }, valueId: "v" }),
+        change(10, 20, { subject: { table: "ƒ:row:" } }),
+        read({ at: 30, began: 5, isSet: true, key: "ƒ:row::1" }),
+      ],
+    ],
+    [
+      "what was made of what a cleared function had made",
+      [change(10, 20, { subject: { table: "ƒ:row:" } }), read({ at: 30, began: 5, used: { "ƒ:row::1": 8 } })],
+    ],
     ["a deleted key", [change(10, 20, { subject: { key: "k" } }), read({ at: 30, began: 5 })]],
     [
       "a value that was set, and then replaced",
@@ -106,6 +123,18 @@ describe("the check of histories", () => {
       [change(10, 20), read({ at: 30, arrived: 15, began: 5 })],
     ],
     ["another tag", [change(10, 20, { subject: { tag: "row:11" } }), read({ at: 30, began: 5 })]],
+    [
+      "what another function has made",
+      [change(10, 20, { subject: { table: "ƒ:row:" } }), read({ at: 30, began: 5, key: "ƒ:rows::1" })],
+    ],
+    [
+      "a value that was set after its function had been cleared",
+      [
+        change(10, 20, { subject: { table: "ƒ:row:" } }),
+        change(21, 25, { subject: { key: "ƒ:row::1" }, valueId: "v" }),
+        read({ at: 30, began: 5, isSet: true, key: "ƒ:row::1" }),
+      ],
+    ],
     ["a tag below", [change(10, 20, { subject: { tag: "row:1:a" } }), read({ at: 30, began: 5 })]],
     ["a key that is called like a tag", [change(10, 20, { subject: { key: "row:1" } }), read({ at: 30, began: 5 })]],
     [

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest"
+import { terminateThreads } from "./support/terminations.js"
 import { expectNothingStale, Processes, readsOfOthers } from "./support/processes.js"
 
 describe.each(["startThread", "startClusterWorker"] as const)("caches of one process: %s", (start) => {
@@ -32,4 +33,30 @@ describe.each(["startThread", "startClusterWorker"] as const)("caches of one pro
     expect(await main.call("faults")).toEqual([])
     expectNothingStale(processes.history())
   })
+})
+
+describe("worker threads that are terminated in the middle of writing", () => {
+  test("hold up nobody, and leave nothing behind", { timeout: 180_000 }, () => terminateThreads(100, {}))
+
+  test("hold up nobody where only threads have caches", { timeout: 60_000 }, () => {
+    return terminateThreads(12, { mainIsAlone: true })
+  })
+})
+
+test("a thread that opens before its process does shares what it has opened", { timeout: 30_000 }, async () => {
+  await using processes = new Processes()
+  const main = processes.start({ isAlone: true })
+  const inner = await main.call("startThread", { name: "thread", isAlone: false })
+  await main.call("through", inner, "ready")
+  await main.call("through", inner, "row", 1)
+  // Its thread that writes gets the environment that the thread has opened for reading.
+  const second = await main.call("startCache", { name: "main", column: 1, isAlone: false })
+  await main.call("through", second, "ready")
+  await main.call("through", second, "change", 1)
+  await main.call("through", inner, "row", 1)
+  await main.call("stop", inner)
+  await main.call("through", second, "change", 1)
+  await main.call("through", second, "row", 1)
+  expect(await main.call("through", second, "faults")).toEqual([])
+  expectNothingStale(processes.history())
 })

@@ -21,6 +21,9 @@ export class LookedAtLog implements RemoteLog {
   looks = 0
   /** Thrown by each look while it is set. */
   failure: Error | undefined
+  /** Where there is more, looks do not bring it. */
+  mostLookedAt = Number.POSITIVE_INFINITY
+  pulls = 0
   readonly #log: InProcessLog
   readonly #held: (() => void)[] = []
   #isHolding = false
@@ -48,15 +51,17 @@ export class LookedAtLog implements RemoteLog {
   }
 
   async pull(position: LogPosition): Promise<PullReply> {
+    this.pulls += 1
     return this.#log.pull(position)
   }
 
-  look(position: LogPosition): PullReply | undefined {
+  look(position: LogPosition): PullReply | "behind" | undefined {
     this.looks += 1
     if (this.failure !== undefined) throw this.failure
     const reply = this.#log.pull(position)
     const isCurrent = isSame(position.epoch, reply.epoch) && reply.head === position.cursor
-    return isCurrent ? undefined : reply
+    if (isCurrent) return undefined
+    return reply.changes.length > this.mostLookedAt ? "behind" : reply
   }
 
   listen(): () => void {

@@ -1,22 +1,21 @@
-import { createCache } from "zoocache"
+import { type CacheOptions, createCache } from "zoocache"
 import { lmdb } from "zoocache/lmdb"
+import { redis } from "zoocache/redis"
 import type { Shop } from "../shop.js"
 import { MAX_ENTRIES, type Way } from "./way.js"
 
 export interface ZoocacheOptions {
   readonly sabotage?: boolean
   readonly sharedPath?: string | undefined
+  readonly redisUrl?: string | undefined
 }
 
 /**
  * Readers say what a result depends on, writers say what changed. Nobody needs to know who shows what: the home page
  * names no tag at all, it depends on whatever the pages in it depend on.
- *
- * With a path, entries and invalidations are shared by all processes that give the same one; nothing else changes.
  */
-export function zoocache(shop: Shop, { sabotage = false, sharedPath }: ZoocacheOptions = {}) {
-  const memory = { maxEntries: MAX_ENTRIES }
-  const cache = createCache(sharedPath === undefined ? { memory } : { memory, backend: lmdb({ path: sharedPath }) })
+export function zoocache(shop: Shop, { sabotage = false, ...where }: ZoocacheOptions = {}) {
+  const cache = createCache({ memory: { maxEntries: MAX_ENTRIES }, ...sharing(where) })
 
   const product = cache.cacheable(shop.product, {
     name: "product",
@@ -29,10 +28,8 @@ export function zoocache(shop: Shop, { sabotage = false, sharedPath }: ZoocacheO
   })
   const home = cache.cacheable(() => shop.home({ product, category }), { name: "home" })
 
-  const invalidate = async (...tags: string[]) => {
-    // `--sabotage`: the mistake that the run must find.
-    if (!sabotage) await cache.invalidate(...tags)
-  }
+  // `--sabotage`: the mistake that the run must find.
+  const invalidate = async (...tags: string[]) => (sabotage ? undefined : await cache.invalidate(...tags))
 
   return {
     product,
@@ -40,13 +37,18 @@ export function zoocache(shop: Shop, { sabotage = false, sharedPath }: ZoocacheO
     home,
     changePrice: async (id, priceCents) => {
       const written = await shop.changePrice(id, priceCents)
-      await invalidate(`product:${id}`)
-      return written
+      const token = await invalidate(`product:${id}`)
+      return { ...written, token }
     },
     move: async (id, categoryId) => {
       const written = await shop.move(id, categoryId)
-      await invalidate(`product:${id}`, ...written.categories.map((category) => `category:${category.id}`))
-      return written
+      const tags = written.categories.map((category) => `category:${category.id}`)
+      const token = await invalidate(`product:${id}`, ...tags)
+      return { ...written, token }
+    },
+    // With Redis the other processes hear of a write within moments. Who is shown its token knows of it at once.
+    sync: async (tokens) => {
+      await Promise.all(tokens.map((token) => cache.sync(token, { timeout: "1s" })))
     },
     ready: () => cache.ready(),
     lookups: () => {
@@ -55,4 +57,12 @@ export function zoocache(shop: Shop, { sabotage = false, sharedPath }: ZoocacheO
     },
     close: () => cache.close(),
   } satisfies Way & { close(): Promise<void> }
+}
+
+/** With a path or a url, entries and invalidations are shared by all processes that give the same one. */
+function sharing({ sharedPath, redisUrl }: ZoocacheOptions): CacheOptions {
+  // A writer hears soon when Redis is away, and that it may not count on its write being seen.
+  if (redisUrl !== undefined) return { backend: redis({ url: redisUrl }), ackTimeout: "2s" }
+  if (sharedPath !== undefined) return { backend: lmdb({ path: sharedPath }) }
+  return {}
 }

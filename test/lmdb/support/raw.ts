@@ -3,6 +3,8 @@ import { createRequire } from "node:module"
 export interface RawDatabase {
   putSync(key: Buffer, value: Buffer): void
   getBinary(key: Buffer): Buffer
+  removeSync(key: Buffer): void
+  getKeys(range: { readonly start: Buffer; readonly end: Buffer }): Iterable<Buffer>
   getKeysCount(range: { readonly start: Buffer; readonly end: Buffer }): number
   resetReadTxn(): void
   close(): Promise<void>

@@ -34,6 +34,12 @@ const relay = {
     const caller = new Caller<StationCommands>({ send: (message) => worker.postMessage(message), onMessage })
     return inner.push({ caller, stop: () => worker.terminate() }) - 1
   },
+  /** A cache more in this thread. */
+  startCache: (others: Partial<StationData>) => {
+    const commands = stationCommands({ ...data, ...others }) as Record<string, (...args: unknown[]) => unknown>
+    const call = async (name: string, ...args: unknown[]) => await commands[name]?.(...args)
+    return inner.push({ caller: { call } as Caller<StationCommands>, stop: () => call("close") }) - 1
+  },
   /** The same in a process that the cluster module starts. */
   startClusterWorker: async (others: Partial<StationData>) => {
     const worker = cluster.fork({ STATION: JSON.stringify({ ...data, ...others }) })
@@ -48,6 +54,10 @@ const relay = {
     const call = inner[index]?.caller.call as (name: string, ...args: unknown[]) => Promise<unknown>
     return call.call(inner[index]?.caller, name, ...args)
   },
+  /** Ends one of them wherever it is. */
+  stop: async (index: number) => {
+    await inner[index]?.stop()
+  },
   stopAll: async () => {
     for (const { stop } of inner.splice(0)) await stop()
   },
@@ -56,5 +66,7 @@ const relay = {
 export type ChildCommands = StationCommands & typeof relay
 
 if (isMainThread) process.on("disconnect", () => process.exit())
+// Whoever has started it may have ended before it came here.
+if (isMainThread && !process.connected) process.exit()
 answerCalls(channel, { ...stationCommands(data), ...relay })
 if (cluster.isWorker) channel.send({ id: 0, result: "listening" })

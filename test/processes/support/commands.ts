@@ -3,6 +3,8 @@ import { monitorEventLoopDelay } from "node:perf_hooks"
 import { threadId } from "node:worker_threads"
 import { createCache } from "zoocache"
 import { lmdb } from "zoocache/lmdb"
+import { redis, type RedisOptions } from "zoocache/redis"
+import { type Clock, systemClock } from "../../../src/core/clock.js"
 import type { Happening } from "./history.js"
 import { listen, type NewsMode, tell } from "./news.js"
 import { seededRandom } from "./random.js"
@@ -18,6 +20,10 @@ export interface StationData {
   readonly seed: number
   /** Of the LMDB environment. */
   readonly path: string
+  /** In place of LMDB. What others change has to show once it is older than the bound. */
+  readonly remote?: { readonly redis: RedisOptions; readonly boundMs: number }
+  /** By how much the wall clock of this process is wrong. */
+  readonly clockOffsetMs?: number
   /** It has a cache of its own instead, which nobody tells of changes. */
   readonly isAlone?: boolean
   readonly durable?: boolean
@@ -40,12 +46,18 @@ export function stationCommands(data: StationData) {
   const random = seededRandom(data.seed)
   const faults: string[] = []
   const durable = data.durable === undefined ? {} : { durable: data.durable }
+  const { remote } = data
+  const backend = remote === undefined ? lmdb({ path: data.path, ...durable }) : redis(remote.redis)
+  let offsetMs = data.clockOffsetMs ?? 0
+  const clock: Clock = { ...systemClock, wall: () => systemClock.wall() + offsetMs }
   const cache = createCache({
-    ...(data.isAlone === true ? {} : { backend: lmdb({ path: data.path, ...durable }) }),
+    ...(data.isAlone === true ? {} : { backend }),
+    ...(remote === undefined ? {} : { staleness: { bound: remote.boundMs }, clock }),
     ...data.cache,
     onFault: ({ error }) => faults.push(`${error.name}: ${error.message}`),
   })
-  const station = new Station({ ...data, cache, rows, by, random, record, isQuick: data.isQuick ?? false })
+  const boundNs = remote === undefined ? undefined : remote.boundMs * 1e6
+  const station = new Station({ ...data, cache, rows, by, random, record, isQuick: data.isQuick ?? false, boundNs })
   const delay = monitorEventLoopDelay({ resolution: 5 })
   const storm = (options: StormOptions) => station.storm(options)
   if (data.storm !== undefined) void storm(data.storm)
@@ -53,6 +65,8 @@ export function stationCommands(data: StationData) {
   return {
     ready: () => cache.ready(),
     row: (row: number) => station.row(row),
+    /** With `null` as the token: without one. */
+    syncedRow: (token: string | null, row: number) => station.syncedRow(token ?? undefined, row),
     rowSync: (row: number) => station.rowSync(row),
     pair: (one: number, other: number) => station.pair(one, other),
     page: (first: number) => station.page(first),
@@ -65,6 +79,10 @@ export function stationCommands(data: StationData) {
     begin: (row: number) => station.begin(row),
     finish: (row: number) => station.finish(row),
     storm,
+    calm: () => station.calm(),
+    setClock: (ms: number) => {
+      offsetMs = ms
+    },
     loads: () => station.loads.count,
     faults: () => faults,
     state: () => cache.status().state,

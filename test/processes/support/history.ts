@@ -33,6 +33,8 @@ export interface Read {
   readonly startedNs: number
   /** What had been acknowledged elsewhere by then, it must show. */
   readonly arrivedNs: number
+  /** The token that it was made with: what had that, and what was acknowledged before that was called, it must show. */
+  readonly presents?: string
   readonly what: string
   /** Tags that the value depends on; each of them implies those above it. */
   readonly tags: readonly string[]
@@ -41,13 +43,16 @@ export interface Read {
   readonly value: Value
 }
 
-/** A tag was invalidated, or a key deleted or set. */
+/** A tag was invalidated, a key deleted or set, or a function cleared, which is all keys that begin like its own. */
 export interface Change {
   readonly kind: "change"
   readonly by: string
-  readonly subject: { readonly tag: string } | { readonly key: string }
+  readonly subject: { readonly tag: string } | { readonly key: string } | { readonly table: string }
   readonly calledNs: number
-  /** When the call returned: from then on it holds in the process that made it, acknowledged or not. */
+  /**
+   * When the call returned: from then on it holds in the process that made it, acknowledged or not. Of what a transaction
+   * collects: when that had ended.
+   */
   readonly heldNs: number
   /** Undefined: it was not acknowledged, or its process did not live to see it. */
   readonly acknowledgedNs?: number
@@ -55,6 +60,8 @@ export interface Change {
   readonly wrote?: { readonly row: number; readonly column: number; readonly count: number }
   /** The value that was set. */
   readonly valueId?: string
+  /** What it was acknowledged with. */
+  readonly token?: string
 }
 
 export type Happening = Read | Change
@@ -67,11 +74,18 @@ export interface Violation {
 
 /** Every read of something that it may no longer have got. The order of the happenings does not matter. */
 export function findViolations(happenings: readonly Happening[]): Violation[] {
+  const presented = changesByToken(happenings)
   const points = happenings.flatMap((happening): Point[] => {
     if (happening.kind === "read") {
       return [
         { ns: happening.startedNs, read: happening, scope: happening.by },
         { ns: happening.arrivedNs, read: happening, scope: EVERYWHERE },
+        // What was acknowledged before a change was called comes before it in the order of changes.
+        ...changesOf(happening, presented).map(({ calledNs }) => ({
+          ns: calledNs,
+          read: happening,
+          scope: EVERYWHERE,
+        })),
       ]
     }
     const held = { ns: happening.heldNs, change: happening, scope: happening.by }
@@ -102,10 +116,37 @@ export function findViolations(happenings: readonly Happening[]): Violation[] {
       if (violation !== undefined) violations.set(point.read, violation)
     }
   }
+  for (const happening of happenings) {
+    if (happening.kind !== "read") continue
+    for (const change of changesOf(happening, presented)) {
+      const alone = new Map([[`${EVERYWHERE} ${idOf(change.subject)}`, learn(undefined, change)]])
+      const violation = judge(happening, asNewAs(happening), EVERYWHERE, alone)
+      if (violation !== undefined) violations.set(happening, violation)
+    }
+  }
   return [...violations.values()]
 }
 
 const EVERYWHERE = "everywhere"
+
+type Presented = ReadonlyMap<string, readonly Change[]>
+
+/** Several changes may have been acknowledged at once. */
+function changesByToken(happenings: readonly Happening[]): Presented {
+  const tokens = new Set(happenings.map((happening) => (happening.kind === "read" ? happening.presents : undefined)))
+  const changes = new Map<string, Change[]>()
+  for (const happening of happenings) {
+    if (happening.kind !== "change" || happening.token === undefined || !tokens.has(happening.token)) continue
+    const same = changes.get(happening.token)
+    if (same === undefined) changes.set(happening.token, [happening])
+    else same.push(happening)
+  }
+  return changes
+}
+
+function changesOf({ presents }: Read, presented: Presented): readonly Change[] {
+  return presents === undefined ? [] : (presented.get(presents) ?? [])
+}
 
 /** A moment at which something is read, or a change begins to hold: for reads in a process, or everywhere. */
 interface Moment {
@@ -137,8 +178,11 @@ function judge(read: Read, keyNs: number, scope: string, known: ReadonlyMap<stri
   const { beganNs, rows, used = {} } = read.value
   const subjects = new Map<string, number>()
   for (const tag of read.tags) for (const path of pathTo(tag)) subjects.set(idOf({ tag: path }), beganNs)
-  for (const [key, usedNs] of Object.entries(used)) subjects.set(idOf({ key }), usedNs)
-  subjects.set(idOf({ key: read.key }), keyNs)
+  for (const [key, asNewAsNs] of [...Object.entries(used), [read.key, keyNs] as const]) {
+    for (const id of [idOf({ key }), idOf({ table: tableOf(key) })]) {
+      subjects.set(id, Math.min(asNewAsNs, subjects.get(id) ?? Number.POSITIVE_INFINITY))
+    }
+  }
 
   for (const [subject, asNewAsNs] of subjects) {
     const found = known.get(`${scope} ${subject}`)
@@ -163,7 +207,13 @@ function pathTo(tag: string): string[] {
   return ["", ...segments.map((_, index) => segments.slice(0, index + 1).join(":"))]
 }
 
+/** What the keys of a cached function begin with: `ƒ:name:version:`. */
+export function tableOf(key: string): string {
+  return key.split(":", 3).join(":")
+}
+
 function idOf(subject: Change["subject"]): string {
+  if ("table" in subject) return `table ${subject.table}`
   return "tag" in subject ? `tag ${subject.tag}` : `key ${subject.key}`
 }
 

@@ -60,9 +60,7 @@ export class Processes implements AsyncDisposable {
    * needs an environment that exists.
    */
   async startHolder(): Promise<{ release(): Promise<void> }> {
-    const file = readdirSync(this.path).find((name) => /^data.*\.mdb$/.test(name))
-    if (file === undefined) throw new Error(`${this.path} has no data file`)
-    const holder = fork(program("holder"), [join(this.path, file)], { execArgv: [] })
+    const holder = fork(program("holder"), [this.#dataFile()], { execArgv: [] })
     this.#children.add(holder)
     const closed = once(holder, "exit").then(() => this.#children.delete(holder))
     while (stateOf(holder.pid as number) !== "T") await setTimeout(5)
@@ -72,6 +70,41 @@ export class Processes implements AsyncDisposable {
         await closed
       },
     }
+  }
+
+  /**
+   * A process that sleeps inside of a write transaction: by its state nothing is wrong with it. Resolves when it does, with
+   * its id; needs an environment that exists.
+   */
+  async startSleeper(...args: string[]): Promise<{ readonly pid: number; kill(): Promise<unknown> }> {
+    const sleeper = fork(program("holder"), [this.#dataFile(), "asleep", ...args], { execArgv: [] })
+    this.#children.add(sleeper)
+    const closed = once(sleeper, "exit").then(() => this.#children.delete(sleeper))
+    await once(sleeper, "message")
+    return {
+      pid: sleeper.pid as number,
+      kill: () => {
+        sleeper.kill("SIGKILL")
+        return closed
+      },
+    }
+  }
+
+  #dataFile(): string {
+    const file = readdirSync(this.path).find((name) => /^data.*\.mdb$/.test(name))
+    if (file === undefined) throw new Error(`${this.path} has no data file`)
+    return join(this.path, file)
+  }
+
+  /** A process that writes all the time, and ends in its own way or when it is told to. */
+  startLeaver(way = ""): ChildProcess {
+    const leaver = fork(program("leaver"), [this.path, way], {
+      execArgv: [],
+      stdio: ["ignore", "inherit", "ignore", "ipc"],
+    })
+    this.#children.add(leaver)
+    leaver.once("exit", () => this.#children.delete(leaver))
+    return leaver
   }
 
   #follow(child: ChildProcess): Child {

@@ -4,13 +4,15 @@ import { type BuildOptions, buildSync } from "esbuild"
 
 const root = fileURLToPath(new URL("../../../", import.meta.url))
 
+const programs = ["child", "holder", "leaver"] as const
+
 let folder: string | undefined
 
 /**
- * child.ts or holder.ts as one file of JavaScript, made of the sources. A process then starts in a tenth of the time
+ * child.ts, holder.ts or leaver.ts as one file of JavaScript, made of the sources. A process then starts in a tenth of the time
  * that it takes with a loader for TypeScript, and some tests start hundreds.
  */
-export function program(name: "child" | "holder"): string {
+export function program(name: (typeof programs)[number]): string {
   folder ??= build()
   return `${folder}/${name}.mjs`
 }
@@ -27,9 +29,9 @@ function build(): string {
     platform: "node",
     target: "node20",
     logLevel: "warning",
-    external: ["lmdb", "msgpackr", "lz4-napi"],
+    external: ["ioredis", "lmdb", "msgpackr", "lz4-napi"],
   }
-  const entryPoints = [`${root}test/processes/support/child.ts`, `${root}test/processes/support/holder.ts`]
+  const entryPoints = programs.map((name) => `${root}test/processes/support/${name}.ts`)
   buildSync({ ...options, entryPoints, format: "esm", outExtension: { ".js": ".mjs" } })
   // The backend looks for its thread where it is itself, under the name that the package has for it.
   buildSync({

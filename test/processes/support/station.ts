@@ -2,7 +2,7 @@ import { createHook } from "node:async_hooks"
 import { subscribe } from "node:diagnostics_channel"
 import { setImmediate, setTimeout } from "node:timers/promises"
 import { addDeps, type Cache } from "zoocache"
-import type { Change, Happening, Read, Value } from "./history.js"
+import { type Change, type Happening, type Read, tableOf, type Value } from "./history.js"
 import type { Rows, RowsShape } from "./rows.js"
 
 /** Nanoseconds of the machine's monotonic clock: the same for all processes. */
@@ -22,6 +22,8 @@ export interface StationOptions {
   readonly record: (happening: Happening) => void
   /** Its loads take no time beyond what they have to. */
   readonly isQuick: boolean
+  /** For a log behind a network: `staleness.bound`. What others changed before that has to show, and the rest may. */
+  readonly boundNs?: number | undefined
 }
 
 export interface StormOptions {
@@ -33,6 +35,13 @@ export interface StormOptions {
   readonly mix?: "reads" | "writes"
   /** Changes may stay unacknowledged: this process or the one that holds the lock is stopped for longer than that takes. */
   readonly mayWaitInVain?: boolean
+  /** For how long each visitor rests after each thing done. */
+  readonly restMs?: number
+  /**
+   * Only so many rows, the first, are changed: a change that is lost on one of them soon has a successor that hides it. The
+   * others are changed by whoever tests, once.
+   */
+  readonly hotRows?: number
 }
 
 /** For how long a cache may go on without looking whether others have changed something. */
@@ -68,6 +77,7 @@ export class Station {
   /** Loads of these rows wait until the gate is opened. */
   readonly #gates = new Map<number, Gate>()
   readonly #begun = new Map<number, Promise<Value>>()
+  #isCalm = false
   /** Until when the cache was unsure; Infinity while it is. */
   #unsureUntilNs: number
 
@@ -80,7 +90,10 @@ export class Station {
       this.#unsureUntilNs = (event as { state: string }).state === "ready" ? now() : Number.POSITIVE_INFINITY
     })
     this.#row = cache.cacheable((row: number) => this.#load([row]), { name: "row", deps: tagsOf })
-    this.#rowSync = cache.cacheableSync((row: number) => this.#loadNow([row]), { name: "rowSync", deps: tagsOf })
+    this.#rowSync =
+      options.boundNs === undefined
+        ? cache.cacheableSync((row: number) => this.#loadNow([row]), { name: "rowSync", deps: tagsOf })
+        : undefined
     this.#pair = cache.cacheable(
       async (one: number, other: number) => {
         const value = this.#begin()
@@ -117,7 +130,15 @@ export class Station {
     return this.#read({ ...moment, what: `row(${row})`, tags: tagsOf(row), key: this.#row.keyOf(row) }, value)
   }
 
+  /** Loads it anew, whatever there is. */
+  async refresh(row: number): Promise<Value> {
+    const moment = this.#moment()
+    const value = await this.#row.refresh(row)
+    return this.#read({ ...moment, what: `refresh(${row})`, tags: tagsOf(row), key: this.#row.keyOf(row) }, value)
+  }
+
   rowSync(row: number): Value {
+    if (this.#rowSync === undefined) throw new Error("What is behind a network has to be waited for")
     const moment = this.#moment()
     const value = this.#rowSync(row)
     return this.#read({ ...moment, what: `rowSync(${row})`, tags: tagsOf(row), key: this.#rowSync.keyOf(row) }, value)
@@ -137,22 +158,67 @@ export class Station {
     return this.#read({ ...moment, what: `page(${first})`, tags, key: this.#page.keyOf(first) }, value)
   }
 
+  /** Reads a row after `sync`: with a token it shows that change and what was before, without one all there was. */
+  async syncedRow(token: string | undefined, row: number): Promise<Value> {
+    const calledNs = now()
+    await this.cache.sync(token)
+    const startedNs = now()
+    const boundNs = this.#options.boundNs ?? 0
+    const value = await this.#row(row)
+    const knows = token === undefined ? { arrivedNs: calledNs } : { arrivedNs: calledNs - boundNs, presents: token }
+    const read = { startedNs, ...knows, what: `syncedRow(${row})`, tags: tagsOf(row), key: this.#row.keyOf(row) }
+    return this.#read(read, value)
+  }
+
   // --- writes ----------------------------------------------------------------------------------------------------
 
-  /** Writes a row and invalidates it. Resolves when that is acknowledged. */
-  change(row: number): Promise<void> {
+  /** Writes a row and invalidates it. Resolves with the token when that is acknowledged. */
+  change(row: number): Promise<string> {
     const count = this.#options.rows.write(row, this.#options.column)
     const wrote = { row, column: this.#options.column, count }
     return this.#make({ subject: { tag: `row:${row}` }, wrote }, () => this.cache.invalidate(`row:${row}`))
   }
 
   /** Invalidates all rows. */
-  changeAll(): Promise<void> {
+  changeAll(): Promise<string> {
     return this.#make({ subject: { tag: "row" } }, () => this.cache.invalidate("row"))
   }
 
-  delete(row: number): Promise<void> {
+  delete(row: number): Promise<string> {
     return this.#make({ subject: { key: this.#row.keyOf(row) } }, () => this.#row.delete(row))
+  }
+
+  /** Clears one of the functions. */
+  clear(row: number): Promise<string> {
+    const cached = row % 2 === 0 ? this.#row : this.#page
+    return this.#make({ subject: { table: tableOf(cached.keyOf(row)) } }, () => cached.clear())
+  }
+
+  /** What it expires is loaded anew, but nobody is promised when: not written down. */
+  async expire(row: number): Promise<void> {
+    await this.cache.expire(`row:${row}`)
+  }
+
+  /** Writes two rows and invalidates them together, when all is done. */
+  async changeTogether(one: number, other: number): Promise<void> {
+    const { rows, column, by, record } = this.#options
+    const changes = new Map<number, Omit<Change, "heldNs">>()
+    const changed = this.cache.transaction(async () => {
+      for (const row of [one, other]) {
+        const wrote = { row, column, count: rows.write(row, column) }
+        await this.cache.invalidate(`row:${row}`)
+        changes.set(row, { kind: "change", by, subject: { tag: `row:${row}` }, wrote, calledNs: now() })
+        await this.#pause()
+      }
+    })
+    try {
+      await changed
+      const heldNs = now()
+      for (const change of changes.values()) record({ ...change, heldNs, acknowledgedNs: heldNs })
+    } catch (error) {
+      for (const change of changes.values()) record({ ...change, heldNs: now() })
+      throw error
+    }
   }
 
   /** Puts a row into the cache by hand. */
@@ -189,15 +255,36 @@ export class Station {
     const { steps = Number.POSITIVE_INFINITY, visitors, mix = "reads", mayWaitInVain = false } = options
     let left = steps
     const visit = async () => {
-      while (left > 0) {
+      while (left > 0 && !this.#isCalm) {
         left -= 1
-        await this.#step(mix).catch((error: { code?: string }) => {
+        const step = options.hotRows === undefined ? this.#step(mix) : this.#stepHot(options.hotRows)
+        await step.catch((error: { code?: string }) => {
           if (!mayWaitInVain || error.code !== "ERR_ZOOCACHE_NOT_ACKNOWLEDGED") throw error
         })
         await this.#pause()
+        if (options.restMs !== undefined) await setTimeout(options.restMs)
       }
     }
     await Promise.all(Array.from({ length: visitors }, visit))
+  }
+
+  /** Ends all storms: none begins anything more. */
+  calm(): void {
+    this.#isCalm = true
+  }
+
+  /** Reads any row, but changes only some. */
+  async #stepHot(hotRows: number): Promise<void> {
+    const { random, shape } = this.#options
+    const row = Math.floor(random() * shape.rows)
+    const hot = row % hotRows
+    const dice = random()
+    if (dice < 0.06) await this.change(hot)
+    else if (dice < 0.08) await this.set(hot)
+    else if (dice < 0.09) await this.delete(hot)
+    else if (dice < 0.2) await this.page(row)
+    else if (dice < 0.3) await this.pair(row, (row + 3) % shape.rows)
+    else await this.row(row)
   }
 
   async #step(mix: "reads" | "writes"): Promise<void> {
@@ -209,7 +296,11 @@ export class Station {
       [0.02 * often, () => this.set(row)],
       [0.01 * often, () => this.delete(row)],
       [0.001 * often, () => this.changeAll()],
-      [0.1, () => this.rowSync(row)],
+      [0.002 * often, () => this.clear(row)],
+      [0.005 * often, () => this.expire(row)],
+      [0.005 * often, () => this.changeTogether(row, (row + 5) % shape.rows)],
+      [0.02, () => this.refresh(row)],
+      [0.1, () => (this.#rowSync === undefined ? this.row(row) : this.rowSync(row))],
       [0.1, () => this.page(row)],
       [0.12, () => this.pair(row, (row + 3) % shape.rows)],
     ]
@@ -259,10 +350,12 @@ export class Station {
 
   /**
    * A read knows what had been acknowledged when the callback began that it is made in, and 5 ms ago; where the process is
-   * unsure, what had been before the bound.
+   * unsure, what had been before the bound. Where news come through a network that is so at all times.
    */
   #moment(): Pick<Read, "startedNs" | "arrivedNs"> {
     const startedNs = now()
+    const { boundNs } = this.#options
+    if (boundNs !== undefined) return { startedNs, arrivedNs: Math.min(callbackNs, startedNs) - boundNs }
     return { startedNs, arrivedNs: Math.max(callbackNs, startedNs - LONGEST_LOOK_NS) }
   }
 
@@ -271,20 +364,22 @@ export class Station {
     callbackNs = now()
   }
 
-  #read(read: Pick<Read, "startedNs" | "arrivedNs" | "what" | "tags" | "key">, value: Value): Value {
-    const isUnsure = this.#unsureUntilNs >= read.startedNs
+  #read(read: Omit<Read, "kind" | "by" | "value">, value: Value): Value {
+    const isUnsure = this.#options.boundNs === undefined && this.#unsureUntilNs >= read.startedNs
     const arrivedNs = isUnsure ? Math.min(read.arrivedNs, read.startedNs - BOUND_NS) : read.arrivedNs
+    if ((value as Value | undefined) === undefined) throw new Error(`${read.what} gave nothing`)
     this.#options.record({ kind: "read", by: this.#options.by, ...read, arrivedNs, value })
     return value
   }
 
-  async #make(change: Pick<Change, "subject" | "wrote" | "valueId">, call: () => Promise<unknown>): Promise<void> {
+  async #make(change: Pick<Change, "subject" | "wrote" | "valueId">, call: () => Promise<string>): Promise<string> {
     const calledNs = now()
     const called = call()
     const made = { kind: "change", by: this.#options.by, ...change, calledNs, heldNs: now() } as const
     try {
-      await called
-      this.#options.record({ ...made, acknowledgedNs: now() })
+      const token = await called
+      this.#options.record({ ...made, acknowledgedNs: now(), token })
+      return token
     } catch (error) {
       this.#options.record(made)
       throw error
