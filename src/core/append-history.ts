@@ -16,9 +16,9 @@ export class AppendHistory {
   note(changes: readonly LogChange[], version: Version): void {
     for (const change of changes) {
       const id = `${change.kind} ${change.path}`
-      // The newest last, as a map keeps what was added last.
-      this.#changes.delete(id)
-      this.#changes.set(id, { change, version })
+      // Acknowledgements may come in another order than their versions.
+      const known = this.#changes.get(id)?.version ?? NO_VERSION
+      this.#changes.set(id, { change, version: Math.max(version, known) })
     }
     if (this.#changes.size > MOST_CHANGES) this.#collapse()
   }

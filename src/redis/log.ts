@@ -42,6 +42,7 @@ const SAME_FAULT_EVERY_MS = 10_000
 /** The log of one prefix on a server. */
 export class RedisLog implements RemoteLog {
   readonly local = false
+  readonly canLoseAppends = true
   readonly keys: LogKeys
   readonly #options: RedisLogOptions
   readonly #nonce: () => string

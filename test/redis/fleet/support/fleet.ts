@@ -3,7 +3,7 @@ import { setTimeout } from "node:timers/promises"
 import { expect } from "vitest"
 import type { RedisOptions } from "zoocache/redis"
 import type { StationData } from "../../../processes/support/commands.js"
-import type { Happening } from "../../../processes/support/history.js"
+import type { Change, Happening, Value } from "../../../processes/support/history.js"
 import { type Child, expectNothingStale, Processes, readsIn } from "../../../processes/support/processes.js"
 import { seededRandom } from "../../../processes/support/random.js"
 import { Rows } from "../../../processes/support/rows.js"
@@ -18,7 +18,7 @@ const HOT_ROWS = 8
 const COLD_ROWS = 240
 const ROWS = HOT_ROWS + COLD_ROWS
 /** How often one of them is changed. */
-const COLD_MS = 20
+const COLD_MS = 35
 const COURIERS = 2
 const STORM = { visitors: 6, mayWaitInVain: true, restMs: 2, hotRows: HOT_ROWS }
 
@@ -217,7 +217,8 @@ export class Fleet implements AsyncDisposable {
     for (const node of this.nodes) {
       const all = Array.from({ length: ROWS }, (_, row) => row)
       const reads = await Promise.all(all.map((row) => node.call("syncedRow", null, row)))
-      expect(reads.map(({ rows }, row) => rows[row])).toEqual(all.map((row) => this.#rows.read(row)))
+      const lost = all.filter((row) => String(reads[row]?.rows[row]) !== String(this.#rows.read(row)))
+      expect(lost.map((row) => this.#describeLoss(row, reads[row] as Value)).join("\n")).toBe("")
     }
     const history = this.#relaxed(this.#processes.history())
     expectNothingStale(history)
@@ -287,6 +288,18 @@ export class Fleet implements AsyncDisposable {
   async #settle(node: FleetNode): Promise<void> {
     await until(() => node.call("syncedRow", null, 0).then(() => true), { what: "a node to hear from the log" })
     await until(async () => (await node.call("pending")) === 0, { what: "all changes to be acknowledged" })
+  }
+
+  /** For a failed expectation: what a node shows in the end, and the last changes of it; in ms before now. */
+  #describeLoss(row: number, value: Value): string {
+    const ago = (ns = Number.NaN) => ((now() - ns) / 1e6).toFixed(0)
+    const changes = this.#processes.history().filter((each) => each.kind === "change" && each.wrote?.row === row)
+    const told = (changes as Change[]).slice(-3).map(({ by, calledNs, acknowledgedNs, token }) => {
+      return `changed by ${by} ${ago(calledNs)}, acknowledged ${ago(acknowledgedNs)} with ${token}`
+    })
+    const splits = this.#splits.map(({ fromNs, untilNs }) => `split from ${ago(fromNs)} to ${ago(untilNs)}`)
+    const shown = `row ${row} shows ${String(value.rows[row])}, loaded ${ago(value.beganNs)} as ${value.id}`
+    return [`${shown}, and is ${String(this.#rows.read(row))}`, ...told, ...splits].join("; ")
   }
 
   #below(end: number): number {
