@@ -36,7 +36,7 @@ describe.each(["startThread", "startClusterWorker"] as const)("caches of one pro
 })
 
 describe("worker threads that are terminated in the middle of writing", () => {
-  test("hold up nobody, and leave nothing behind", { timeout: 180_000 }, () => terminateThreads(100, {}))
+  test("hold up nobody, and leave nothing behind", { timeout: 180_000 }, () => terminateThreads(40, {}))
 
   test("hold up nobody where only threads have caches", { timeout: 60_000 }, () => {
     return terminateThreads(12, { mainIsAlone: true })
