@@ -1,13 +1,15 @@
 import { deserialize, serialize } from "node:v8"
 import { alternate, column, withRunners } from "../harness/alternate.js"
 import { ratiosOf, seededRandom, show, showSpread, spreadOf } from "../harness/numbers.js"
-import type { Contestant, Measured, Question, Table } from "../harness/question.js"
+import type { Contestant, Measured, Question, Runner, Table } from "../harness/question.js"
 import { rowsOf } from "../harness/rows.js"
 import { calibrate, timeMs } from "../harness/timing.js"
 
 const SIZES = [100, 1000, 10_000, 100_000, 1_000_000]
 /** Bytes of the rows behind the case that JSON can't do. */
 const RICH = 10_000
+/** Around the size from which on values are compressed. */
+const LZ4_SIZES = [1000, 2000, 4000]
 
 interface Coder {
   readonly encode: (value: unknown) => Uint8Array
@@ -96,34 +98,44 @@ const coders = {
   "node:v8": async () =>
     Promise.resolve({ encode: (value) => serialize(value), decode: (bytes) => deserialize(bytes) as unknown }),
 
-  zoocache: async () => {
-    const { createCodec } = await import("zoocache/codec")
-    const codec = createCodec()
-    const nowMs = Date.now()
-    const header = {
-      key: "users:page:1",
-      epoch: { ordinal: Math.floor(nowMs / 1000), nonce: "benchmark" },
-      asOf: nowMs * 1024,
-      keyVersion: nowMs * 1024,
-      storedAtMs: nowMs,
-      expiresAtMs: nowMs + 3_600_000,
-      graceMs: 0,
-      idleTtlMs: Number.POSITIVE_INFINITY,
-      idleUntilMs: Number.POSITIVE_INFINITY,
-      tags: ["org:1:users"],
-      keys: [],
-    }
-    return {
-      encode: (value) => codec.encode(header, value),
-      decode: (bytes) => {
-        codec.decodeHeader(bytes)
-        return codec.decodeValue(bytes)
-      },
-      decodeHeader: (bytes) => codec.decodeHeader(bytes),
-    }
+  "msgpackr alone": async () => {
+    const { Packr } = await import("msgpackr")
+    const packr = new Packr({ useRecords: false, variableMapSize: true })
+    return { encode: (value) => Buffer.from(packr.pack(value)), decode: (bytes) => packr.unpack(bytes) as unknown }
   },
+
+  zoocache: async () => ours(undefined),
+  "never compressed": async () => ours(Number.POSITIVE_INFINITY),
+  "always compressed": async () => ours(0),
 } satisfies Record<string, () => Promise<Coder>>
 type Name = keyof typeof coders
+
+async function ours(threshold: number | undefined): Promise<Coder> {
+  const { createCodec } = await import("zoocache/codec")
+  const codec = createCodec(threshold === undefined ? {} : { threshold })
+  const nowMs = Date.now()
+  const header = {
+    key: "users:page:1",
+    epoch: { ordinal: Math.floor(nowMs / 1000), nonce: "benchmark" },
+    asOf: nowMs * 1024,
+    keyVersion: nowMs * 1024,
+    storedAtMs: nowMs,
+    expiresAtMs: nowMs + 3_600_000,
+    graceMs: 0,
+    idleTtlMs: Number.POSITIVE_INFINITY,
+    idleUntilMs: Number.POSITIVE_INFINITY,
+    tags: ["org:1:users"],
+    keys: [],
+  }
+  return {
+    encode: (value) => codec.encode(header, value),
+    decode: (bytes) => {
+      codec.decodeHeader(bytes)
+      return codec.decodeValue(bytes)
+    },
+    decodeHeader: (bytes) => codec.decodeHeader(bytes),
+  }
+}
 
 export const codec: Question = {
   name: "codec",
@@ -137,17 +149,32 @@ export const codec: Question = {
     const sizes = bench.isQuick ? SIZES.slice(0, 4) : SIZES
     const rounds = Math.ceil(bench.rounds / 3)
     return withRunners(
-      { JSON: start("JSON"), "node:v8": start("node:v8"), zoocache: start("zoocache") },
-      async ({ JSON: json, ...able }) => {
+      Object.fromEntries(Object.keys(coders).map((name) => [name, start(name as Name)])) as Record<
+        Name,
+        Promise<Runner>
+      >,
+      async ({ "never compressed": never, "always compressed": always, ...general }) => {
+        const { JSON: json, "msgpackr alone": alone, ...able } = general
         const tables: Table[] = []
         for (const bytes of sizes) {
           bench.progress(`codec: ${show(bytes)} bytes …`)
-          const measured = await alternate(bench, { JSON: json, ...able }, { bytes, isRich: false }, rounds)
+          const measured = await alternate(
+            bench,
+            { JSON: json, ...able, "msgpackr alone": alone },
+            { bytes, isRich: false },
+            rounds,
+          )
           tables.push(tableOf(`Rows, ${show(bytes)} bytes`, measured, "JSON"))
         }
         const rich = await alternate(bench, able, { bytes: RICH, isRich: true }, rounds)
         const caption = `A Map of rows with a Date and a bigint each, and a Set, ${show(RICH)} bytes without those`
-        return { tables: [...tables, tableOf(caption, rich, "node:v8")], bars: [], notes: [] }
+        const pair = { "never compressed": never, "always compressed": always }
+        const lz4: Table[] = []
+        for (const bytes of LZ4_SIZES) {
+          const measured = await alternate(bench, pair, { bytes, isRich: false }, rounds)
+          lz4.push(tableOf(`LZ4, rows of ${show(bytes)} bytes`, measured, "never compressed"))
+        }
+        return { tables: [...tables, ...lz4, tableOf(caption, rich, "node:v8")], bars: [], notes: [] }
       },
     )
   },

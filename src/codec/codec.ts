@@ -1,11 +1,12 @@
-import type { Packr, Unpackr } from "msgpackr"
+import type { Packr } from "msgpackr"
 import type { EntryCodec, EntryHeader, HeaderChange } from "../core/codec.js"
 import { CorruptEntryError, EntryTooLargeError, InvalidOptionError, UnencodableValueError } from "../core/errors.js"
-import { amendHeader, COMPRESSED, MARKED, readHeader, readPayload, writeEntry } from "./header.js"
+import { amendHeader, ASCII_ONLY, COMPRESSED, MARKED, readHeader, readPayload, writeEntry } from "./header.js"
 import { Lowering } from "./lowering.js"
 import { loadPeers, type Peers } from "./peers.js"
-import { NOT_PLAIN, plainSize } from "./plain.js"
+import { NOT_PLAIN, plainSize, wasAscii } from "./plain.js"
 import { Raising } from "./raising.js"
+import { parse } from "./parse.js"
 import { scan } from "./scan.js"
 import { NO_TYPES, type UserTypes, type ValueType, withType } from "./user-types.js"
 
@@ -85,21 +86,17 @@ class MessagePackCodec implements Codec {
   readonly #settings: Settings
   readonly #types: UserTypes
   readonly #packr: Packr
-  readonly #unpackr: Unpackr
   readonly #maxObjects: number
-  // Reused: an object for each read would be waste.
-  readonly #range = { start: 0, end: 0 }
 
   constructor(peers: Peers, settings: Settings, types: UserTypes) {
     this.#peers = peers
     this.#settings = settings
     this.#types = types
     this.#maxObjects = Math.max(BYTES_PER_OBJECT, Math.floor(settings.maxEntryBytes / BYTES_PER_OBJECT))
-    const { Packr, Unpackr } = peers.msgpackr
-    // No records: they make lists of like objects quicker to read and all else slower, keep state between entries, and
-    // turn stored text into code. Sizes of objects of which any is allowed; nobody's `toJSON`.
+    const { Packr } = peers.msgpackr
+    // No records: they are no MessagePack, and keep state between entries. Sizes of objects of which any is allowed;
+    // nobody's `toJSON`.
     this.#packr = new Packr({ useRecords: false, variableMapSize: true, useToJSON: false })
-    this.#unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, structuredClone: false })
   }
 
   extend<T extends object, D>(type: ValueType<T, D>): Codec {
@@ -116,7 +113,7 @@ class MessagePackCodec implements Codec {
       tree = this.#guarded(value, () => lowering.lower(value))
       bytes = lowering.bytes
       flags |= MARKED
-    }
+    } else if (wasAscii()) flags |= ASCII_ONLY
     // Before it is written: a value of a gigabyte would take three for that.
     if (bytes > maxEntryBytes) throw new EntryTooLargeError(header.key, bytes, maxEntryBytes)
     const raw = this.#guarded(value, () => this.#pack(tree))
@@ -132,18 +129,18 @@ class MessagePackCodec implements Codec {
     return readHeader(bytes)
   }
 
-  decodeValue(bytes: Uint8Array): unknown {
+  decodeValue(bytes: Uint8Array, isFrozen = false): unknown {
     const { start, flags, rawLength } = readPayload(bytes)
     if (rawLength > this.#settings.maxEntryBytes) {
       throw new CorruptEntryError(`its value has ${rawLength} bytes, more than \`maxEntryBytes\` allows`)
     }
-    const isMarked = (flags & MARKED) !== 0
     try {
       if ((flags & COMPRESSED) !== 0) {
-        return this.#read(this.#decompress(bytes.subarray(start, bytes.length), rawLength), 0, rawLength, isMarked)
+        const raw = this.#decompress(bytes.subarray(start, bytes.length), rawLength)
+        return this.#read(raw, 0, rawLength, flags, isFrozen)
       }
       if (bytes.length - start !== rawLength) throw new CorruptEntryError("its value is not as long as its header says")
-      return this.#read(bytes, start, bytes.length, isMarked)
+      return this.#read(bytes, start, bytes.length, flags, isFrozen)
     } catch (error) {
       if (error instanceof CorruptEntryError) throw error
       throw new CorruptEntryError(error instanceof Error ? error.message : "its value makes no sense", error)
@@ -159,12 +156,14 @@ class MessagePackCodec implements Codec {
     return this.#packr.pack(tree, this.#peers.msgpackr.RESET_BUFFER_MODE)
   }
 
-  #read(source: Uint8Array, start: number, end: number, isMarked: boolean): unknown {
+  #read(source: Uint8Array, start: number, end: number, flags: number, isFrozen: boolean): unknown {
+    const isMarked = (flags & MARKED) !== 0
     scan(source, start, end, isMarked, this.#maxObjects)
-    const range = this.#range
-    range.start = start
-    range.end = end
-    const tree: unknown = this.#unpackr.unpack(source, range)
+    // What stands for something else is still changed.
+    const tree = parse(source, start, end, {
+      hasOnlyAscii: (flags & ASCII_ONLY) !== 0,
+      isFrozen: isFrozen && !isMarked,
+    })
     return isMarked ? new Raising(this.#types).raise(tree) : tree
   }
 

@@ -3,6 +3,7 @@ import type { EntryHeader, HeaderChange } from "../core/codec.js"
 import { CorruptEntryError } from "../core/errors.js"
 import type { Rank } from "../core/store.js"
 import { type Epoch, isVersion } from "../core/version.js"
+import { latin1Slice, ucs2Slice, utf8Slice } from "./slices.js"
 
 /** Bytes of another format are not read. */
 export const FORMAT_VERSION = 1
@@ -11,7 +12,9 @@ export const FORMAT_VERSION = 1
 export const COMPRESSED = 1
 /** The stored value holds more than JSON has, see marks.ts. */
 export const MARKED = 2
-const KNOWN_FLAGS = COMPRESSED | MARKED
+/** All texts in the value are ASCII. */
+export const ASCII_ONLY = 4
+const KNOWN_FLAGS = COMPRESSED | MARKED | ASCII_ONLY
 
 /*
  * Little-endian. docs/serialization.md has the same as a table.
@@ -50,18 +53,9 @@ const UTF16 = 2
 const LARGEST_TEXT = 2 ** 30 - 1
 
 interface BytesWithView extends Uint8Array {
-  /** Where msgpackr keeps the view that it needs anyway; looking into one costs a tenth of making one. */
+  /** Kept with the bytes, which are looked at more than once; looking for one costs a tenth of making one. */
   dataView?: DataView
 }
-
-// Methods of every Buffer; taken from the prototype they work on any Uint8Array and skip the checks of `toString`.
-type Slice = (this: Uint8Array, start: number, end: number) => string
-interface Slices {
-  readonly latin1Slice: Slice
-  readonly utf8Slice: Slice
-  readonly ucs2Slice: Slice
-}
-const { latin1Slice, utf8Slice, ucs2Slice } = Buffer.prototype as unknown as Slices
 
 /** What is to be known of a value to read it. It ends where the entry ends. */
 export interface Payload {
@@ -131,10 +125,15 @@ export type Extent = "whole" | "header"
 
 /** How long an entry and its header are, as the header says, which may be wrong; undefined for less than a header. */
 export function readLengths(bytes: Uint8Array): { readonly header: number; readonly whole: number } | undefined {
-  if (bytes.length < SHORTEST) return undefined
+  const whole = lengthOf(bytes)
+  return whole === 0 ? undefined : { header: viewOf(bytes).getUint32(HEADER_LENGTH, true), whole }
+}
+
+/** How long an entry is, as its header says, which may be wrong; 0 for less than a header. */
+export function lengthOf(bytes: Uint8Array): number {
+  if (bytes.length < SHORTEST) return 0
   const view = viewOf(bytes)
-  const header = view.getUint32(HEADER_LENGTH, true)
-  return { header, whole: header + view.getUint32(PAYLOAD_LENGTH, true) }
+  return view.getUint32(HEADER_LENGTH, true) + view.getUint32(PAYLOAD_LENGTH, true)
 }
 
 /** @throws CorruptEntryError */
@@ -261,7 +260,7 @@ function checkFrame(bytes: Uint8Array, view: DataView, extent: Extent = "whole")
   return headerLength
 }
 
-function viewOf(bytes: BytesWithView): DataView {
+export function viewOf(bytes: BytesWithView): DataView {
   const kept = bytes.dataView
   if (kept !== undefined && kept.buffer === bytes.buffer && kept.byteOffset === bytes.byteOffset) return kept
   return (bytes.dataView = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength))
@@ -293,7 +292,7 @@ function readEpoch(bytes: Uint8Array, view: DataView): Epoch {
 const notAscii = /[^\0-\x7f]/
 
 function formOf(text: string): number {
-  if (!notAscii.test(text)) return ASCII
+  if (isAscii(text)) return ASCII
   return isWellFormed(text) ? UTF8 : UTF16
 }
 
@@ -345,6 +344,10 @@ class TextReader {
         throw new CorruptEntryError("a text in its header is of an unknown form")
     }
   }
+}
+
+export function isAscii(text: string): boolean {
+  return !notAscii.test(text)
 }
 
 interface MaybeWellFormed {

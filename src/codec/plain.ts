@@ -1,6 +1,6 @@
 import { types } from "node:util"
 import { hasElementGetter, isPlainObject } from "../core/isolation.js"
-import { isWellFormed } from "./header.js"
+import { isAscii, isWellFormed } from "./header.js"
 import { MAX_DEPTH } from "./marks.js"
 
 /** The value holds more than JSON has, or what can't be written at all: for `Lowering` to tell. */
@@ -17,6 +17,7 @@ export const lookupGetter: LookupGetter =
 
 // One walk is over before the next begins: it runs no code of others.
 let room = 0
+let hasOnlyAscii = true
 let root: object | undefined
 let seen: Set<object> | undefined
 
@@ -27,6 +28,7 @@ let seen: Set<object> | undefined
  */
 export function plainSize(value: unknown, limit: number): number {
   room = limit
+  hasOnlyAscii = true
   try {
     return isPlain(value, 0) || room < 0 ? limit - room : NOT_PLAIN
   } finally {
@@ -35,12 +37,17 @@ export function plainSize(value: unknown, limit: number): number {
   }
 }
 
+/** Whether all texts of the value that was last looked at were ASCII; if it was plain. */
+export function wasAscii(): boolean {
+  return hasOnlyAscii
+}
+
 /** False also if there is no room. */
 function isPlain(value: unknown, depth: number): boolean {
   switch (typeof value) {
     case "string":
       room -= value.length + 1
-      return room >= 0 && isWellFormed(value)
+      return room >= 0 && isText(value)
     case "number":
       room -= 1
       return value !== 0 || 1 / value > 0
@@ -92,10 +99,16 @@ function isPlainRecord(record: object, depth: number): boolean {
   for (const name in record) {
     count++
     room -= name.length
-    if (lookupGetter.call(record, name) !== undefined || name === "__proto__" || !isWellFormed(name)) return false
+    if (lookupGetter.call(record, name) !== undefined || name === "__proto__" || !isText(name)) return false
     // A property with a setter only is undefined, hence not plain.
     if (!isPlain((record as Record<string, unknown>)[name], depth)) return false
   }
   // Too few: there are others by symbol, or hidden. Too many: Object.prototype has some of them.
   return Object.getOwnPropertySymbols(record).length === 0 && Object.getOwnPropertyNames(record).length === count
+}
+
+function isText(value: string): boolean {
+  if (isAscii(value)) return true
+  hasOnlyAscii = false
+  return isWellFormed(value)
 }

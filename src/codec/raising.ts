@@ -56,7 +56,7 @@ export class Raising {
     }
     enter?.(lowered)
     const record = lowered as Record<string, unknown>
-    // msgpackr makes no property `__proto__`, so that this sets none.
+    // There is no property `__proto__` in what was parsed, so that this sets none.
     for (const name in record) {
       if (!Object.hasOwn(record, name)) continue
       const part = record[name]

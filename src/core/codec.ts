@@ -32,7 +32,10 @@ export interface EntryCodec {
    */
   encode(header: EntryHeader, value: unknown): Uint8Array
   decodeHeader(bytes: Uint8Array): EntryHeader
-  /** A value of its own, which shares no memory with `bytes`. */
-  decodeValue(bytes: Uint8Array): unknown
+  /**
+   * A value of its own, which shares no memory with `bytes`. `isFrozen`: whoever makes its objects may freeze all of them
+   * on the way, from the inside out, which is cheaper than doing it afterwards. What comes back unfrozen is frozen then.
+   */
+  decodeValue(bytes: Uint8Array, isFrozen?: boolean): unknown
   amend(bytes: Uint8Array, change: HeaderChange): void
 }

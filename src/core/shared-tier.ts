@@ -33,6 +33,8 @@ const CLOCK_TOLERANCE_MS = 1000
 const SLIDE_PART = 1 / 8
 /** For how long a read waits for the log where it meets an entry from above the cursor. */
 const CATCH_UP_MS = 250
+/** Of what a store at hand has answered, so much is held: whoever asked uses it before anybody can ask again. */
+const HELD_AT_HAND = 16
 
 /** Of no epoch: nothing with this stamp is fresh. */
 const ENDED: Stamp = { epoch: { ordinal: -1, nonce: "" }, asOf: NO_VERSION }
@@ -67,6 +69,7 @@ export class SharedTier {
   readonly #fetches = new Map<string, Fetch>()
   /** Entries that memory did not keep, and the nodes that they depend on: of use until the turn of the event loop ends. */
   #held: { readonly entry: Entry; readonly nodes: readonly TagNode[] }[] = []
+  #isHolding = false
 
   constructor(engine: Engine, store: Store, codec: EntryCodec) {
     this.#engine = engine
@@ -88,11 +91,15 @@ export class SharedTier {
     // Before the log was first read, nothing could be told of what is found.
     if (this.#engine.trie.epoch.ordinal === 0) return undefined
     const key = table.keyOf(id)
-    return this.#attempt(table, key, () => {
-      const word = this.#writing.get(key)
+    let found: Entry | undefined
+    try {
+      const word = this.#writing.size === 0 ? undefined : this.#writing.get(key)
       const bytes = word === undefined ? (this.#store as LocalStore).get(key) : word.bytes
-      return bytes === undefined ? undefined : this.#read(table, id, key, bytes, intake)
-    })
+      if (bytes !== undefined) found = this.#read(table, id, key, bytes, intake)
+    } catch (error) {
+      this.#readFailed(error, key)
+    }
+    return this.#counted(table, found)
   }
 
   /**
@@ -145,11 +152,15 @@ export class SharedTier {
     const written = this.#fetches.get(key)?.written
     this.#fetches.delete(key)
     if (this.#engine.isClosed || table.isReplaced) return undefined
-    return this.#attempt(table, key, () => {
+    let found: Entry | undefined
+    try {
       if (written === undefined && answer !== undefined && "error" in answer) throw answer.error
       const bytes = written === undefined ? (answer as { bytes: Uint8Array | undefined }).bytes : written.bytes
-      return bytes === undefined ? undefined : this.#read(table, id, key, bytes, intake)
-    })
+      if (bytes !== undefined) found = this.#read(table, id, key, bytes, intake)
+    } catch (error) {
+      this.#readFailed(error, key)
+    }
+    return this.#counted(table, found)
   }
 
   /** Whoever stored an entry may have seen more of the log than this process has. */
@@ -165,18 +176,10 @@ export class SharedTier {
     }
   }
 
-  #attempt(table: Table, key: string, read: () => Entry | undefined): Entry | undefined {
-    const { counters } = table
-    try {
-      const found = read()
-      if (found === undefined) counters.storeMisses += 1
-      else counters.storeHits += 1
-      return found
-    } catch (error) {
-      counters.storeMisses += 1
-      this.#engine.fault(error instanceof ZooCacheError ? error : new StoreError("read", error), key)
-      return undefined
-    }
+  #counted({ counters }: Table, found: Entry | undefined): Entry | undefined {
+    if (found === undefined) counters.storeMisses += 1
+    else counters.storeHits += 1
+    return found
   }
 
   /** Writes in the background; the promise is for who wants to wait, and never rejects. */
@@ -261,6 +264,7 @@ export class SharedTier {
     if (header.storedAtMs - wallMs > CLOCK_TOLERANCE_MS && endMs !== Number.POSITIVE_INFINITY) return undefined
     if (wallMs >= endMs) return undefined
     const acquired: TagNode[] = []
+    let areHeld = false
     try {
       for (const tag of header.tags) acquired.push(acquireTag(engine, tag))
       for (const used of header.keys) acquired.push(trie.acquire(splitKey(used), trie.keyRoot))
@@ -292,17 +296,21 @@ export class SharedTier {
         bornMs: turn.now - Math.max(0, wallMs - header.storedAtMs),
       }
       const entry = engine.store(stored) ?? new Entry(table, id, value, dependencies, trie.stamp, aged, rare)
-      if (entry.slot < 0) this.#hold(entry, acquired.splice(0))
+      if (entry.slot < 0) {
+        this.#hold(entry, acquired)
+        areHeld = true
+      }
       this.#keepUp(key, header, wallMs, freshness === "fresh", entry.aging)
       return entry
     } finally {
-      for (const node of acquired) trie.release(node)
+      if (!areHeld) for (const node of acquired) trie.release(node)
     }
   }
 
   /** The value as callers get it. Throws what is wrong with it. */
   #takeIn(table: Table, key: string, bytes: Uint8Array, { behaviour, validate }: Intake): unknown {
-    const value = this.#codec.decodeValue(bytes)
+    const isFrozen = behaviour.isolation === "freeze"
+    const value = this.#codec.decodeValue(bytes, isFrozen)
     if (validate !== undefined) {
       let isValid: boolean
       try {
@@ -312,7 +320,7 @@ export class SharedTier {
       }
       if (!isValid) throw new CorruptEntryError("the hook `validate` has refused its value")
     }
-    if (behaviour.isolation === "freeze" && typeof value === "object" && value !== null) {
+    if (isFrozen && typeof value === "object" && value !== null) {
       table.counters.shared += freezeOwn(value)
     }
     return value
@@ -354,18 +362,31 @@ export class SharedTier {
   }
 
   #hold(entry: Entry, nodes: readonly TagNode[]): void {
-    if (this.#held.length === 0) {
+    if (this.#isHolding) {
+      // A turn can have thousands of reads, one after the other.
+      if (!this.isRemote && this.#held.length === HELD_AT_HAND) this.#letGo()
+    } else {
+      this.#isHolding = true
       this.#engine.clock.onTurnEnd(() => {
-        const held = this.#held
-        this.#held = []
-        for (const each of held) {
-          // From here on nothing would tell that it became stale.
-          each.entry.stamp = ENDED
-          for (const node of each.nodes) this.#engine.trie.release(node)
-        }
+        this.#isHolding = false
+        this.#letGo()
       })
     }
     this.#held.push({ entry, nodes })
+  }
+
+  #letGo(): void {
+    const held = this.#held
+    this.#held = []
+    for (const { entry, nodes } of held) {
+      // From here on nothing would tell that it became stale.
+      entry.stamp = ENDED
+      for (const node of nodes) this.#engine.trie.release(node)
+    }
+  }
+
+  #readFailed(error: unknown, key: string): void {
+    this.#engine.fault(error instanceof ZooCacheError ? error : new StoreError("read", error), key)
   }
 
   #writeFailed(error: unknown, key: string): void {

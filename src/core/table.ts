@@ -99,7 +99,7 @@ export class Table {
 
   /** The public key of an id. */
   keyOf(id: EntryId): string {
-    return this.isManual ? (id as string) : functionKey(this.functionName, this.version, id)
+    return this.isManual ? (id as string) : this.name + encodeId(id)
   }
 
   /** How the key node's child of an id is called. */

@@ -330,6 +330,8 @@ export function readSize(row: Buffer): number {
 /** Makes keys of entries one after the other in the same memory. */
 export class EntryKeys {
   readonly #bytes = Buffer.alloc(6 + LONGEST_TEXT)
+  /** Of this memory, by length: making one takes as long as writing a key. */
+  readonly #views: Buffer[] = []
 
   /** Valid until the next call. */
   of(space: number, key: string): Buffer {
@@ -339,6 +341,7 @@ export class EntryKeys {
     bytes[0] = ENTRY
     bytes.writeUInt32BE(space, 1)
     bytes[5] = PLAIN
-    return bytes.subarray(0, 6 + bytes.write(key, 6))
+    const length = 6 + bytes.write(key, 6)
+    return (this.#views[length] ??= bytes.subarray(0, length))
   }
 }

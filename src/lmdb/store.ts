@@ -1,4 +1,4 @@
-import { readLengths } from "../codec/header.js"
+import { lengthOf } from "../codec/header.js"
 import type { Clock } from "../core/clock.js"
 import { StoreError, ZooCacheError } from "../core/errors.js"
 import type { Amendment, Rank, LocalStore, StoreStats } from "../core/store.js"
@@ -11,6 +11,14 @@ const FIRST_BUFFER = 16 * 1024
 /** More memory than this is kept only for as long as it is needed every so many reads. */
 const SMALL_BUFFER = 128 * 1024
 const SMALL_READS = 256
+/** Views of the buffer, by length: making two takes as long as reading a small entry. A power of two. */
+const KEPT_VIEWS = 256
+
+/** An entry in the buffer. */
+interface Row {
+  readonly row: Buffer
+  readonly entry: Buffer
+}
 
 /** The entries of one prefix as one cache has them. */
 export class LmdbStore implements LocalStore {
@@ -21,6 +29,7 @@ export class LmdbStore implements LocalStore {
   #buffer = Buffer.allocUnsafeSlow(FIRST_BUFFER)
   /** How many reads in a row would have done with a small buffer. */
   #smallReads = 0
+  #views: (Row | undefined)[] = []
   #lastKey: string | undefined
   #lastRow: Buffer | undefined
   #isClosed = false
@@ -43,30 +52,39 @@ export class LmdbStore implements LocalStore {
       const size = database.lastSize
       this.#reserve(size, 0)
       this.#buffer.set(size === bytes.byteLength ? bytes : bytes.subarray(0, size))
-      let row: Buffer = this.#buffer.subarray(0, size)
-      let entry = row.subarray(ENTRY_OFFSET)
+      let found = this.#viewOf(size)
       // Of a large entry this is the header, and says how much is missing.
-      const whole = ENTRY_OFFSET + (readLengths(entry)?.whole ?? 0)
-      if (whole > size) {
-        row = this.#withBody(database, row, at, whole)
-        entry = row.subarray(ENTRY_OFFSET)
-      }
+      const whole = ENTRY_OFFSET + lengthOf(found.entry)
+      if (whole > size) found = this.#withBody(database, found, at, whole)
       this.#lastKey = key
-      this.#lastRow = row
-      this.#trim(row.length)
-      return entry
+      this.#lastRow = found.row
+      this.#trim(found.row.length)
+      return found.entry
     } catch (error) {
       throw error instanceof ZooCacheError ? error : new StoreError("read", error)
     }
   }
 
   /** The row as it was put; as it is where its other part is not what its header says. */
-  #withBody(database: Database, head: Buffer, at: Buffer, whole: number): Buffer {
+  #withBody(database: Database, head: Row, at: Buffer, whole: number): Row {
+    const { length } = head.row
     const body = readRow(database, bodyKey(at))
-    if (body === undefined || head.length + body.length !== whole) return head
-    this.#reserve(whole, head.length)
-    this.#buffer.set(body, head.length)
-    return this.#buffer.subarray(0, whole)
+    if (body === undefined || length + body.length !== whole) return head
+    this.#reserve(whole, length)
+    this.#buffer.set(body, length)
+    return this.#viewOf(whole)
+  }
+
+  #viewOf(size: number): Row {
+    const kept = this.#views[size % KEPT_VIEWS]
+    if (kept?.row.length === size) return kept
+    const row = this.#buffer.subarray(0, size)
+    return (this.#views[size % KEPT_VIEWS] = { row, entry: row.subarray(ENTRY_OFFSET) })
+  }
+
+  #useBuffer(buffer: Buffer<ArrayBuffer>): void {
+    this.#buffer = buffer
+    this.#views = []
   }
 
   /** Makes room in the buffer; what it begins with stays. */
@@ -74,12 +92,12 @@ export class LmdbStore implements LocalStore {
     if (size <= this.#buffer.length) return
     const larger = Buffer.allocUnsafeSlow(size > SMALL_BUFFER ? Math.ceil(size * 1.25) : size * 2)
     if (kept > 0) this.#buffer.copy(larger, 0, 0, kept)
-    this.#buffer = larger
+    this.#useBuffer(larger)
   }
 
   #trim(size: number): void {
     if (size > SMALL_BUFFER || this.#buffer.length <= 2 * SMALL_BUFFER) this.#smallReads = 0
-    else if (++this.#smallReads === SMALL_READS) this.#buffer = Buffer.allocUnsafeSlow(FIRST_BUFFER)
+    else if (++this.#smallReads === SMALL_READS) this.#useBuffer(Buffer.allocUnsafeSlow(FIRST_BUFFER))
   }
 
   async put(key: string, bytes: Uint8Array): Promise<boolean> {
@@ -125,7 +143,7 @@ export class LmdbStore implements LocalStore {
     if (!this.#isClosed) {
       this.#isClosed = true
       this.#lastRow = undefined
-      this.#buffer = Buffer.alloc(0)
+      this.#useBuffer(Buffer.alloc(0))
     }
     await this.#room.leave()
   }
