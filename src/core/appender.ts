@@ -47,6 +47,10 @@ interface PendingAppend {
   answer: ((outcome: AppendReply | ZooCacheError | "left") => void) | undefined
   timer: Timer | undefined
   isAcknowledged: boolean
+  /** Another append covers its changes, and brings its caller the answer. */
+  isCovered?: boolean
+  /** Those whose callers wait for this one instead of their own. */
+  readonly covered?: readonly PendingAppend[]
   readonly onEnd: ((version: Version | undefined) => void) | undefined
 }
 
@@ -186,6 +190,10 @@ export class Appender {
 
   #timeOut(append: PendingAppend): void {
     append.timer = undefined
+    if (append.isCovered === true) {
+      this.#answer(append, this.#unacknowledged(append, "too many invalidations are waiting"))
+      return
+    }
     if (append.isAcknowledged) return
     if (this.#options.log.endsAppends === true && this.#sent.has(append)) {
       // It will be acknowledged or fail, and is pending until then.
@@ -264,7 +272,11 @@ export class Appender {
       (error: unknown) => {
         finish(() => {
           this.#options.sink.fault(error instanceof LogError ? error : new LogError("append", error))
-          this.#scheduleRetry(isPermanent(error))
+          const isFinal = isPermanent(error)
+          if (isFinal) {
+            for (const append of appends) this.#answer(append, this.#unacknowledged(append, describe(error), error))
+          }
+          this.#scheduleRetry(isFinal)
         })
       },
     )
@@ -278,16 +290,22 @@ export class Appender {
       appends.flatMap((append) => append.changes),
       MOST_PENDING / 2,
     )
+    // In a long outage most callers have left by now: nothing of theirs is kept.
+    const covered = appends.flatMap((append) => append.covered ?? [append]).filter(({ answer }) => answer !== undefined)
     const merged: PendingAppend = {
       changes: collapsed,
-      answer: undefined,
+      answer: (outcome) => {
+        merged.answer = undefined
+        for (const append of covered) append.answer?.(outcome)
+      },
       timer: undefined,
       isAcknowledged: false,
+      covered,
       onEnd: undefined,
     }
     for (const change of collapsed) this.#options.sink.pending(change)
     for (const append of appends) {
-      this.#answer(append, this.#unacknowledged(append, "too many invalidations are waiting"))
+      append.isCovered = true
       append.isAcknowledged = true
       append.onEnd?.(undefined)
       for (const change of append.changes) this.#options.sink.settled(change)

@@ -47,6 +47,8 @@ export class RedisLog implements RemoteLog {
   readonly #options: RedisLogOptions
   readonly #nonce: () => string
   readonly #listeners = new Set<(news?: LogNews) => void>()
+  /** Scripts that the server is being told. */
+  readonly #telling = new Map<Script, Promise<void>>()
   #unsubscribe: (() => void) | undefined
   #readonlySinceMs: number | undefined
   #bellFault = ""
@@ -171,14 +173,13 @@ export class RedisLog implements RemoteLog {
   // Promises instead of async functions, here and below: each of those costs an append a tenth of its time.
   #run<T>(operation: string, script: Script, args: readonly RedisArgument[], read: (reply: unknown) => T): Promise<T> {
     if (this.#isClosed) return Promise.reject(new LogError(operation, "it is closed"))
-    const { commands } = this.#options.connection
     const { state, tags, keys } = this.keys
-    return commands.send("evalsha", script.sha1, 3, state, tags, keys, ...args).then(
+    const withKeys: readonly RedisArgument[] = [3, state, tags, keys, ...args]
+    return this.#options.connection.commands.send("evalsha", script.sha1, ...withKeys).then(
       (reply) => this.#read(operation, read, reply),
       (error: unknown) => {
-        // A server that was started again, or told to forget its scripts, is told them again.
         if (!(error instanceof Failure) || error.code !== "NOSCRIPT") throw this.#errorOf(operation, error)
-        return commands.send("eval", script.text, 3, state, tags, keys, ...args).then(
+        return this.#tell(script, withKeys).then(
           (reply) => this.#read(operation, read, reply),
           (failure: unknown) => {
             throw this.#errorOf(operation, failure)
@@ -186,6 +187,27 @@ export class RedisLog implements RemoteLog {
         )
       },
     )
+  }
+
+  /** Runs a script on a server that was started again, or told to forget its scripts. One call brings it for all. */
+  async #tell(script: Script, args: readonly RedisArgument[]): Promise<unknown> {
+    const { commands } = this.#options.connection
+    const telling = this.#telling.get(script)
+    if (telling !== undefined) {
+      await telling
+      try {
+        return await commands.send("evalsha", script.sha1, ...args)
+      } catch (error) {
+        if (!(error instanceof Failure) || error.code !== "NOSCRIPT") throw error
+        // Forgotten once more, or never told: the one that was to do it has failed.
+      }
+    }
+    const told = commands.send("eval", script.text, ...args)
+    if (telling === undefined) {
+      const end = () => void this.#telling.delete(script)
+      this.#telling.set(script, told.then(end, end))
+    }
+    return told
   }
 
   #read<T>(operation: string, read: (reply: unknown) => T, reply: unknown): T {

@@ -640,6 +640,48 @@ describe("too many pending invalidations", () => {
   }
 })
 
+describe("callers whose invalidations collapse", () => {
+  const many = Array.from({ length: 12_000 }, (_, index) => `user:${index}`)
+
+  test("are answered when what covers theirs is acknowledged", async () => {
+    const a = await ready("a")
+    log.decide = only("append", "fail")
+    const one = watch(a.invalidate("shop:1"))
+    const all = watch(a.invalidate(...many))
+    await settled()
+    expect(all.isSettled).toBe(false)
+    log.heal()
+    await clock.advanceAsync(ACK_MS / 2, 10)
+    for (const { isSettled, error } of [one, all])
+      expect({ isSettled, error }).toEqual({ isSettled: true, error: undefined })
+    expect(a.status().pending).toBe(0)
+  })
+
+  test("are rejected when their own time is over, or the cache is closed", async () => {
+    const a = await ready("a")
+    log.decide = only("append", "fail")
+    const first = watch(a.invalidate(...many))
+    await clock.advanceAsync(ACK_MS - 10, 10)
+    const second = watch(a.invalidate(...many))
+    await clock.advanceAsync(20, 10)
+    expect(first.error).toBeInstanceOf(InvalidationNotAcknowledgedError)
+    expect(second.isSettled).toBe(false)
+    await a.close()
+    await settled()
+    expect(second.error).toBeInstanceOf(InvalidationNotAcknowledgedError)
+  })
+
+  test("are rejected at once where it can't succeed", async () => {
+    const a = await ready("a")
+    log.decide = only("append", "fail")
+    const all = watch(a.invalidate(...many))
+    await settled()
+    log.failure = () => Object.assign(new Error("no permission"), { permanent: true })
+    await clock.advanceAsync(ACK_MS / 2, 10)
+    expect((all.error as Error).cause).toMatchObject({ message: "no permission" })
+  })
+})
+
 describe("the caller", () => {
   test("{ wait: false } resolves at once without a token, and a missing acknowledgement is a fault", async () => {
     const a = await ready("a")

@@ -103,6 +103,17 @@ test("a server that forgets its scripts is told them again", async () => {
   expect((await log.pull(NOWHERE)).changes.length).toBe(4)
 })
 
+test("a server that forgets its scripts is told them once, however many appends are in flight", async () => {
+  const { log } = openLog({ url: shared.url })
+  await appendTags(log, "a")
+  await shared.command("SCRIPT", "FLUSH")
+  await shared.command("CONFIG", "RESETSTAT")
+  const replies = await Promise.all(Array.from({ length: 300 }, (_, index) => appendTags(log, `t:${index}`)))
+  expect(new Set(replies.map(({ version }) => version)).size).toBe(300)
+  const stats = String(await shared.command("INFO", "commandstats"))
+  expect(/cmdstat_eval:calls=(\d+)/.exec(stats)?.[1]).toBe("1")
+})
+
 test("10,000 tags are one append, which no listener is told in full", async () => {
   const { log } = openLog({ url: shared.url, pageSize: 500 })
   const { news } = listen(log)
