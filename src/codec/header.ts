@@ -52,9 +52,11 @@ const UTF16 = 2
 
 const LARGEST_TEXT = 2 ** 30 - 1
 
+const VIEW = Symbol("view")
+
 interface BytesWithView extends Uint8Array {
   /** Kept with the bytes, which are looked at more than once; looking for one costs a tenth of making one. */
-  dataView?: DataView
+  [VIEW]?: DataView
 }
 
 /** What is to be known of a value to read it. It ends where the entry ends. */
@@ -261,9 +263,7 @@ function checkFrame(bytes: Uint8Array, view: DataView, extent: Extent = "whole")
 }
 
 export function viewOf(bytes: BytesWithView): DataView {
-  const kept = bytes.dataView
-  if (kept !== undefined && kept.buffer === bytes.buffer && kept.byteOffset === bytes.byteOffset) return kept
-  return (bytes.dataView = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+  return (bytes[VIEW] ??= new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength))
 }
 
 function readVersion(view: DataView, at: number): number {
