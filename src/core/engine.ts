@@ -228,8 +228,8 @@ export class Engine implements ChangeSink {
   }
 
   /** The same as {@link findShared} where that has to be waited for. Never rejects. */
-  async fetchShared(table: Table, id: EntryId, intake: Intake): Promise<Entry | undefined> {
-    return await this.shared?.fetch(table, id, intake)
+  fetchShared(table: Table, id: EntryId, intake: Intake): Promise<Entry | undefined> {
+    return this.shared?.fetch(table, id, intake) ?? Promise.resolve(undefined)
   }
 
   fetchManyShared(table: Table, ids: readonly EntryId[], intake: Intake): Promise<Entry | undefined>[] {

@@ -39,6 +39,8 @@ const HELD_AT_HAND = 16
 /** Of no epoch: nothing with this stamp is fresh. */
 const ENDED: Stamp = { epoch: { ordinal: -1, nonce: "" }, asOf: NO_VERSION }
 
+const NOTHING_ASKED: Answer = { bytes: undefined }
+
 type Answer = { readonly bytes: Uint8Array | undefined } | { readonly error: unknown }
 
 /** What this process has written under a key; undefined where it has removed it. */
@@ -106,8 +108,11 @@ export class SharedTier {
    * The same of a remote store: all who ask for a key meanwhile share one read. The rule is applied when it has arrived,
    * so its answer is as good for the last who came as for the first. Never rejects.
    */
-  async fetch(table: Table, id: EntryId, intake: Intake): Promise<Entry | undefined> {
-    return await this.fetchMany(table, [id], intake)[0]
+  fetch(table: Table, id: EntryId, intake: Intake): Promise<Entry | undefined> {
+    const key = table.keyOf(id)
+    const fetch = this.#fetches.get(key)
+    if (fetch !== undefined) return fetch.entry
+    return this.#begin(table, id, key, this.#askOne(key), intake)
   }
 
   isFetching(table: Table, id: EntryId): boolean {
@@ -121,40 +126,63 @@ export class SharedTier {
     keys.forEach((key, index) => {
       if (!this.#fetches.has(key)) asked.set(key, ids[index])
     })
-    const arriving = this.#ask([...asked.keys()])
+    const asking = this.#askAll([...asked.keys()])
+    let index = 0
     for (const [key, id] of asked) {
-      const entry = arriving.then((answers) => this.#takeFetched(table, id, key, answers.get(key), intake))
-      this.#fetches.set(key, { entry, written: undefined })
+      const at = index++
+      const answer = asking.then((answers) => answers[at] as Answer)
+      void this.#begin(table, id, key, answer, intake)
     }
     return keys.map((key) => (this.#fetches.get(key) as Fetch).entry)
   }
 
-  async #ask(keys: readonly string[]): Promise<Map<string, Answer>> {
-    const isRead = this.#engine.trie.epoch.ordinal !== 0
-    const answers = await Promise.all(
-      keys.map(async (key): Promise<[string, Answer]> => {
-        // Before the log was first read, nothing could be told of what is found.
-        if (!isRead) return [key, { bytes: undefined }]
-        try {
-          return [key, this.#writing.get(key) ?? { bytes: await (this.#store as RemoteStore).get(key) }]
-        } catch (error) {
-          return [key, { error }]
-        }
-      }),
-    )
-    if (answers.some(([, answer]) => this.#isAhead(answer))) await this.#engine.client.catchUp(CATCH_UP_MS)
-    // Whether this process is still up to date is looked at after the last wait.
-    if (!this.#engine.isClosed) this.#engine.turn.read()
-    return new Map(answers)
+  #begin(table: Table, id: EntryId, key: string, asking: Promise<Answer>, intake: Intake): Promise<Entry | undefined> {
+    const entry = this.#arrive(table, id, key, asking, intake)
+    this.#fetches.set(key, { entry, written: undefined })
+    return entry
   }
 
-  #takeFetched(table: Table, id: EntryId, key: string, answer: Answer | undefined, intake: Intake): Entry | undefined {
+  async #askOne(key: string): Promise<Answer> {
+    const answer = await this.#ask(key)
+    if (this.#isAhead(answer)) await this.#engine.client.catchUp(CATCH_UP_MS)
+    return answer
+  }
+
+  /** All answers at once, also where some are there before others or some need a look at the log. */
+  async #askAll(keys: readonly string[]): Promise<Answer[]> {
+    const answers = await Promise.all(keys.map((key) => this.#ask(key)))
+    if (answers.some((answer) => this.#isAhead(answer))) await this.#engine.client.catchUp(CATCH_UP_MS)
+    return answers
+  }
+
+  async #ask(key: string): Promise<Answer> {
+    // Before the log was first read, nothing could be told of what is found.
+    if (this.#engine.trie.epoch.ordinal === 0) return NOTHING_ASKED
+    const word = this.#writing.get(key)
+    if (word !== undefined) return word
+    try {
+      return { bytes: await (this.#store as RemoteStore).get(key) }
+    } catch (error) {
+      return { error }
+    }
+  }
+
+  async #arrive(
+    table: Table,
+    id: EntryId,
+    key: string,
+    asking: Promise<Answer>,
+    intake: Intake,
+  ): Promise<Entry | undefined> {
+    const answer = await asking
     const written = this.#fetches.get(key)?.written
     this.#fetches.delete(key)
     if (this.#engine.isClosed || table.isReplaced) return undefined
+    // Whether this process is still up to date is looked at after the last wait.
+    this.#engine.turn.read()
     let found: Entry | undefined
     try {
-      if (written === undefined && answer !== undefined && "error" in answer) throw answer.error
+      if (written === undefined && "error" in answer) throw answer.error
       const bytes = written === undefined ? (answer as { bytes: Uint8Array | undefined }).bytes : written.bytes
       if (bytes !== undefined) found = this.#read(table, id, key, bytes, intake)
     } catch (error) {
