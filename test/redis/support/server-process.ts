@@ -12,10 +12,19 @@ export class ServerProcess {
   readonly #child: ChildProcess
 
   /** What it prints is appended to the log, a file. */
-  constructor(program: string, args: readonly string[], log: string) {
+  constructor(
+    program: string,
+    args: readonly string[],
+    log: string,
+    environment: Readonly<Record<string, string>> = {},
+  ) {
     const output = openSync(log, "a")
     // In a group of its own: Ctrl-C ends the tests, and they end it.
-    this.#child = spawn(program, args, { stdio: ["ignore", output, output], detached: true })
+    this.#child = spawn(program, args, {
+      stdio: ["ignore", output, output],
+      detached: true,
+      env: { ...process.env, ...environment },
+    })
     closeSync(output)
     this.ended = new Promise((resolve) => {
       const end = () => {

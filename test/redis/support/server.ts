@@ -5,6 +5,7 @@ import { findServer } from "./find-server.js"
 import { freePort } from "./ports.js"
 import { newFolder } from "./reaper.js"
 import { ServerProcess } from "./server-process.js"
+import type { SteppedClock } from "./stepped-clock.js"
 import { ca, certificateFiles } from "./tls/certificates.js"
 import { until } from "./until.js"
 
@@ -29,6 +30,8 @@ export interface ServerOptions {
   readonly config?: readonly string[]
   /** A process that watches over others; its `config` says which. */
   readonly sentinel?: boolean
+  /** Instead of the machine's. */
+  readonly clock?: SteppedClock
 }
 
 /** What ioredis and iovalkey take as options. */
@@ -214,7 +217,7 @@ export class RedisServer implements AsyncDisposable {
 
   async #launch(): Promise<void> {
     const args = [this.#configFile, ...(this.#options.sentinel ? ["--sentinel"] : [])]
-    const launched = new ServerProcess(findServer().path, args, this.#logFile)
+    const launched = new ServerProcess(findServer().path, args, this.#logFile, this.#options.clock?.environment)
     this.#process = launched
     try {
       await until(
