@@ -63,12 +63,18 @@ export function failureOf(error: unknown, where: Where): Failure {
   return fail(where, said, code, cause)
 }
 
-/** The word that an error of a server begins with. */
+/**
+ * The word that an error of a server begins with, such as `NOSCRIPT`; empty where there is none, as when no server has
+ * answered. What a command in a script says is wrapped by Redis 6.2, and called by another name by some versions.
+ */
 export function codeOf(said: string): string {
-  // Before version 7.2, what a script may not do is not called NOPERM.
-  if (said.includes("The user executing the script can't")) return "NOPERM"
-  return /^-?([A-Z][A-Z_]+)\b/.exec(said)?.[1] ?? ""
+  if (NOT_ALLOWED.some((sentence) => said.includes(sentence))) return "NOPERM"
+  const inScript = /@user_script: ?\d+: -?([A-Z][A-Z_]+) /.exec(said)?.[1]
+  return inScript ?? /^-?([A-Z][A-Z_]+)\b/.exec(said)?.[1] ?? ""
 }
+
+/** Redis before 7.2, and Valkey. */
+const NOT_ALLOWED = ["The user executing the script can't", "ACL failure in script"]
 
 /** A failure that was noticed here. */
 export function fail(where: Where, reason: string, code = "", cause?: unknown): Failure {

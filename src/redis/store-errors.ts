@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.js"
 import { StorageFullError, StoreError, type ZooCacheError } from "../core/errors.js"
+import { codeOf as codeOfText } from "./failures.js"
 
 /** A server that answers so can't be used now, and can later: as if it were not there. */
 const UNAVAILABLE = new Set(["LOADING", "BUSY", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN"])
@@ -8,8 +9,9 @@ const TOLD_EVERY_MS = 10_000
 
 /** What a server's reply begins with, such as `NOSCRIPT`; undefined where no server has answered. */
 export function codeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined
-  return /^-?([A-Z]{2,}) /.exec(error.message)?.[1]
+  // A reply has a sentence behind its word; an error of the system may be a word alone.
+  if (!(error instanceof Error) || !error.message.includes(" ")) return undefined
+  return codeOfText(error.message) || undefined
 }
 
 /** Whether it says that there is no server to use, rather than that a server refuses something. */

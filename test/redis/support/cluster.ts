@@ -75,7 +75,7 @@ export class RedisCluster implements AsyncDisposable {
       masters.map(async (master, index) => {
         await master.command("CLUSTER", "SET-CONFIG-EPOCH", index + 1)
         const [first, end] = [index, index + 1].map((share) => Math.floor((share * SLOTS) / count)) as [number, number]
-        await master.command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
+        await master.command("CLUSTER", "ADDSLOTS", ...Array.from({ length: end - first }, (_, slot) => first + slot))
       }),
     )
     // Each of them, so that nobody has to wait for gossip.

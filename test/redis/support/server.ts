@@ -223,7 +223,7 @@ export class RedisServer implements AsyncDisposable {
       await until(
         async () => {
           if (launched.hasEnded) return "ended"
-          const info = await this.info("everything")
+          const info = await this.info()
           // Somebody else's server may have got the port.
           const isOurs = info.get("process_id") === `${launched.pid}`
           return isOurs && (info.get("loading") ?? "0") === "0"
