@@ -1,3 +1,4 @@
+import type { Leases } from "./leases.js"
 import type { Epoch, Version } from "./version.js"
 
 /** Where an entry stands among the entries of its key: by epoch, then `keyVersion`, then `asOf`. */
@@ -62,6 +63,8 @@ export interface RemoteStore extends AnyStore {
    * store bounds the time that this takes.
    */
   get(key: string): Promise<Uint8Array | undefined>
+  /** Who loads a key, for `singleflight: "cluster"`. Absent where nodes can't agree on that. */
+  readonly leases?: Leases | undefined
 }
 
 export interface StoreStats {
