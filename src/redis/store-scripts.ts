@@ -78,6 +78,32 @@ if type(head) ~= 'string' or head ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 `)
 
+/** Behind the token of whoever has a lease where others were refused it, and so may wait. */
+const WAITED_FOR = "!"
+
+/** ARGV: a token without `!`; milliseconds. -1 where it is granted, else for how long it is held at most. */
+export const ACQUIRE = script(`
+local held = redis.call('GET', KEYS[1])
+local left = held and redis.call('PTTL', KEYS[1]) or -1
+if left < 0 then
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+  return -1
+end
+if string.sub(held, -1) ~= '${WAITED_FOR}' then redis.call('SET', KEYS[1], held .. '${WAITED_FOR}', 'KEEPTTL') end
+return left
+`)
+
+/**
+ * ARGV: the token; a channel; what is said there. Where nobody was refused there is nobody to wake. Somebody else's lease
+ * stays, but those who wait for it hear of what has come meanwhile.
+ */
+export const RELEASE = script(`
+local held = redis.call('GET', KEYS[1])
+if held == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+if held == ARGV[1] .. '${WAITED_FOR}' then redis.call('DEL', KEYS[1]) end
+return redis.call('PUBLISH', ARGV[2], ARGV[3])
+`)
+
 /** Runs a script; a server that does not know it yet gets it whole. */
 export async function runScript(
   client: RedisClient,
