@@ -3,9 +3,10 @@ import type { Timer } from "./clock.js"
 import { captureContext } from "./context.js"
 import type { Engine } from "./engine.js"
 import type { Entry } from "./entry.js"
+import { StoreError } from "./errors.js"
 import { channels, type LeaseEvent } from "./events.js"
 import type { Flight } from "./flight.js"
-import type { Lease, LeaseAnswer, LeaseEnd, Leases } from "./leases.js"
+import type { LeaseAnswer, LeaseEnd, Leases } from "./leases.js"
 import type { Order } from "./order.js"
 import type { LeaseTerms } from "./settings.js"
 import type { Intake } from "./shared-tier.js"
@@ -75,7 +76,7 @@ export class Candidacy {
    * Called with a slot, if one is needed, so that a lease is held by what runs and never by what queues for a slot.
    */
   async ask(): Promise<Verdict> {
-    const { engine, flight, leases, terms, replaced } = this.#options
+    const { engine, flight, replaced } = this.#options
     const { table, id } = flight
     if (replaced?.lease !== undefined) {
       flight.lease = replaced.lease
@@ -87,28 +88,27 @@ export class Candidacy {
     this.#phase = "asking"
     this.#isWoken = false
     // From before the question on: what is given back between the answer and the wait would be missed.
-    this.#unwatch ??= leases.watch(key, (end) => this.#wake(end))
-    const asking = leases.acquire(key, terms.leaseMs)
-    const looking = flight.needsLoad ? undefined : engine.fetchShared(table, id, this.#intake)
+    this.#watch(key)
+    const asking = this.#acquire(key)
+    const looking = flight.needsLoad ? undefined : engine.fetchShared(table, id, this.#intake, true)
     const [answer, entry] = await Promise.all([asking, looking])
+    flight.lease = answer !== undefined && "lease" in answer ? answer.lease : undefined
     if (this.#isOver) {
-      leaseIn(answer)
-        ?.release("failed")
-        .catch(() => {})
+      giveBack(flight, "failed")
       return "gone"
     }
     this.#phase = "queued"
-    flight.lease = leaseIn(answer)
     if (this.#isUsable(entry)) {
       this.#found(entry)
       return "found"
     }
-    if (answer !== undefined && "lease" in answer) {
+    if (answer === undefined) return "load"
+    if ("lease" in answer) {
       table.counters.leases += 1
       this.#publish("granted")
       return "load"
     }
-    if (answer === undefined || !this.#mayWait) return "load"
+    if (!this.#mayWait) return "load"
     this.#heldForMs = answer.heldForMs
     return "wait"
   }
@@ -179,6 +179,26 @@ export class Candidacy {
     return engine.isCurrent(entry, nowMs)
   }
 
+  /** A store by a user may fail in ways that ours don't: then nobody can tell, and nobody waits. */
+  async #acquire(key: string): Promise<LeaseAnswer> {
+    const { engine, leases, terms } = this.#options
+    try {
+      return await leases.acquire(key, terms.leaseMs)
+    } catch (error) {
+      engine.fault(new StoreError("lease", error), key)
+      return undefined
+    }
+  }
+
+  #watch(key: string): void {
+    const { engine, leases } = this.#options
+    try {
+      this.#unwatch ??= leases.watch(key, (end) => this.#wake(end))
+    } catch (error) {
+      engine.fault(new StoreError("watch a lease", error), key)
+    }
+  }
+
   #wake(end: LeaseEnd): void {
     if (end === "unwanted") this.#isSpent = true
     switch (this.#phase) {
@@ -200,7 +220,7 @@ export class Candidacy {
   async #look(): Promise<void> {
     const { engine } = this.#options
     const { table, id } = this.#flight
-    const entry = await engine.fetchShared(table, id, this.#intake)
+    const entry = await engine.fetchShared(table, id, this.#intake, true)
     if (this.#isOver) return
     if (this.#isUsable(entry)) this.#found(entry)
     else if (this.isWaiting) this.#again()
@@ -245,15 +265,13 @@ export function giveBack(flight: Flight, end: LeaseEnd): void {
   const { lease, load } = flight
   if (lease === undefined) return
   flight.lease = undefined
-  if (load?.written === undefined) void lease.release(end)
-  else void load.written.then(() => lease.release("stored"))
+  const written = load?.written
+  const released = written === undefined ? lease.release(end) : written.then(() => lease.release("stored"))
+  // What can't be given back runs out.
+  released.catch(() => {})
 }
 
 /** Hands the value of another node to everyone who waits for a flight. */
 export function inheritEntry(flight: Flight, entry: Entry, engine: Engine): void {
   for (const parent of flight.parents) parent.inherit(entry.dependencies, expiryOf(entry), engine.turn.now)
-}
-
-function leaseIn(answer: LeaseAnswer): Lease | undefined {
-  return answer !== undefined && "lease" in answer ? answer.lease : undefined
 }

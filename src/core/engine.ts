@@ -252,8 +252,8 @@ export class Engine implements ChangeSink {
   }
 
   /** The same as {@link findShared} where that has to be waited for. Never rejects. */
-  async fetchShared(table: Table, id: EntryId, intake: Intake): Promise<Entry | undefined> {
-    return await this.shared?.fetch(table, id, intake)
+  async fetchShared(table: Table, id: EntryId, intake: Intake, isLatest = false): Promise<Entry | undefined> {
+    return await this.shared?.fetch(table, id, intake, isLatest)
   }
 
   fetchManyShared(table: Table, ids: readonly EntryId[], intake: Intake): Promise<Entry | undefined>[] {

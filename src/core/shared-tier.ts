@@ -99,8 +99,8 @@ export class SharedTier {
    * The same of a remote store: all who ask for a key meanwhile share one read. The rule is applied when it has arrived,
    * so its answer is as good for the last who came as for the first. Never rejects.
    */
-  async fetch(table: Table, id: EntryId, intake: Intake): Promise<Entry | undefined> {
-    return await this.fetchMany(table, [id], intake)[0]
+  async fetch(table: Table, id: EntryId, intake: Intake, isLatest = false): Promise<Entry | undefined> {
+    return await this.fetchMany(table, [id], intake, isLatest)[0]
   }
 
   isFetching(table: Table, id: EntryId): boolean {
@@ -108,13 +108,13 @@ export class SharedTier {
   }
 
   /** The same for several keys at once. Those that nobody asks for yet arrive together. */
-  fetchMany(table: Table, ids: readonly EntryId[], intake: Intake): Promise<Entry | undefined>[] {
+  fetchMany(table: Table, ids: readonly EntryId[], intake: Intake, isLatest = false): Promise<Entry | undefined>[] {
     const keys = ids.map((id) => table.keyOf(id))
     const asked = new Map<string, EntryId>()
     keys.forEach((key, index) => {
       if (!this.#fetches.has(key)) asked.set(key, ids[index])
     })
-    const arriving = this.#ask([...asked.keys()])
+    const arriving = this.#ask([...asked.keys()], isLatest)
     for (const [key, id] of asked) {
       const entry = arriving.then((answers) => this.#takeFetched(table, id, key, answers.get(key), intake))
       this.#fetches.set(key, { entry, written: undefined })
@@ -122,14 +122,14 @@ export class SharedTier {
     return keys.map((key) => (this.#fetches.get(key) as Fetch).entry)
   }
 
-  async #ask(keys: readonly string[]): Promise<Map<string, Answer>> {
+  async #ask(keys: readonly string[], isLatest: boolean): Promise<Map<string, Answer>> {
     const isRead = this.#engine.trie.epoch.ordinal !== 0
     const answers = await Promise.all(
       keys.map(async (key): Promise<[string, Answer]> => {
         // Before the log was first read, nothing could be told of what is found.
         if (!isRead) return [key, { bytes: undefined }]
         try {
-          return [key, this.#writing.get(key) ?? { bytes: await (this.#store as RemoteStore).get(key) }]
+          return [key, this.#writing.get(key) ?? { bytes: await (this.#store as RemoteStore).get(key, isLatest) }]
         } catch (error) {
           return [key, { error }]
         }

@@ -55,6 +55,7 @@ function open(settings: RedisSettings, logSettings: RedisSettings, context: Back
       listen: (listening) => connection.subscribe(listening),
       db: connection.db,
       readClient: settings.readFrom === "replica" ? ofStore.connection.reader.client : undefined,
+      readsReplicas: settings.readFrom === "replica",
       prefix,
       codec,
       clock,

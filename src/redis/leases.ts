@@ -9,7 +9,7 @@ import { codeOf, isUnavailable, type Rarely, refusalOf } from "./store-errors.js
 import type { EntryNames } from "./store-keys.js"
 import type { Reach } from "./store-reach.js"
 import { startTimeout } from "./store-reads.js"
-import { ACQUIRE, RELEASE, runScript, type Script } from "./store-scripts.js"
+import { ACQUIRE, READ, RELEASE, runScript, type Script } from "./store-scripts.js"
 
 /** What it takes to listen to a channel. */
 export interface ListenOptions {
@@ -59,16 +59,23 @@ export class RedisLeases implements Leases {
   }
 
   async acquire(key: string, leaseMs: number): Promise<LeaseAnswer> {
-    const name = this.#options.names.of(key)
+    const { names } = this.#options
+    const name = names.of(key)
     const token = randomBytes(12).toString("base64url")
     const lease = { release: (end: LeaseEnd) => this.#release(name, token, end) }
-    const reply = await this.#run(ACQUIRE, name, [token, String(leaseMs)], (late) => {
+    const reply = await this.#run(ACQUIRE, names.leaseOf(name), [token, String(leaseMs)], (late) => {
       // Nobody waits for this answer any more, and nobody else should wait for what will not be loaded.
       if (Number(late) === GRANTED) void lease.release("failed")
     })
     if (reply === undefined) return undefined
     const heldForMs = Number(reply)
     return heldForMs === GRANTED ? { lease } : { heldForMs }
+  }
+
+  /** The record of an entry, by its name, as the master has it after everything that was sent before. */
+  async read(name: string): Promise<Buffer | undefined> {
+    const record = await this.#run(READ, name, [])
+    return Buffer.isBuffer(record) ? record : undefined
   }
 
   watch(key: string, onEnd: (end: LeaseEnd) => void): () => void {
@@ -102,7 +109,8 @@ export class RedisLeases implements Leases {
   }
 
   #release(name: string, token: string, end: LeaseEnd): Promise<void> {
-    const releasing = this.#run(RELEASE, name, [token, this.#channel, `${end} ${name}`]).then(() => {
+    const { names } = this.#options
+    const releasing = this.#run(RELEASE, names.leaseOf(name), [token, this.#channel, `${end} ${name}`]).then(() => {
       this.#releasing.delete(releasing)
     })
     this.#releasing.add(releasing)
@@ -124,11 +132,11 @@ export class RedisLeases implements Leases {
   /** The reply, undefined where there is none in time. Never rejects. What comes later goes to `onLate`. */
   #run(
     script: Script,
-    name: string,
+    key: string,
     args: readonly RedisArgument[],
     onLate?: (reply: unknown) => void,
   ): Promise<unknown> {
-    const { client, clock, breaker, reach, names, timeoutMs, name: server, rarely, onFault } = this.#options
+    const { client, clock, breaker, reach, timeoutMs, name: server, rarely, onFault } = this.#options
     if (this.#isClosed) return Promise.resolve(undefined)
     const admission = breaker.enter()
     if (admission === undefined) return Promise.resolve(undefined)
@@ -145,7 +153,7 @@ export class RedisLeases implements Leases {
         settle(undefined, new Error(`a lease was not answered within ${timeoutMs} ms`))
       })
       if (reach.isLost) return settle(undefined, new Error("the connection is lost"))
-      runScript(client, script, names.leaseOf(name), args).then(
+      runScript(client, script, key, args).then(
         (reply) => {
           if (isOver) onLate?.(reply)
           else settle(reply)

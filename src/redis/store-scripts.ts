@@ -104,6 +104,9 @@ if held == ARGV[1] .. '${WAITED_FOR}' then redis.call('DEL', KEYS[1]) end
 return redis.call('PUBLISH', ARGV[2], ARGV[3])
 `)
 
+/** A read by whoever may write: it goes to the master, wherever other reads go. */
+export const READ = script("return redis.call('GET', KEYS[1])")
+
 /** Runs a script; a server that does not know it yet gets it whole. */
 export async function runScript(
   client: RedisClient,

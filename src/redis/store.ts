@@ -20,6 +20,8 @@ export interface RedisStoreOptions {
   readonly client: RedisClient
   /** Entries are read with it, for example from replicas: what lags behind can only cost a load. */
   readonly readClient?: RedisClient | undefined
+  /** Reads may go to replicas, by the `readClient` or as a cluster's client is set up. */
+  readonly readsReplicas?: boolean | undefined
   readonly prefix: string
   readonly codec: Pick<EntryCodec, "decodeHeader" | "amend">
   readonly clock: Clock
@@ -160,10 +162,11 @@ export class RedisStore implements RemoteStore {
     client.on("ready", this.#onReady)
   }
 
-  async get(key: string): Promise<Uint8Array | undefined> {
+  async get(key: string, isLatest = false): Promise<Uint8Array | undefined> {
     if (this.#closing !== undefined) throw closed("read")
     const name = this.#names.of(key)
-    const record = await this.#reads.read(name)
+    const pastReplicas = isLatest && this.#options.readsReplicas === true ? this.leases : undefined
+    const record = await (pastReplicas ?? this.#reads).read(name)
     if (record === undefined) return undefined
     const { maxEntryBytes } = this.#limits
     const bytes = record.length - HEAD_BYTES
