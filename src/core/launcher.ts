@@ -212,7 +212,7 @@ export class Launcher {
     const engine = this.#engine
     const { leases } = engine
     const terms = order.recipe.behaviour.lease
-    if (terms === undefined || leases === undefined || engine.trie.trusted === null) return
+    if (terms === undefined || leases === undefined) return
     const candidacy = new Candidacy({
       engine,
       leases,
