@@ -56,7 +56,7 @@ describe("`singleflight`", () => {
     expect(() => createCache({ singleflight })).toThrow(message)
     const { cache } = makeCache()
     expect(() => cache.cacheable(async () => 1, { singleflight })).toThrow(message)
-    expect(() => cache.cacheable({ singleflight })(class {}.prototype, "m", { value: async () => 1 })).toThrow(message)
+    expect(() => cache.cacheable({ singleflight })({}, "m", { value: async () => 1 })).toThrow(message)
     expect(() => cache.cacheableMany(async () => new Map(), { singleflight })).toThrow(message)
     expect(await rejectionOf(cache.getOrLoad("k", () => 1, { singleflight }))).toBeInstanceOf(InvalidOptionError)
   })
