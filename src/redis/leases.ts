@@ -9,7 +9,7 @@ import { codeOf, isUnavailable, type Rarely, refusalOf } from "./store-errors.js
 import type { EntryNames } from "./store-keys.js"
 import type { Reach } from "./store-reach.js"
 import { startTimeout } from "./store-reads.js"
-import { ACQUIRE, READ, RELEASE, runScript, type Script } from "./store-scripts.js"
+import { ACQUIRE, READ, RELEASE, runInPlace, type Script } from "./store-scripts.js"
 
 /** What it takes to listen to a channel. */
 export interface ListenOptions {
@@ -153,7 +153,7 @@ export class RedisLeases implements Leases {
         settle(undefined, new Error(`a lease was not answered within ${timeoutMs} ms`))
       })
       if (reach.isLost) return settle(undefined, new Error("the connection is lost"))
-      runScript(client, script, key, args).then(
+      runInPlace(client, script, key, args).then(
         (reply) => {
           if (isOver) onLate?.(reply)
           else settle(reply)

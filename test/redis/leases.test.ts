@@ -112,7 +112,17 @@ test("a key without an end in its place is taken, for nobody would ever give it 
   expect(isGranted(await leases.acquire("k", 10_000))).toBe(false)
 })
 
-test("a server that has forgotten the scripts is told them again", async () => {
+test("is asked for in one command, also of a server that knows no scripts: the read behind it comes after it", async () => {
+  const { leases } = await open()
+  await server.command("SCRIPT", "FLUSH")
+  await server.command("CONFIG", "RESETSTAT")
+  expect(isGranted(await leases.acquire("k", 10_000))).toBe(true)
+  const stats = await server.info("commandstats")
+  expect(stats.get("cmdstat_evalsha")).toBeUndefined()
+  expect(stats.get("cmdstat_eval")).toMatch(/calls=1,/)
+})
+
+test("a server that forgets its scripts makes no difference", async () => {
   const { leases } = await open()
   await server.command("SCRIPT", "FLUSH")
   const answer = await leases.acquire("k", 10_000)

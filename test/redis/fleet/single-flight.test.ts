@@ -9,10 +9,13 @@ const LEASE_MS = 2000
 /** What a busy machine may take for what takes no time. */
 const BUSY_MS = 1500
 
-async function start(server: RedisServer, nodes = 3, waitMs = LEASE_MS): Promise<Fleet> {
-  const singleflight = { scope: "cluster", lease: LEASE_MS, wait: waitMs } as const
-  return Fleet.start(server, { hasLoad: false, nodes, cache: { singleflight } })
+async function start(server: RedisServer, nodes: number, others: { readTimeout?: number } = {}): Promise<Fleet> {
+  const singleflight = { scope: "cluster", lease: LEASE_MS, wait: 5 * LEASE_MS } as const
+  return Fleet.start(server, { hasLoad: false, nodes, cache: { singleflight }, redis: others })
 }
+
+/** Nothing is given up on a busy machine: that would cost a load. */
+const PATIENT = { readTimeout: 5000 }
 
 async function loadsOf(nodes: readonly FleetNode[]): Promise<number> {
   const loads = await Promise.all(nodes.map((node) => node.call("loads")))
@@ -35,7 +38,7 @@ async function untilWaiting(nodes: readonly FleetNode[]): Promise<void> {
 describe("one load among processes", { timeout: 60_000 }, () => {
   test("of each key, however many ask at once", async () => {
     await using server = await RedisServer.start()
-    await using fleet = await start(server, 4, 10_000)
+    await using fleet = await start(server, 4, PATIENT)
     const rows = Array.from({ length: 20 }, (_, row) => row)
     const ask = (node: FleetNode) => rows.flatMap((row) => Array.from({ length: 5 }, () => node.call("row", row)))
     const values = await Promise.all(fleet.nodes.flatMap(ask))
@@ -50,7 +53,7 @@ describe("one load among processes", { timeout: 60_000 }, () => {
 
   test("which an invalidation overtakes: whoever asks after it gets nothing older, and one loads", async () => {
     await using server = await RedisServer.start()
-    await using fleet = await start(server, 4, 10_000)
+    await using fleet = await start(server, 4, PATIENT)
     const [leader, changing, ...others] = fleet.nodes as [FleetNode, FleetNode, ...FleetNode[]]
     await leader.call("begin", 1)
     const before = others.map((node) => node.call("row", 1))
@@ -75,7 +78,7 @@ describe("costs its lease at most", { timeout: 60_000 }, () => {
   ]
   test.each(faults)("%s", async (_name, harm) => {
     await using server = await RedisServer.start()
-    await using fleet = await start(server, 3, 10_000)
+    await using fleet = await start(server, 3)
     const [leader, ...others] = fleet.nodes as [FleetNode, ...FleetNode[]]
     // Killed, it does not answer.
     leader.call("begin", 1).catch(() => {})
@@ -92,7 +95,7 @@ describe("costs its lease at most", { timeout: 60_000 }, () => {
 
   test("and nothing at all where Redis does not answer: each node loads at once", async () => {
     await using server = await RedisServer.start()
-    await using fleet = await start(server, 3, 60_000)
+    await using fleet = await start(server, 3)
     await Promise.all(fleet.nodes.map((node) => node.call("row", 0)))
     await server.pause()
     const took = await timed(Promise.all(fleet.nodes.map((node) => node.call("row", 1))))
