@@ -50,10 +50,19 @@ export {
   UnsureError,
   ZooCacheError,
 } from "./core/errors.js"
-export type { CacheEvent, EvictEvent, FaultEvent, InvalidateEvent, LoadEvent, StateEvent } from "./core/events.js"
+export type {
+  CacheEvent,
+  EvictEvent,
+  FaultEvent,
+  InvalidateEvent,
+  LeaseEvent,
+  LoadEvent,
+  StateEvent,
+} from "./core/events.js"
 export type { Cause, Explanation } from "./core/explain.js"
 export { InProcessLog, type InProcessLogOptions } from "./core/in-process-log.js"
 export type { Isolation } from "./core/isolation.js"
+export type { Lease, LeaseAnswer, LeaseEnd, Leases } from "./core/leases.js"
 export type {
   AppendReply,
   ChangeKind,
@@ -73,6 +82,7 @@ export type {
   Fault,
   FunctionOptions,
   MemoryOptions,
+  Singleflight,
   StalenessOptions,
 } from "./core/options.js"
 export type { Position } from "./core/position.js"

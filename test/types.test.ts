@@ -1,7 +1,24 @@
 /** What callers see: everything is inferred from the loader. Checked by `npm run typecheck`, and run like any test. */
 import { afterAll, describe, expectTypeOf, test } from "vitest"
 import * as zoocache from "zoocache"
-import type { Cached, CachedMany, CurrentLoad, Explanation, Position, Stats, Token } from "zoocache"
+import type {
+  Cached,
+  CachedMany,
+  CacheOptions,
+  CurrentLoad,
+  Explanation,
+  FunctionOptions,
+  LeaseAnswer,
+  LeaseEvent,
+  Leases,
+  LoadOptions,
+  ManyOptions,
+  MethodOptions,
+  Position,
+  Singleflight,
+  Stats,
+  Token,
+} from "zoocache"
 
 interface User {
   id: number
@@ -263,6 +280,29 @@ describe("the decorator", () => {
   })
 })
 
+describe("single flight", () => {
+  test("has one type wherever it is an option, and leaves the function's as they are", () => {
+    expectTypeOf<FunctionOptions<[id: number], User>["singleflight"]>().toEqualTypeOf<Singleflight | undefined>()
+    expectTypeOf<CacheOptions["singleflight"]>().toEqualTypeOf<Singleflight | undefined>()
+    expectTypeOf<ManyOptions<number, User>["singleflight"]>().toEqualTypeOf<Singleflight | undefined>()
+    expectTypeOf<MethodOptions["singleflight"]>().toEqualTypeOf<Singleflight | undefined>()
+    expectTypeOf<LoadOptions<User>["singleflight"]>().toEqualTypeOf<Singleflight | undefined>()
+    expectTypeOf<"process" | "cluster">().toExtend<Singleflight>()
+    expectTypeOf<{ scope: "cluster"; lease: "10s"; wait: 500 }>().toExtend<Singleflight>()
+    const getUser = cache.cacheable(async (id: number): Promise<User> => ({ ...user, id }), {
+      singleflight: { scope: "cluster", lease: "30s" },
+    })
+    expectTypeOf(getUser).parameters.toEqualTypeOf<[id: number]>()
+    expectTypeOf(getUser).returns.toEqualTypeOf<Promise<User>>()
+  })
+
+  test("is counted and told", () => {
+    expectTypeOf<Stats["leases" | "leaseWaits" | "leaseHits" | "leaseTimeouts"]>().toEqualTypeOf<number>()
+    expectTypeOf<LeaseEvent["outcome"]>().toEqualTypeOf<"granted" | "found" | "timeout" | "called-off">()
+    expectTypeOf<Leases["acquire"]>().returns.toEqualTypeOf<Promise<LeaseAnswer>>()
+  })
+})
+
 describe("wrong options do not compile", () => {
   test("of a function", () => {
     const load = async (id: number) => id
@@ -279,6 +319,12 @@ describe("wrong options do not compile", () => {
       cache.cacheable(load, { deps: (id: string) => [id] })
       // @ts-expect-error -- the value is a number
       cache.cacheable(load, { depsOf: (value: string) => [value] })
+      // @ts-expect-error -- single flight reaches to the process or to the cluster
+      cache.cacheable(load, { singleflight: "fleet" })
+      // @ts-expect-error -- a lease lasts for a time
+      cache.cacheable(load, { singleflight: { scope: "cluster", lease: true } })
+      // @ts-expect-error -- in a process there are no leases
+      cache.cacheable(load, { singleflight: { scope: "process", lease: "1s" } })
       // @ts-expect-error -- not a way of isolation
       cache.cacheable(load, { isolation: "copy" })
       // @ts-expect-error -- true is no duration

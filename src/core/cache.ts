@@ -183,6 +183,7 @@ export class Cache {
       }
       const { table, id } = this.#resolve(key, "getOrLoad")
       const behaviour = normalizeFunctionBehaviour(rest as FunctionOptions<[], T>, engine.settings.behaviour)
+      engine.checkLease(behaviour)
       const { ttl, deps, depsOf, cacheIf, cacheErrors, sizeOf, validate } = rest as FunctionOptions<
         readonly unknown[],
         unknown
@@ -501,6 +502,12 @@ const SET_OPTIONS = new Set(["deps", "ttl", "asOf"])
  */
 export function createCache(options: CacheOptions = {}): Cache {
   const engine = new Engine(normalizeCacheOptions(options))
+  try {
+    engine.checkLease(engine.settings.behaviour)
+  } catch (error) {
+    void engine.close()
+    throw error
+  }
   const launcher = new Launcher(engine)
   const reader = new Reader(engine, launcher)
   const writer = new Writer(engine)

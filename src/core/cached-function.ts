@@ -158,6 +158,7 @@ export function define(
   }
   const { engine, scope } = workshop
   const behaviour = normalizeFunctionBehaviour(options, engine.settings.behaviour, also)
+  engine.checkLease(behaviour)
   const obstacle =
     options.name === undefined && !engine.client.isLocal
       ? new MissingNameError(

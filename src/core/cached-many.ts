@@ -78,16 +78,20 @@ export function makeCachedMany<Id, Value>(
     if (batch === undefined) return
     const live: number[] = []
     batch.flights.forEach((flight, index) => {
-      if (flight.waiters > 0 || (flight.late?.waiters ?? 0) > 0) live.push(index)
+      const isWanted = flight.waiters > 0 || (flight.late?.waiters ?? 0) > 0
+      // Another node's value may have come meanwhile.
+      if (isWanted && !flight.isLanded) live.push(index)
     })
     for (let start = 0; start < live.length; start += maxBatch) {
       const part = live.slice(start, start + maxBatch)
       const flights = part.map((index) => batch.flights[index] as Flight)
       // A batch belongs to none of its callers: it runs in the context of no request.
       const orders = part.map((index) => ({ ...(batch.orders[index] as Order), frame: undefined, isBackground: true }))
-      const ids = orders.map((order) => order.args[0] as Id)
       const needs = !batch.isNested && part.every((index) => needsSlot(batch.orders[index] as Order, engine))
-      launcher.enqueue(flights, orders, needs, async () => outcomesOf(ids, await loader(ids)))
+      launcher.enqueue(flights, orders, needs, async (begun) => {
+        const ids = begun.map((order) => order.args[0] as Id)
+        return outcomesOf(ids, await loader(ids))
+      })
     }
   }
 

@@ -61,7 +61,7 @@ export function makeCachedSync<F extends AnyFunction>(
     const isPrivate = transaction !== undefined || table.isReplaced
     try {
       return reader.isolated(
-        launcher.runSync({ recipe, id, self, args, frame, isPrivate, isBackground: false, failures }, run),
+        launcher.runSync({ recipe, id, self, args, frame, isPrivate, isFresh, isBackground: false, failures }, run),
         recipe.behaviour.isolation,
       )
     } catch (error) {

@@ -6,17 +6,18 @@ import { restContext } from "./context.js"
 import type { EntryCodec } from "./codec.js"
 import { encodeEntry, type Written } from "./encode-entry.js"
 import { Entry, GONE, type Rare } from "./entry.js"
-import { HookError, type InvalidTagError, StoreError, ZooCacheError } from "./errors.js"
+import { HookError, InvalidOptionError, type InvalidTagError, StoreError, ZooCacheError } from "./errors.js"
 import { type CacheEvent, channels, type StateEvent } from "./events.js"
 import { type Dependencies, expiredSince, freshnessOf, nodesOf } from "./freshness.js"
 import { InProcessLog } from "./in-process-log.js"
 import { type EntryId, parseFunctionKey } from "./key.js"
 import { Load, RunningLoads } from "./load.js"
+import type { Leases } from "./leases.js"
 import type { LogChange } from "./log.js"
 import type { ChangeSink } from "./change-sink.js"
 import { LogClient } from "./log-client.js"
 import type { Fault } from "./options.js"
-import type { CacheSettings } from "./settings.js"
+import type { Behaviour, CacheSettings } from "./settings.js"
 import type { Run } from "./run.js"
 import { type Intake, SharedTier } from "./shared-tier.js"
 import { estimateSize } from "./size.js"
@@ -72,6 +73,8 @@ export class Engine implements ChangeSink {
   readonly tier: MemoryTier<Entry> | undefined
   /** Entries that other processes have too. */
   readonly shared: SharedTier | undefined
+  /** Who loads a key in the fleet; undefined where this cache is alone, or nodes can't agree on it. */
+  readonly leases: Leases | undefined
   readonly #codec: EntryCodec | undefined
   readonly #looksAtLog: boolean
   /** Values that were set and wait for their version, where nothing newer was said of their key in this process since. */
@@ -100,6 +103,9 @@ export class Engine implements ChangeSink {
   /** What was fresh when the epoch ended. */
   #outliving: Entry[] = []
   readonly #hashSeed: number
+  /** A cache that shares nothing is a cluster of one. */
+  readonly #canLease: boolean
+  readonly #backendName: string | undefined
 
   constructor(settings: CacheSettings) {
     this.settings = settings
@@ -151,6 +157,11 @@ export class Engine implements ChangeSink {
       store === undefined || this.#codec === undefined || !settings.enabled
         ? undefined
         : new SharedTier(this, store, this.#codec)
+    // Nodes that order their invalidations each by itself can't use each other's entries.
+    const isAlone = log === undefined || log.local
+    this.leases = store?.remote === true && this.shared !== undefined && !isAlone ? store.leases : undefined
+    this.#canLease = isAlone || (store?.remote === true && store.leases !== undefined)
+    this.#backendName = settings.backend?.name
     this.client = new LogClient({
       log: log ?? new InProcessLog({ clock: this.clock, nonce: randomName(random) }),
       ownsLog: settings.log === undefined,
@@ -173,6 +184,19 @@ export class Engine implements ChangeSink {
   /** Calls run their loaders and nothing else: the cache is switched off, or closed. */
   get isBypassed(): boolean {
     return this.isClosed || !this.settings.enabled
+  }
+
+  /** @throws InvalidOptionError where single flight is to reach further than it can. */
+  checkLease({ lease }: Behaviour): void {
+    if (lease === undefined || this.#canLease) return
+    const name = this.#backendName
+    const where = name === undefined ? "the store of this cache" : `the backend ${name}, as it is set up here,`
+    throw new InvalidOptionError(
+      "singleflight",
+      "cluster",
+      `${where} has no leases by which processes could agree on who loads. Use \`redis({ url })\` with entries, or ` +
+        '`singleflight: "process"`',
+    )
   }
 
   // --- tables ----------------------------------------------------------------------------------------------------
@@ -228,8 +252,8 @@ export class Engine implements ChangeSink {
   }
 
   /** The same as {@link findShared} where that has to be waited for. Never rejects. */
-  fetchShared(table: Table, id: EntryId, intake: Intake): Promise<Entry | undefined> {
-    return this.shared?.fetch(table, id, intake) ?? Promise.resolve(undefined)
+  fetchShared(table: Table, id: EntryId, intake: Intake, isLatest = false): Promise<Entry | undefined> {
+    return this.shared?.fetch(table, id, intake, isLatest) ?? Promise.resolve(undefined)
   }
 
   fetchManyShared(table: Table, ids: readonly EntryId[], intake: Intake): Promise<Entry | undefined>[] {
@@ -265,6 +289,12 @@ export class Engine implements ChangeSink {
     // Fresh as of the cursor, its own key included.
     if (entry.rare !== null && entry.rare.keyVersion !== Number.POSITIVE_INFINITY) entry.rare.keyVersion = undefined
     return true
+  }
+
+  /** Whether an entry that was fetched may be served as it is, neither stale nor expired nor due for a refresh. */
+  isCurrent(entry: Entry, nowMs: number): boolean {
+    // One that was fetched may have been removed before those who waited for it come to look.
+    return entry.slot !== GONE && this.isFresh(entry) && ageOf(entry, nowMs) === "current"
   }
 
   /** Stores a value in place of whatever its key has. Undefined where it can't be kept. */

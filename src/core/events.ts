@@ -15,6 +15,17 @@ export interface LoadEvent extends CacheEvent {
   readonly outcome: "value" | "error" | "timeout" | "aborted"
 }
 
+/** With `singleflight: "cluster"`: what came of asking whether another node loads the key already. */
+export interface LeaseEvent extends CacheEvent {
+  /**
+   * `granted`: this process loads it for all. `found`: another node did, and its value was taken. `timeout`: waiting took
+   * too long. `called-off`: nobody waits any more, or waiting has become of no use.
+   */
+  readonly outcome: "granted" | "found" | "timeout" | "called-off"
+  /** How long was waited for another node. */
+  readonly waitedMs: number
+}
+
 export interface EvictEvent extends CacheEvent {
   readonly reason: "budget"
 }
@@ -45,6 +56,7 @@ export const channels = {
   miss: channel("zoocache:miss"),
   load: channel("zoocache:load"),
   join: channel("zoocache:join"),
+  lease: channel("zoocache:lease"),
   store: channel("zoocache:store"),
   stale: channel("zoocache:stale"),
   evict: channel("zoocache:evict"),

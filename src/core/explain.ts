@@ -94,7 +94,12 @@ function explainAbsence(
     const text = cause === undefined ? "stale: its own key was set or deleted since" : sentenceOf(cause)
     return { ...base, state: "stale", text, dependencies: namesOf(engine, removal.entry), cause }
   }
-  const why = base.isLoading ? "it is being loaded" : "it was never stored, or has expired or been evicted since"
+  const isElsewhere = table.flights.get(id)?.stopWaiting !== undefined
+  const why = isElsewhere
+    ? "another node is loading it"
+    : base.isLoading
+      ? "it is being loaded"
+      : "it was never stored, or has expired or been evicted since"
   return { ...base, state: "absent", text: `absent: ${why}`, dependencies: [], cause: undefined }
 }
 

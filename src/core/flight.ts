@@ -1,5 +1,6 @@
 import { freshnessOfDependencies } from "./freshness.js"
 import type { EntryId } from "./key.js"
+import type { Lease } from "./leases.js"
 import type { Load } from "./load.js"
 import type { Run } from "./run.js"
 import type { Table } from "./table.js"
@@ -43,6 +44,16 @@ export class Flight {
   beginNow: (() => void) | undefined
   /** Gives up the place in the queue; undefined once it has begun. */
   leaveQueue: (() => void) | undefined
+  /** Somebody who waits for it holds a slot: it may not wait for another. */
+  isNested = false
+  /** The right to load this key in the whole fleet, while it is loaded. */
+  lease: Lease | undefined
+  /** Ends a wait for the load of another node; undefined while there is none. */
+  stopWaiting: (() => void) | undefined
+  /** Somebody who waits for it holds a lease: it may not wait for another node. */
+  mayNotWait = false
+  /** Somebody wants a load that begins from now on: what another node has loaded will not do. */
+  needsLoad = false
 
   constructor(table: Table, id: EntryId, isPrivate: boolean) {
     this.table = table
@@ -70,6 +81,8 @@ export class LateGroup {
   hasMoved = false
   /** One of them holds a slot: the next flight may not wait for another. */
   isNested = false
+  /** One of them holds a lease: the next flight may not wait for another node. */
+  mayNotWait = false
   /** Starts the next flight, as the first of them would have, and moves the group to it. */
   readonly startNext: (group: LateGroup) => Flight
 
@@ -106,6 +119,23 @@ export function howToJoin(flight: Flight, trie: TagTrie, arrival: Arrival): Join
   if (isUnchanged) return arrival.unsureBoundMs === undefined ? "share" : "wait"
   if (load.stamp.epoch !== trie.epoch || load.stamp.asOf < trie.floor) return "replace"
   return freshnessOfDependencies(load.dependencies, load.stamp.asOf, trie.root) === "fresh" ? "wait" : "replace"
+}
+
+/**
+ * Whoever holds a lease has come to wait for this: neither it, nor what it waits for, may wait for another node from now
+ * on. So nobody who waits for a lease keeps the holder of another one waiting.
+ */
+export function hurry(flight: Flight): void {
+  if (flight.mayNotWait) return
+  flight.mayNotWait = true
+  flight.stopWaiting?.()
+  const run = flight.load?.run
+  if (run === undefined || run.isSettled) return
+  run.mayNotWait = true
+  for (const waited of run.waitsFor) {
+    if (waited instanceof LateGroup) waited.mayNotWait = true
+    hurry(waited.flight)
+  }
 }
 
 /**

@@ -185,7 +185,7 @@ export class Landing {
     table.supersedeOlder(load)
     if (bytes !== undefined) {
       if (aged.aging !== null) engine.shared?.noteWritten(aged.aging, rankOf(load))
-      void engine.shared?.put(table.keyOf(id), bytes)
+      load.written = engine.shared?.put(table.keyOf(id), bytes)
     }
     engine.store({
       table,

@@ -1,15 +1,18 @@
 import { GRACE_RETRY_MS } from "./age.js"
+import { Candidacy, giveBack, inheritEntry } from "./candidacy.js"
 import type { Timer } from "./clock.js"
 import { captureContext, enterFrame, type Frame, inRootContext, leaveFrame, runInFrame } from "./context.js"
 import type { Engine } from "./engine.js"
 import type { Entry } from "./entry.js"
 import { InvalidOptionError, LoadTimeoutError } from "./errors.js"
 import { channels, type LoadEvent } from "./events.js"
-import { Flight, type LateGroup } from "./flight.js"
+import { Flight, hurry, type LateGroup } from "./flight.js"
+import type { LeaseEnd } from "./leases.js"
+import type { Freshness } from "./freshness.js"
 import { Landing } from "./landing.js"
 import type { Load } from "./load.js"
 import { isStringArray } from "./settings.js"
-import { needsSlot, type Order, type Outcome, outcomeOf } from "./order.js"
+import { mayNotWait, needsSlot, type Order, type Outcome, outcomeOf } from "./order.js"
 import { Run } from "./run.js"
 import type { TagNode } from "./tag-node.js"
 import type { TagTrie } from "./tag-trie.js"
@@ -23,6 +26,9 @@ interface Departure {
   holdsSlot: boolean
   readonly isFramed: boolean
 }
+
+/** Runs the user's function for the orders that begin together. */
+type Invoke = (orders: readonly Order[]) => unknown
 
 /** Starts loads and lands them: runs the user's function, and when it settles decides what is kept and who gets it. */
 export class Launcher {
@@ -43,7 +49,10 @@ export class Launcher {
       // Before it begins: its loader may at once call what waits for it, which must be seen as a cycle.
       this.#moveTo(flight, late)
       isNested ||= late.isNested
+      flight.mayNotWait ||= late.mayNotWait
     }
+    flight.mayNotWait = mayNotWait(order.frame)
+    flight.needsLoad = order.isFresh
     if (group !== undefined) take(group)
     if (!order.isPrivate) {
       const replaced = table.flights.get(order.id)
@@ -53,16 +62,22 @@ export class Launcher {
         take(replaced.late)
         replaced.late = undefined
       }
-      if (order.recipe.gather !== undefined) {
-        order.recipe.gather(flight, order)
-        if (isNested) flight.beginNow?.()
-        return flight
-      }
+      this.#stand(flight, order, replaced)
     }
-    this.enqueue([flight], [order], !isNested, () =>
+    flight.isNested = isNested
+    this.#depart(flight, order)
+    return flight
+  }
+
+  #depart(flight: Flight, order: Order): void {
+    if (order.recipe.gather !== undefined && !flight.isPrivate) {
+      order.recipe.gather(flight, order)
+      if (flight.isNested) flight.beginNow?.()
+      return
+    }
+    this.enqueue([flight], [order], !flight.isNested, () =>
       order.recipe.load(order.self, order.args, (flight.load as Load).run),
     )
-    return flight
   }
 
   /** Runs a loader that answers at once, and lands it. Throws what it throws. */
@@ -108,14 +123,16 @@ export class Launcher {
   }
 
   /** Starts a run for flights that already may be joined, now or when there is a slot. `invoke` runs the user's function. */
-  enqueue(flights: readonly Flight[], orders: readonly Order[], needsSlot: boolean, invoke: () => unknown): void {
+  enqueue(flights: readonly Flight[], orders: readonly Order[], needsSlot: boolean, invoke: Invoke): void {
     const { slots } = this.#engine
     const begin = (holdsSlot: boolean) => {
       for (const flight of flights) {
         flight.beginNow = undefined
         flight.leaveQueue = undefined
       }
-      this.#begin(flights, orders, holdsSlot, invoke)
+      const isCandidate = flights.some((flight) => flight.isLanded || this.#candidacies.has(flight))
+      if (isCandidate) void this.#beginOrWait(flights, orders, holdsSlot, invoke)
+      else this.#begin(flights, orders, holdsSlot, invoke)
     }
     if (!needsSlot || slots.limit === Number.POSITIVE_INFINITY) {
       begin(false)
@@ -130,7 +147,7 @@ export class Launcher {
         if (slots.cancel(beginOnSlot)) inContext(() => begin(false))
       }
       flight.leaveQueue = () => {
-        if (flights.every((other) => isAbandoned(other))) slots.cancel(beginOnSlot)
+        if (flights.every((other) => isAbandoned(other) || other.isLanded)) slots.cancel(beginOnSlot)
       }
     }
     slots.request(beginOnSlot)
@@ -142,6 +159,8 @@ export class Launcher {
     const { table, id } = flight
     if (table.flights.get(id) === flight) table.flights.delete(id)
     flight.leaveQueue?.()
+    this.#candidacies.get(flight)?.abandon()
+    this.#candidacies.delete(flight)
     const run = flight.load?.run
     if (run === undefined || run.isSettled) return
     const departure = this.#departures.get(run)
@@ -158,6 +177,14 @@ export class Launcher {
 
   readonly #departures = new Map<Run, Departure>()
 
+  /** Flights that may load their key for the whole fleet, until they begin. */
+  readonly #candidacies = new Map<Flight, Candidacy>()
+
+  /** How many flights ask for a lease, or wait for another node; for the structural check. */
+  get candidacies(): number {
+    return this.#candidacies.size
+  }
+
   /** How many runs have not given their slot or timer back; for the structural check. */
   get departures(): number {
     return this.#departures.size
@@ -165,6 +192,9 @@ export class Launcher {
 
   /** Loads that run go on for their callers, and time out as ever; but none keeps the process alive any more. */
   close(): void {
+    // What is loaded from here on is stored nowhere, and what others store can't be read.
+    for (const candidacy of this.#candidacies.values()) candidacy.callOff()
+    for (const { flights } of this.#departures.values()) for (const flight of flights) giveBack(flight, "failed")
     for (const departure of this.#departures.values()) {
       if (departure.timer === undefined) continue
       departure.timer.cancel()
@@ -175,14 +205,74 @@ export class Launcher {
     }
   }
 
+  // --- in the fleet ----------------------------------------------------------------------------------------------
+
+  /** A flight whose key no other node should load at the same time. */
+  #stand(flight: Flight, order: Order, replaced: Flight | undefined): void {
+    const engine = this.#engine
+    const { leases } = engine
+    const terms = order.recipe.behaviour.lease
+    if (terms === undefined || leases === undefined) return
+    const candidacy = new Candidacy({
+      engine,
+      leases,
+      terms,
+      flight,
+      order,
+      replaced,
+      onAgain: () => this.#depart(flight, order),
+      onFound: (entry) => this.#landElsewhere(flight, entry),
+    })
+    this.#candidacies.set(flight, candidacy)
+  }
+
+  /** Those that get their lease begin, and those that need none. The others wait, and without a slot. */
+  async #beginOrWait(
+    flights: readonly Flight[],
+    orders: readonly Order[],
+    holdsSlot: boolean,
+    invoke: Invoke,
+  ): Promise<void> {
+    const candidacies = flights.map((flight) => this.#candidacies.get(flight))
+    const verdicts = await Promise.all(candidacies.map((candidacy) => candidacy?.ask() ?? Promise.resolve("load")))
+    // Those that nobody waits for any more, or whose value came while others of a batch were asking, are no candidates now.
+    const begins = flights.map((flight, index) => {
+      return verdicts[index] === "load" && !flight.isLanded && this.#candidacies.get(flight) === candidacies[index]
+    })
+    const begun = flights.filter((_, index) => begins[index])
+    begun.forEach((flight) => {
+      this.#candidacies.get(flight)?.end()
+      this.#candidacies.delete(flight)
+    })
+    if (begun.length > 0) {
+      const itsOrders = orders.filter((_, index) => begins[index])
+      this.#begin(begun, itsOrders, holdsSlot, invoke)
+    } else if (holdsSlot) this.#engine.slots.release()
+    candidacies.forEach((candidacy, index) => {
+      if (verdicts[index] === "wait") candidacy?.wait()
+    })
+  }
+
+  /** Another node has loaded it: everyone who came until now gets that value, since the rule was applied just now. */
+  #landElsewhere(flight: Flight, entry: Entry): void {
+    const { table, id } = flight
+    this.#candidacies.delete(flight)
+    inheritEntry(flight, entry, this.#engine)
+    flight.isLanded = true
+    if (table.flights.get(id) === flight) table.flights.delete(id)
+    flight.leaveQueue?.()
+    settle(flight, { isError: false, value: entry.value })
+  }
+
   // --- beginning -------------------------------------------------------------------------------------------------
 
-  #begin(flights: readonly Flight[], orders: readonly Order[], holdsSlot: boolean, invoke: () => unknown): void {
+  #begin(flights: readonly Flight[], orders: readonly Order[], holdsSlot: boolean, invoke: Invoke): void {
     const engine = this.#engine
     const [order] = orders as [Order]
     const { recipe } = order
     const { behaviour } = recipe
     const run = new Run(engine, recipe, engine.turn.arrive())
+    run.mayNotWait = flights.some((flight) => flight.mayNotWait || flight.lease !== undefined)
     const isFramed = this.#needsFrame(order)
     const departure: Departure = { run, flights, orders, timer: undefined, holdsSlot, isFramed }
     this.#departures.set(run, departure)
@@ -206,7 +296,7 @@ export class Launcher {
         const { load } = flight
         if (load !== undefined) load.ownDependencies = staticDependencies(orders[index] as Order, engine.trie)
       })
-      result = this.#invoke(order, run, invoke)
+      result = this.#invoke(order, run, () => invoke(orders))
     } catch (error) {
       // Like any other rejection: it lands when its callers are known.
       result = Promise.reject(error)
@@ -260,6 +350,7 @@ export class Launcher {
     }
     engine.endLoad(load)
     flight.isLanded = true
+    giveBack(flight, endOf(loaded, freshness))
     if (table.flights.get(id) === flight) table.flights.delete(id)
     this.#publishLoad(load, outcome.isError ? "error" : "value")
     this.#answer(flight, outcome)
@@ -286,6 +377,7 @@ export class Launcher {
     }
     this.#moveTo(current, group)
     if (group.isNested) current.beginNow?.()
+    if (group.mayNotWait) hurry(current)
   }
 
   #moveTo(next: Flight, group: LateGroup): void {
@@ -330,6 +422,7 @@ export class Launcher {
     for (const parent of flight.parents) inheritLoad(parent, load)
     engine.endLoad(load)
     flight.isLanded = true
+    giveBack(flight, "failed")
     if (flight.table.flights.get(flight.id) === flight) flight.table.flights.delete(flight.id)
     this.#publishLoad(load, outcome)
     this.#answer(flight, { isError: true, value: error })
@@ -362,6 +455,11 @@ export class Launcher {
       outcome,
     })
   }
+}
+
+/** What nodes that wait for a load are told where it has stored nothing. */
+function endOf(loaded: Outcome, freshness: Freshness): LeaseEnd {
+  return loaded.isError || freshness === "stale" ? "failed" : "unwanted"
 }
 
 function isThenable(value: unknown): boolean {

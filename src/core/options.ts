@@ -34,6 +34,14 @@ export interface AgeOptions {
   earlyRefresh?: number
 }
 
+/**
+ * Who shares a load: the callers of this process, or all nodes that share its store. An object says how long a `lease`
+ * lasts, which is what the death of a node that loads may cost the others (default 10 s: make it longer than your loads
+ * take), and for how long a caller may `wait` for other nodes in total (default: the lease).
+ */
+export type Singleflight =
+  "process" | "cluster" | { readonly scope: "cluster"; readonly lease?: Duration; readonly wait?: Duration }
+
 /** What may differ per function and has a default per cache. */
 export interface BehaviourOptions extends AgeOptions {
   /**
@@ -47,6 +55,11 @@ export interface BehaviourOptions extends AgeOptions {
   tracking?: boolean
   /** `"root"` runs the loader outside the async context of the caller that started it. Default `"caller"`. */
   context?: "caller" | "root"
+  /**
+   * `"cluster"`: of all nodes that share a store, one loads a key at a time, and the others wait for its value. Needs a
+   * backend with leases, such as `redis({ url })`; a cache that shares nothing is a cluster of one. Default `"process"`.
+   */
+  singleflight?: Singleflight
 }
 
 /** What reads do while the process can't confirm that it is up to date. */

@@ -12,6 +12,8 @@ export interface Order {
   /** Where the caller runs; undefined for what runs in the background. */
   readonly frame: Frame | undefined
   readonly isPrivate: boolean
+  /** Wants a load that begins from now on. */
+  readonly isFresh: boolean
   /** Outside of the caller's async context, whatever the recipe says. */
   readonly isBackground: boolean
   /** How many loads of this key failed in a row before; for the back-off of errors that are kept. */
@@ -24,6 +26,14 @@ export interface Outcome {
   readonly value: unknown
   /** A batch had nothing under this id: there is a result, but no value to ask hooks about. */
   readonly isAbsent?: boolean
+}
+
+/** Whether the code of a frame, or whoever waits for it, holds a lease. */
+export function mayNotWait(frame: Frame | undefined): boolean {
+  for (let at = frame; at !== undefined; at = at.parent) {
+    if (at.run?.mayNotWait === true && !at.run.isSettled) return true
+  }
+  return false
 }
 
 /** A nested load runs on the slot of the load around it. */

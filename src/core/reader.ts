@@ -6,7 +6,7 @@ import { type Entry, GONE, promiseOf } from "./entry.js"
 import { LoadCycleError, RefreshError, UnsureError } from "./errors.js"
 import { channels } from "./events.js"
 import { freshnessOf } from "./freshness.js"
-import { type Flight, findCycle, howToJoin, LateGroup } from "./flight.js"
+import { type Flight, findCycle, howToJoin, hurry, LateGroup } from "./flight.js"
 import { cloneValue, type Isolation } from "./isolation.js"
 import type { EntryId } from "./key.js"
 import { type Launcher, postponeRetry } from "./launcher.js"
@@ -330,9 +330,7 @@ export class Reader {
     void engine.fetchShared(table, call.id, table.intake).then((found) => {
       if (engine.isBypassed || table.flights.has(call.id)) return
       const nowMs = engine.turn.arrive()
-      const isRenewed =
-        found !== undefined && found.slot !== GONE && engine.isFresh(found) && ageOf(found, nowMs) === "current"
-      if (!isRenewed) this.#loadInBackground(call, entry)
+      if (found === undefined || !engine.isCurrent(found, nowMs)) this.#loadInBackground(call, entry)
     })
   }
 
@@ -354,7 +352,8 @@ export class Reader {
   #order(call: Call, isPrivate: boolean): Order {
     const { recipe, id, self, args, frame } = call
     const failures = recipe.table.entries.get(id)?.rare?.failures ?? 0
-    return { recipe, id, self, args, frame, isPrivate, isBackground: false, failures }
+    const { isFresh } = call
+    return { recipe, id, self, args, frame, isPrivate, isFresh, isBackground: false, failures }
   }
 
   #join(
@@ -385,13 +384,24 @@ export class Reader {
     if (waiting.length > 0) {
       const cycle = findCycle(flight, waiting)
       if (cycle !== undefined) return Promise.reject(new LoadCycleError(cycle))
-      if (flight.beginNow !== undefined && !needsSlot(this.#order(call, false), engine)) flight.beginNow()
+      if (flight.load === undefined && !needsSlot(this.#order(call, false), engine)) {
+        flight.isNested = true
+        flight.beginNow?.()
+      }
+    }
+    const isHurried = waiting.some((each) => each.mayNotWait)
+    if (isHurried) hurry(flight)
+    if (call.isFresh && flight.load === undefined) {
+      // What another node loads began before.
+      flight.needsLoad = true
+      flight.stopWaiting?.()
     }
     table.counters.joins += 1
     if (channels.join.hasSubscribers) channels.join.publish(engine.event(table, id))
     if (how === "share") return this.#await(flight, call, run, fallback)
     flight.late ??= this.#newGroup(flight, call)
     if (!needsSlot(this.#order(call, false), engine)) flight.late.isNested = true
+    if (isHurried) flight.late.mayNotWait = true
     engine.sequence += 1
     flight.late.lastArrival = engine.sequence
     return this.#await(flight.late, call, run, fallback)
@@ -439,24 +449,26 @@ export class Reader {
     // Counted from the caller's arrival, which may have been before the shared tier was asked.
     const waitedMs = call.fetched === undefined ? 0 : engine.turn.now - call.fetched.arrivedMs
     const softTimeoutMs = Math.max(0, behaviour.softTimeoutMs - waitedMs)
-    const canServe = () => this.#canStillServe(fallback, table, call, behaviour.whenUnsure)
-    const serve = () => {
-      this.useInGrace(fallback, run)
-      return promiseFor(fallback)
+    const servable = () => this.#stillServable(fallback, table, call, behaviour.whenUnsure)
+    const serve = (entry: Entry) => {
+      this.useInGrace(entry, run)
+      return promiseFor(entry)
     }
     const orServe = promise.catch((error: unknown) => {
-      if (!canServe()) throw error
-      postponeRetry(fallback, engine.turn.current())
+      const entry = servable()
+      if (entry === undefined) throw error
+      postponeRetry(entry, engine.turn.current())
       const key = table.keyOf(call.id)
       engine.fault(new RefreshError(key, error), key)
-      return serve()
+      return serve(entry)
     })
     if (softTimeoutMs === Number.POSITIVE_INFINITY) return orServe
     return new Promise((resolve, reject) => {
       const timer: Timer = engine.clock.setTimer(
         () => {
           // The load goes on for whoever comes next; it was not waited for in vain.
-          if (canServe()) resolve(serve())
+          const entry = servable()
+          if (entry !== undefined) resolve(serve(entry))
         },
         softTimeoutMs,
         // The load that it is about has a timer that does.
@@ -466,20 +478,24 @@ export class Reader {
     })
   }
 
-  /** Whether an expired value may still stand in for a load: it was neither invalidated nor replaced meanwhile. */
-  #canStillServe(entry: Entry, table: Table, call: Call, whenUnsure: WhenUnsure): boolean {
+  /**
+   * The expired value that may still stand in for a load, if it was not invalidated meanwhile; or what has taken its
+   * place, such as the same as the shared tier has it.
+   */
+  #stillServable(entry: Entry, table: Table, call: Call, whenUnsure: WhenUnsure): Entry | undefined {
     const engine = this.#engine
     const nowMs = engine.turn.arrive()
     const { trie } = engine
-    if (entry.slot === GONE || (trie.trusted === null && whenUnsure !== "serve")) return false
-    if (transactionOf(call.frame, engine)?.covers(entry) === true) return false
+    if (trie.trusted === null && whenUnsure !== "serve") return undefined
+    const transaction = transactionOf(call.frame, engine)
     const kept = table.entries.get(call.id)
-    if (kept !== undefined) return kept === entry && this.#lookAt(kept, nowMs, undefined) !== undefined
+    if (kept !== undefined) return kept.isError ? undefined : this.#lookAt(kept, nowMs, transaction)?.entry
+    if (entry.slot === GONE || transaction?.covers(entry) === true) return undefined
     // Where memory does not keep it, marks on its own key could not remove it.
     const { stamp, dependencies, keyVersion } = entry
     const keyNode = engine.keyNodeOf(table, call.id) ?? table.keyNode
     const isStale = freshnessOf({ stamp, dependencies, keyNode, keyVersion }, trie) === "stale"
-    return engine.shared !== undefined && !isStale && ageOf(entry, nowMs) !== "over"
+    return engine.shared !== undefined && !isStale && ageOf(entry, nowMs) !== "over" ? entry : undefined
   }
 
   /** Lets one caller leave; the load goes on for the others, and is told when there are none. */

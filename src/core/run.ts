@@ -30,6 +30,8 @@ export class Run {
   ttlMs: number | undefined
   /** Its loader has settled, timed out or was given up: what it still says changes nothing. */
   isSettled = false
+  /** It holds a lease, or somebody who holds one waits for it: what it calls may not wait for another node. */
+  mayNotWait = false
   /** What it waits for, to see cycles before they hang. */
   readonly waitsFor = new Set<Flight | LateGroup>()
   readonly inherits: boolean

@@ -6,7 +6,23 @@ import { InvalidOptionError } from "./errors.js"
 import type { Isolation } from "./isolation.js"
 import type { InvalidationLog } from "./log.js"
 import type { Store } from "./store.js"
-import type { AnyFunction, BehaviourOptions, CacheOptions, Fault, FunctionOptions, WhenUnsure } from "./options.js"
+import type {
+  AnyFunction,
+  BehaviourOptions,
+  CacheOptions,
+  Fault,
+  FunctionOptions,
+  Singleflight,
+  WhenUnsure,
+} from "./options.js"
+
+/** How nodes agree on who loads a key. */
+export interface LeaseTerms {
+  /** After so long without a release, another node may load. */
+  readonly leaseMs: number
+  /** A caller waits so long for other nodes, in total. */
+  readonly waitMs: number
+}
 
 /** {@link BehaviourOptions}, checked once and complete. Times in milliseconds. */
 export interface Behaviour {
@@ -22,6 +38,8 @@ export interface Behaviour {
   readonly inherit: boolean
   readonly tracking: boolean
   readonly context: "caller" | "root"
+  /** Undefined: single flight ends with the process. */
+  readonly lease: LeaseTerms | undefined
   readonly whenUnsure: WhenUnsure
 }
 
@@ -62,8 +80,11 @@ const DEFAULT_BEHAVIOUR: Behaviour = Object.freeze({
   inherit: true,
   tracking: true,
   context: "caller",
+  lease: undefined,
   whenUnsure: "load",
 } as const)
+
+const DEFAULT_LEASE_MS = 10_000
 
 const WHEN_UNSURE = ["load", "serve", "throw"] as const
 
@@ -80,6 +101,7 @@ const BEHAVIOUR_NAMES = [
   "inherit",
   "tracking",
   "context",
+  "singleflight",
 ] as const
 
 const CACHE_NAMES = new Set<string>([
@@ -238,8 +260,31 @@ function normalizeBehaviour(options: BehaviourOptions, defaults: Behaviour): Beh
     inherit: boolean(options.inherit ?? defaults.inherit, "inherit"),
     tracking: boolean(options.tracking ?? defaults.tracking, "tracking"),
     context: oneOf(options.context ?? defaults.context, ["caller", "root"], "context"),
+    lease: leaseOf(options.singleflight, defaults.lease),
     whenUnsure: defaults.whenUnsure,
   })
+}
+
+/** `"cluster"` alone takes the terms of the cache, if it has some. */
+function leaseOf(given: Singleflight | undefined, terms: LeaseTerms | undefined): LeaseTerms | undefined {
+  if (given === undefined) return terms
+  if (given === "process") return undefined
+  const isObject = typeof given === "object" && given !== null
+  if ((isObject ? given.scope : given) !== "cluster") {
+    const name = isObject ? "singleflight.scope" : "singleflight"
+    const allowed = isObject ? 'it must be "cluster"' : 'it must be "process", "cluster" or an object with a `scope`'
+    throw new InvalidOptionError(name, isObject ? given.scope : given, allowed)
+  }
+  const { lease, wait } = isObject ? given : { lease: undefined, wait: undefined }
+  if (isObject) checkNames(given, new Set(["scope", "lease", "wait"]), "singleflight", "singleflight.")
+  const ms = (value: Duration, name: string) => {
+    const parsed = parseDuration(value, name)
+    if (parsed >= 1 && parsed !== Number.POSITIVE_INFINITY) return Math.ceil(parsed)
+    throw new InvalidOptionError(name, value, "it must be at least 1 ms, and not without end")
+  }
+  const leaseMs = lease === undefined ? (terms?.leaseMs ?? DEFAULT_LEASE_MS) : ms(lease, "singleflight.lease")
+  const otherwise = lease === undefined ? (terms?.waitMs ?? leaseMs) : leaseMs
+  return Object.freeze({ leaseMs, waitMs: wait === undefined ? otherwise : ms(wait, "singleflight.wait") })
 }
 
 /** Options are an object, whatever is in it. */

@@ -108,11 +108,11 @@ export class SharedTier {
    * The same of a remote store: all who ask for a key meanwhile share one read. The rule is applied when it has arrived,
    * so its answer is as good for the last who came as for the first. Never rejects.
    */
-  fetch(table: Table, id: EntryId, intake: Intake): Promise<Entry | undefined> {
+  fetch(table: Table, id: EntryId, intake: Intake, isLatest = false): Promise<Entry | undefined> {
     const key = table.keyOf(id)
     const fetch = this.#fetches.get(key)
     if (fetch !== undefined) return fetch.entry
-    return this.#begin(table, id, key, this.#askOne(key), intake)
+    return this.#begin(table, id, key, this.#askOne(key, isLatest), intake)
   }
 
   isFetching(table: Table, id: EntryId): boolean {
@@ -142,26 +142,26 @@ export class SharedTier {
     return entry
   }
 
-  async #askOne(key: string): Promise<Answer> {
-    const answer = await this.#ask(key)
+  async #askOne(key: string, isLatest: boolean): Promise<Answer> {
+    const answer = await this.#ask(key, isLatest)
     if (this.#isAhead(answer)) await this.#engine.client.catchUp(CATCH_UP_MS)
     return answer
   }
 
   /** All answers at once, also where some are there before others or some need a look at the log. */
   async #askAll(keys: readonly string[]): Promise<Answer[]> {
-    const answers = await Promise.all(keys.map((key) => this.#ask(key)))
+    const answers = await Promise.all(keys.map((key) => this.#ask(key, false)))
     if (answers.some((answer) => this.#isAhead(answer))) await this.#engine.client.catchUp(CATCH_UP_MS)
     return answers
   }
 
-  async #ask(key: string): Promise<Answer> {
+  async #ask(key: string, isLatest: boolean): Promise<Answer> {
     // Before the log was first read, nothing could be told of what is found.
     if (this.#engine.trie.epoch.ordinal === 0) return NOTHING_ASKED
     const word = this.#writing.get(key)
     if (word !== undefined) return word
     try {
-      return { bytes: await (this.#store as RemoteStore).get(key) }
+      return { bytes: await (this.#store as RemoteStore).get(key, isLatest) }
     } catch (error) {
       return { error }
     }

@@ -1,3 +1,4 @@
+import type { Leases } from "./leases.js"
 import type { Epoch, Version } from "./version.js"
 
 /** Where an entry stands among the entries of its key: by epoch, then `keyVersion`, then `asOf`. */
@@ -60,8 +61,12 @@ export interface RemoteStore extends AnyStore {
   /**
    * The entry of a key, undefined if there is none, or where asking would take too long. The bytes are the caller's. The
    * store bounds the time that this takes.
+   *
+   * @param isLatest what was written by now must be seen, as whoever asks for a lease needs it; else it may lag behind.
    */
-  get(key: string): Promise<Uint8Array | undefined>
+  get(key: string, isLatest?: boolean): Promise<Uint8Array | undefined>
+  /** Who loads a key, for `singleflight: "cluster"`. Absent where nodes can't agree on that. */
+  readonly leases?: Leases | undefined
 }
 
 export interface StoreStats {

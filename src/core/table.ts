@@ -32,6 +32,14 @@ export interface Counters {
   storeHits: number
   /** Reads that found nothing of use in the shared tier either. */
   storeMisses: number
+  /** Loads that had the lease of their key: with `singleflight: "cluster"`. */
+  leases: number
+  /** Times that this process waited for the load of another node. */
+  leaseWaits: number
+  /** Loads saved: another node's value came instead. */
+  leaseHits: number
+  /** Waits that were over before there was a value, so that this process loaded by itself. */
+  leaseTimeouts: number
   /** Values that hold objects which can't be frozen, so all callers share them as they are. */
   shared: number
 }
@@ -53,6 +61,10 @@ export function noCounts(): Counters {
     refreshes: 0,
     storeHits: 0,
     storeMisses: 0,
+    leases: 0,
+    leaseWaits: 0,
+    leaseHits: 0,
+    leaseTimeouts: 0,
     shared: 0,
   }
 }

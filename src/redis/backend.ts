@@ -48,10 +48,14 @@ function open(settings: RedisSettings, logSettings: RedisSettings, context: Back
   })
   const keepsExpired = settings.onFailover === "expire"
   if (codec === undefined) return { log, store: undefined, codec, keepsExpired }
+  const connection = ofStore.use()
   const store = new ClosingStore(
     {
-      client: ofStore.use().commands.client,
+      client: connection.commands.client,
+      listen: (listening) => connection.subscribe(listening),
+      db: connection.db,
       readClient: settings.readFrom === "replica" ? ofStore.connection.reader.client : undefined,
+      readsReplicas: settings.readFrom === "replica",
       prefix,
       codec,
       clock,

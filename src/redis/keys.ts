@@ -29,6 +29,16 @@ export function logKeys(prefix: string, db = 0): LogKeys {
 }
 
 /**
+ * Where it is announced that a lease was given back: `zc1:{<prefix>}:leases`, which the rule for the log's channel covers.
+ *
+ * @param db see {@link logKeys}.
+ */
+export function leaseChannel(prefix: string, db = 0): string {
+  const channel = `${LAYOUT}:{${encodePrefix(prefix)}}:leases`
+  return db === 0 ? channel : `${channel}:${db}`
+}
+
+/**
  * A prefix as part of a key name: letters, digits, `-`, `_`, `.` and `~` as they are, everything else as `%` and the hex
  * digits of its UTF-8. So no prefix can end its hash tag, reach into another, or act as a pattern in an ACL rule.
  */

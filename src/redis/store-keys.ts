@@ -14,9 +14,19 @@ interface MaybeWellFormed {
  */
 export class EntryNames {
   readonly #start: string
+  readonly #startOfLease: string
 
   constructor(prefix: string) {
     this.#start = `${LAYOUT}:e:${encodePrefix(prefix)}:`
+    this.#startOfLease = `${LAYOUT}:l:${encodePrefix(prefix)}:`
+  }
+
+  /**
+   * Where the lease of an entry's key is: `zc1:l:<prefix>:{<name of the entry>}`. The name is the hash tag, so that both
+   * are on the same server of a cluster, and what is sent for them arrives in its order.
+   */
+  leaseOf(name: string): string {
+    return `${this.#startOfLease}{${name}}`
   }
 
   of(key: string): string {

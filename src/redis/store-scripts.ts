@@ -78,6 +78,35 @@ if type(head) ~= 'string' or head ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 `)
 
+/** Behind the token of whoever has a lease where others were refused it, and so may wait. */
+const WAITED_FOR = "!"
+
+/** ARGV: a token without `!`; milliseconds. -1 where it is granted, else for how long it is held at most. */
+export const ACQUIRE = script(`
+local held = redis.call('GET', KEYS[1])
+local left = held and redis.call('PTTL', KEYS[1]) or -1
+if left < 0 then
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+  return -1
+end
+if string.sub(held, -1) ~= '${WAITED_FOR}' then redis.call('SET', KEYS[1], held .. '${WAITED_FOR}', 'KEEPTTL') end
+return left
+`)
+
+/**
+ * ARGV: the token; a channel; what is said there. Where nobody was refused there is nobody to wake. Somebody else's lease
+ * stays, but those who wait for it hear of what has come meanwhile.
+ */
+export const RELEASE = script(`
+local held = redis.call('GET', KEYS[1])
+if held == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+if held == ARGV[1] .. '${WAITED_FOR}' then redis.call('DEL', KEYS[1]) end
+return redis.call('PUBLISH', ARGV[2], ARGV[3])
+`)
+
+/** A read by whoever may write: it goes to the master, wherever other reads go. */
+export const READ = script("return redis.call('GET', KEYS[1])")
+
 /** Runs a script; a server that does not know it yet gets it whole. */
 export async function runScript(
   client: RedisClient,
@@ -91,6 +120,19 @@ export async function runScript(
     if (codeOf(error) !== "NOSCRIPT") throw error
     return client.callBuffer("EVAL", text, 1, key, ...args)
   }
+}
+
+/**
+ * Runs a short script by its text. In one command, whatever the server knows, so that it keeps its place among those that
+ * are sent before and after it.
+ */
+export function runInPlace(
+  client: RedisClient,
+  { text }: Script,
+  key: string,
+  args: readonly RedisArgument[],
+): Promise<unknown> {
+  return client.callBuffer("EVAL", text, 1, key, ...args)
 }
 
 function script(text: string): Script {

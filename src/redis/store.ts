@@ -4,6 +4,7 @@ import { CorruptEntryError, EntryTooLargeError, StoreError, type ZooCacheError }
 import type { Amendment, Rank, RemoteStore, StoreStats } from "../core/store.js"
 import { Breaker } from "./breaker.js"
 import type { RedisClient } from "./client.js"
+import { RedisLeases, type ListenOptions } from "./leases.js"
 import { codeOf, isUnavailable, Rarely, refusalOf } from "./store-errors.js"
 import { EntryNames } from "./store-keys.js"
 import { Reach } from "./store-reach.js"
@@ -19,6 +20,8 @@ export interface RedisStoreOptions {
   readonly client: RedisClient
   /** Entries are read with it, for example from replicas: what lags behind can only cost a load. */
   readonly readClient?: RedisClient | undefined
+  /** Reads may go to replicas, by the `readClient` or as a cluster's client is set up. */
+  readonly readsReplicas?: boolean | undefined
   readonly prefix: string
   readonly codec: Pick<EntryCodec, "decodeHeader" | "amend">
   readonly clock: Clock
@@ -30,6 +33,10 @@ export interface RedisStoreOptions {
   readonly name?: string | undefined
   /** Whether keys lie on several servers. Default: what the client says of itself (`isCluster`). */
   readonly isCluster?: boolean | undefined
+  /** Listens to a channel, and returns what ends it. Without it there are no leases, for nobody could be woken. */
+  readonly listen?: ((options: ListenOptions) => () => void) | undefined
+  /** The number of the database; for channels, which all databases share. */
+  readonly db?: number | undefined
   readonly limits?: Partial<RedisStoreLimits> | undefined
 }
 
@@ -84,6 +91,7 @@ const LONGEST_MS = 2 ** 52
  */
 export class RedisStore implements RemoteStore {
   readonly remote = true
+  readonly leases: RedisLeases | undefined
   readonly #options: RedisStoreOptions
   readonly #limits: RedisStoreLimits
   readonly #name: string
@@ -133,13 +141,32 @@ export class RedisStore implements RemoteStore {
       send: (write) => this.#send(write),
       onDropped: (write, why) => this.#noteDropped(write, why),
     })
+    const { listen, db } = options
+    if (listen !== undefined) {
+      this.leases = new RedisLeases({
+        client,
+        listen,
+        prefix,
+        db,
+        names: this.#names,
+        clock,
+        breaker: this.#breaker,
+        reach: this.#reach,
+        // Whoever asks waits for it, as for a read.
+        timeoutMs: limits.readTimeoutMs,
+        name: this.#name,
+        rarely: this.#rarely,
+        onFault: options.onFault,
+      })
+    }
     client.on("ready", this.#onReady)
   }
 
-  async get(key: string): Promise<Uint8Array | undefined> {
+  async get(key: string, isLatest = false): Promise<Uint8Array | undefined> {
     if (this.#closing !== undefined) throw closed("read")
     const name = this.#names.of(key)
-    const record = await this.#reads.read(name)
+    const pastReplicas = isLatest && this.#options.readsReplicas === true ? this.leases : undefined
+    const record = await (pastReplicas ?? this.#reads).read(name)
     if (record === undefined) return undefined
     const { maxEntryBytes } = this.#limits
     const bytes = record.length - HEAD_BYTES
@@ -204,6 +231,8 @@ export class RedisStore implements RemoteStore {
   async #close(): Promise<void> {
     if (this.#reach.isLost) this.#queue.dropWaiting()
     await this.#queue.flush(this.#limits.closeTimeoutMs)
+    // What was given back when its value was written is on its way.
+    await this.leases?.close()
     this.#options.client.off("ready", this.#onReady)
     this.#downTimer?.cancel()
   }

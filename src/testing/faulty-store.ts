@@ -13,13 +13,14 @@ import { copyBytes } from "./copy-bytes.js"
  * - `corrupt`: a get answers with other bytes, and a put stores others; see {@link FaultyStore.corrupt}.
  *
  * Reads of a local store answer at once, so that a fate which is for writes only lets a get and `close` pass; those of a
- * remote one (`RemoteMemoryStore`) have all fates but `effectThenFail`, which lets them pass.
+ * remote one (`RemoteMemoryStore`) have all fates but `effectThenFail`, which lets them pass. Its leases never reject: an
+ * `acquire` that has another fate than `pass` and `hold` answers that nobody can tell, and takes effect where it would.
  */
 export type StoreFate = "pass" | "fail" | "hold" | "effectThenFail" | "lose" | "mute" | "corrupt"
 
 /** One call of a store. */
 export interface StoreOperation {
-  readonly kind: "get" | "put" | "remove" | "touch" | "close"
+  readonly kind: "get" | "put" | "remove" | "touch" | "acquire" | "release" | "close"
   /** Empty for `close`. */
   readonly key: string
 }
@@ -47,7 +48,7 @@ export abstract class FaultyWrites {
   /** The store behind it. */
   protected readonly behind: LocalStore
   readonly #held = new Set<HeldStoreOperation>()
-  readonly #calls = { get: 0, put: 0, remove: 0, touch: 0, close: 0 }
+  readonly #calls = { get: 0, put: 0, remove: 0, touch: 0, acquire: 0, release: 0, close: 0 }
 
   constructor(behind: LocalStore) {
     this.behind = behind
@@ -84,7 +85,7 @@ export abstract class FaultyWrites {
 
   stats(): StoreStats {
     const { entries, bytes, queued } = this.behind.stats()
-    const writes = this.held.filter(({ kind }) => kind !== "get")
+    const writes = this.held.filter(({ kind }) => kind === "put" || kind === "remove" || kind === "touch")
     return { entries, bytes, queued: queued + writes.length }
   }
 

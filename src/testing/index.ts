@@ -1,6 +1,8 @@
 export { FaultyLog, type FaultyLogOptions, type Fate, type HeldOperation, type LogOperation } from "./faulty-log.js"
 export { FaultyStore, type HeldStoreOperation, type StoreFate, type StoreOperation } from "./faulty-store.js"
 export { checkInvariants } from "./invariants.js"
+export { LeaseBoard, type LeaseBoardOptions } from "./lease-board.js"
+export { leaseConformance, type LeaseConformanceOptions, type LeasesUnderTest } from "./lease-conformance.js"
 export { logConformance, type LogConformanceOptions, type LogUnderTest } from "./log-conformance.js"
 export { ManualClock, settled } from "./manual-clock.js"
 export { MemoryStore, type MemoryStoreOptions } from "./memory-store.js"

@@ -51,6 +51,7 @@ export function checkInvariants(cache: Cache, options: { idle?: boolean } = {}):
     }
     expect(engine.running.size === 0, () => `${engine.running.size} loads are in the list of running ones`)
     expect(launcher.departures === 0, () => `${launcher.departures} loads hold a slot or a timer`)
+    expect(launcher.candidacies === 0, () => `${launcher.candidacies} flights wait for a lease or for another node`)
     expect(engine.slots.used === 0, () => `${engine.slots.used} slots are in use`)
     expect(engine.slots.waiting === 0, () => `${engine.slots.waiting} loads wait for a slot`)
   }

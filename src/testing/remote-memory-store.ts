@@ -1,14 +1,18 @@
 import type { Clock } from "../core/clock.js"
 import { StoreError } from "../core/errors.js"
+import type { LeaseAnswer, LeaseEnd, Leases } from "../core/leases.js"
 import type { RemoteStore } from "../core/store.js"
 import { copyBytes } from "./copy-bytes.js"
 import { FaultyWrites, type StoreOperation } from "./faulty-store.js"
+import type { LeaseBoard } from "./lease-board.js"
 import { settled } from "./manual-clock.js"
 import { MemoryStore, type MemoryStoreOptions } from "./memory-store.js"
 
 export interface RemoteMemoryStoreOptions extends MemoryStoreOptions {
   /** Whose timers `delayMs` is kept by. Needed where reads are delayed. */
   readonly clock?: Clock
+  /** Which leases are held. Stores that are given the same board compete for them; without one a store has none. */
+  readonly board?: LeaseBoard
 }
 
 /**
@@ -30,13 +34,21 @@ export class RemoteMemoryStore extends FaultyWrites implements RemoteStore {
   readonly remote = true
   /** How long reads take from now on. 0: until the event loop comes round. */
   delayMs = 0
+  readonly leases: Leases | undefined
   readonly #clock: Clock | undefined
 
   constructor(options: RemoteMemoryStoreOptions) {
     super(new MemoryStore(options))
     this.#clock = options.clock
+    const { board } = options
+    if (board === undefined) return
+    this.leases = {
+      acquire: (key, leaseMs) => this.#acquire(board, key, leaseMs),
+      watch: (key, onEnd) => board.watch(this, key, onEnd),
+    }
   }
 
+  /** What was written by now is always seen: nothing lags behind here. */
   get(key: string): Promise<Uint8Array | undefined> {
     const operation: StoreOperation = { kind: "get", key }
     const fate = this.ask(operation)
@@ -54,6 +66,39 @@ export class RemoteMemoryStore extends FaultyWrites implements RemoteStore {
       case "mute":
         return this.run(operation, fate, undefined, () => this.#read(key))
     }
+  }
+
+  #acquire(board: LeaseBoard, key: string, leaseMs: number): Promise<LeaseAnswer> {
+    const operation: StoreOperation = { kind: "acquire", key }
+    const take = (): Promise<LeaseAnswer> => {
+      const answer = board.acquire(key, leaseMs)
+      const { token } = answer
+      if (token === undefined) return this.#arrived().then(() => ({ heldForMs: answer.heldForMs }))
+      const lease = { release: (end: LeaseEnd) => this.#release(board, key, token, end) }
+      return this.#arrived().then(() => ({ lease }))
+    }
+    const fate = this.ask(operation)
+    switch (fate) {
+      case "pass":
+      case "hold":
+        return this.run(operation, fate, undefined, take)
+      case "mute":
+      case "effectThenFail":
+        return take().then(() => undefined)
+      case "fail":
+      case "lose":
+      case "corrupt":
+        return this.#arrived().then(() => undefined)
+    }
+  }
+
+  #release(board: LeaseBoard, key: string, token: number, end: LeaseEnd): Promise<void> {
+    const operation: StoreOperation = { kind: "release", key }
+    const give = async (): Promise<void> => {
+      board.release(this, key, token, end)
+      await this.#arrived()
+    }
+    return this.run(operation, this.ask(operation), undefined, give).catch(() => {})
   }
 
   async #read(key: string): Promise<Uint8Array | undefined> {

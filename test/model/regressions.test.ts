@@ -14,6 +14,7 @@ describe("found once", () => {
     maxTags: 1000,
     losesPulls: false,
     hasStore: false,
+    hasLeases: false,
     losesHistory: true,
   }
   const found: Record<string, [Partial<Setup>, Command[]]> = {

@@ -1,5 +1,6 @@
 /** `redis({ … })` as a whole, in each way in which a server can be reached. */
 import { readFileSync } from "node:fs"
+import { setTimeout } from "node:timers/promises"
 import { Cluster, Redis } from "ioredis"
 import { Redis as Valkey } from "iovalkey"
 import { afterEach, describe, expect, test } from "vitest"
@@ -69,7 +70,27 @@ async function expectSharing(options: RedisOptions, other: RedisOptions = option
   await b.cache.sync(await a.cache.clear())
   await onB(1)
   expect(loads).toBe(3)
+  await expectOneLoad(a, b)
   expect([a.faults, b.faults]).toEqual([[], []])
+}
+
+/** Of the two one loads for both; nothing of it is left in the server. */
+async function expectOneLoad(a: Node, b: Node): Promise<void> {
+  let begun = 0
+  const define = ({ cache }: Node) =>
+    cache.cacheable(
+      async (id: number) => {
+        begun += 1
+        await setTimeout(30)
+        return id
+      },
+      { name: "slow", singleflight: "cluster" },
+    )
+  const [onA, onB] = [define(a), define(b)]
+  for (const id of [1, 2, 3]) expect(await Promise.all([onA(id), onB(id), onA(id)])).toEqual([id, id, id])
+  expect(begun).toBe(3)
+  const [ofA, ofB] = [a.cache.stats(), b.cache.stats()]
+  expect([ofA.leases + ofB.leases, ofA.leaseHits + ofB.leaseHits]).toEqual([3, 3])
 }
 
 describe("one server", () => {

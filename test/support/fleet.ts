@@ -1,6 +1,6 @@
 import type { CacheOptions } from "zoocache"
 import { createCodec } from "zoocache/codec"
-import { FaultyLog, ManualClock, RemoteMemoryStore } from "zoocache/testing"
+import { FaultyLog, LeaseBoard, ManualClock, RemoteMemoryStore } from "zoocache/testing"
 import { type Bench, makeCache } from "./caches.js"
 
 export interface FleetNode extends Bench {
@@ -12,11 +12,12 @@ export class Fleet {
   readonly clock = new ManualClock()
   readonly log = new FaultyLog({ clock: this.clock })
   readonly data = new Map<string, Uint8Array>()
+  readonly board = new LeaseBoard({ clock: this.clock })
   readonly codec = createCodec()
 
   async join(name: string, options: Omit<CacheOptions, "clock"> = {}): Promise<FleetNode> {
-    const { clock, data, codec } = this
-    const store = new RemoteMemoryStore({ codec, data, clock })
+    const { board, clock, data, codec } = this
+    const store = new RemoteMemoryStore({ board, codec, data, clock })
     const bench = makeCache({ log: this.log.connect(name), store, codec, clock, ...options })
     await bench.cache.ready()
     return { ...bench, store }

@@ -50,7 +50,7 @@ test("asks about each operation, and counts it", async () => {
     "remove key",
     "close ",
   ])
-  expect(store.calls).toEqual({ get: 2, put: 1, remove: 1, touch: 1, close: 1 })
+  expect(store.calls).toEqual({ get: 2, put: 1, remove: 1, touch: 1, acquire: 0, release: 0, close: 1 })
 })
 
 describe("a get", () => {

@@ -66,6 +66,8 @@ export interface Setup {
   readonly losesHistory: boolean
   /** The caches have a store in common. */
   readonly hasStore: boolean
+  /** With a log behind a network: the store is too, and one process loads a key for both. */
+  readonly hasLeases: boolean
 }
 
 const name = fc.constantFrom<FunctionName>(
@@ -224,6 +226,7 @@ export function setup(log: Setup["log"], more: Partial<Setup> = {}): fc.Arbitrar
       maxTags: fc.constantFrom(1000, 3),
       losesPulls: fc.boolean(),
       hasStore: fc.boolean(),
+      hasLeases: fc.boolean(),
     })
     .map((chosen) => ({ log, losesHistory: true, ...chosen, ...more }))
 }

@@ -8,7 +8,15 @@ import {
   type Position,
   type Token,
 } from "zoocache"
-import { checkInvariants, FaultyLog, ManualClock, MemoryStore, settled } from "zoocache/testing"
+import {
+  checkInvariants,
+  FaultyLog,
+  LeaseBoard,
+  ManualClock,
+  MemoryStore,
+  RemoteMemoryStore,
+  settled,
+} from "zoocache/testing"
 import { isSameEpoch, parseToken, versionWallMs } from "../../../src/core/version.js"
 import { jsonCodec } from "../../testing/support/json-codec.js"
 import type { Command, Fault, FunctionName, Setup, TransactionStep } from "./commands.js"
@@ -87,6 +95,13 @@ const context = new AsyncLocalStorage<OpenTransaction>()
 
 export const ROWS = 4
 const BOUND_MS = 2000
+/** The processes agree on who loads: only where a network is between them. */
+function hasLeases(setup: Setup): boolean {
+  return setup.log === "faulty" && setup.hasStore && setup.hasLeases
+}
+
+/** Less than any load may take, so that leases run out too. */
+const LEASE_MS = 500
 const HARD_TIMEOUT_MS = 700
 const TTL_MS = 100
 
@@ -140,6 +155,11 @@ export class World {
     const shared =
       setup.log === "shared" ? new InProcessLog({ clock: this.clock, nonce: "shared", maxTags: 100 }) : undefined
     const data = new Map<string, Uint8Array>()
+    const board = new LeaseBoard({ clock: this.clock })
+    const storeOf = () =>
+      hasLeases(setup)
+        ? new RemoteMemoryStore({ board, codec: jsonCodec, data, clock: this.clock })
+        : new MemoryStore({ codec: jsonCodec, data })
     for (let index = 0; index < (setup.log === "own" ? 1 : 2); index += 1) {
       const log = isRemote ? this.log?.connect(`p${index}`) : shared
       const cache = createCache({
@@ -155,7 +175,8 @@ export class World {
           if (!isExpected) this.violations.push(`an unexpected fault: ${error.message}`)
         },
         ...(log === undefined ? {} : { log }),
-        ...(setup.hasStore ? { store: new MemoryStore({ codec: jsonCodec, data }), codec: jsonCodec } : {}),
+        ...(setup.hasStore ? { store: storeOf(), codec: jsonCodec } : {}),
+        ...(hasLeases(setup) ? { singleflight: { scope: "cluster", lease: LEASE_MS } as const } : {}),
       })
       this.caches.push(cache)
       this.#functions.push(this.define(cache, index))
@@ -224,14 +245,14 @@ export class World {
       },
       { name: "flaky", deps: (id) => [tagOf(id)], cacheErrors: 200, idleTtl: 150 },
     )
-    const now = cache.cacheableSync(
-      (id: number) => {
-        const draft = this.#begin("now", now.keyOf(id), [tagOf(id)])
-        this.#look(draft, id)
-        return this.#end(draft)
-      },
-      { name: "now", deps: (id) => [tagOf(id)] },
-    )
+    const loadNow = (id: number): Fact => {
+      const draft = this.#begin("now", now.keyOf(id), [tagOf(id)])
+      this.#look(draft, id)
+      return this.#end(draft)
+    }
+    const ofNow = { name: "now", deps: (id: number) => [tagOf(id)] }
+    // What is behind a network has to be waited for.
+    const now = hasLeases(this.#setup) ? cache.cacheable(loadNow, ofNow) : cache.cacheableSync(loadNow, ofNow)
     const many = cache.cacheableMany(
       async (ids: readonly number[]): Promise<Fact[]> => {
         const drafts: Draft[] = ids.map((id) => this.#begin("many", many.keyOf(id), [tagOf(id)]))
@@ -281,7 +302,8 @@ export class World {
           })
           draft.parts.push(found)
         }
-        this.#syncPart(draft, index, () => now(3))
+        if (hasLeases(this.#setup)) await this.#part(draft, index, "now(3)", async () => await now(3))
+        else this.#syncPart(draft, index, () => now(3) as Fact)
         await this.#gate(`${draft.key} after`)
         return this.#end(draft)
       },

@@ -1,7 +1,7 @@
 import { openSync, statSync, writeSync } from "node:fs"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { threadId } from "node:worker_threads"
-import { createCache } from "zoocache"
+import { createCache, type Singleflight } from "zoocache"
 import { lmdb } from "zoocache/lmdb"
 import { redis, type RedisOptions } from "zoocache/redis"
 import { type Clock, systemClock } from "../../../src/core/clock.js"
@@ -29,7 +29,12 @@ export interface StationData {
   readonly durable?: boolean
   /** Its loads take no time beyond what they have to. */
   readonly isQuick?: boolean
-  readonly cache?: { readonly ackTimeout?: number; readonly prefix?: string; readonly memory?: false }
+  readonly cache?: {
+    readonly ackTimeout?: number
+    readonly prefix?: string
+    readonly memory?: false
+    readonly singleflight?: Singleflight
+  }
   /** Begins at once, before anybody has waited for the cache to be ready. */
   readonly storm?: StormOptions
 }

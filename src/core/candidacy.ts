@@ -1,0 +1,277 @@
+import { expiryOf } from "./age.js"
+import type { Timer } from "./clock.js"
+import { captureContext } from "./context.js"
+import type { Engine } from "./engine.js"
+import type { Entry } from "./entry.js"
+import { StoreError } from "./errors.js"
+import { channels, type LeaseEvent } from "./events.js"
+import type { Flight } from "./flight.js"
+import type { LeaseAnswer, LeaseEnd, Leases } from "./leases.js"
+import type { Order } from "./order.js"
+import type { LeaseTerms } from "./settings.js"
+import type { Intake } from "./shared-tier.js"
+
+/**
+ * How often who waits asks, between half of it and all, should it not be woken: when the last holder's lease would end is
+ * known, and a wake-up is lost only with its connection.
+ */
+const ASK_AGAIN_MS = 1000
+/** By how much an asker comes after the end of a lease: a clock's grain. */
+const AFTER_END_MS = 5
+
+/** What became of asking: load; the value of another node has been handed out; wait; nobody wants it any more. */
+export type Verdict = "load" | "found" | "wait" | "gone"
+
+export interface CandidacyOptions {
+  readonly engine: Engine
+  readonly leases: Leases
+  readonly terms: LeaseTerms
+  readonly flight: Flight
+  readonly order: Order
+  /** The flight of the same key whose place this one has taken: its lease is this one's. */
+  readonly replaced: Flight | undefined
+  /** It wants to ask again, as soon as there is a slot: who has a lease is to load, not to queue. */
+  readonly onAgain: () => void
+  /** Another node's value has come, fresh by the rule at this moment. */
+  readonly onFound: (entry: Entry) => void
+}
+
+/**
+ * A flight that would load its key for the whole fleet: asks for the lease, and where another node has it, waits for that
+ * one's value. Ends when the flight begins, or is answered, or is given up.
+ *
+ * Nothing here decides about correctness. A lost lease, a lost wake-up or a silent store costs a load.
+ */
+export class Candidacy {
+  readonly #flight: Flight
+  readonly #options: CandidacyOptions
+  readonly #intake: Intake
+  readonly #inContext = captureContext()
+  #phase: "queued" | "asking" | "waiting" | "over" = "queued"
+  /** Waiting is of no use any more: the time is over, or nothing would come. */
+  #isSpent = false
+  /** Somebody gave the lease back while this one asked. */
+  #isWoken = false
+  #heldForMs = 0
+  #waitedSinceMs: number | undefined
+  #deadline: Timer | undefined
+  #nextAsk: Timer | undefined
+  #unwatch: (() => void) | undefined
+
+  constructor(options: CandidacyOptions) {
+    const { flight, order } = options
+    this.#options = options
+    this.#flight = flight
+    const { behaviour, hooks } = order.recipe
+    const { table } = flight
+    this.#intake = table.isManual ? { behaviour, sizeOf: hooks.sizeOf, validate: hooks.validate } : table.intake
+  }
+
+  get isWaiting(): boolean {
+    return this.#phase === "waiting"
+  }
+
+  /**
+   * Asks for the lease, and looks into the store behind it: whoever had the lease before may have stored what is missing.
+   * Called with a slot, if one is needed, so that a lease is held by what runs and never by what queues for a slot.
+   */
+  async ask(): Promise<Verdict> {
+    const { engine, flight, replaced } = this.#options
+    const { table, id } = flight
+    if (replaced?.lease !== undefined) {
+      flight.lease = replaced.lease
+      replaced.lease = undefined
+      return "load"
+    }
+    if (!this.#isOfUse) return "load"
+    const key = table.keyOf(id)
+    this.#phase = "asking"
+    this.#isWoken = false
+    // From before the question on: what is given back between the answer and the wait would be missed.
+    this.#watch(key)
+    const asking = this.#acquire(key)
+    const looking = flight.needsLoad ? undefined : engine.fetchShared(table, id, this.#intake, true)
+    const [answer, entry] = await Promise.all([asking, looking])
+    flight.lease = answer !== undefined && "lease" in answer ? answer.lease : undefined
+    if (this.#isOver) {
+      giveBack(flight, "failed")
+      return "gone"
+    }
+    this.#phase = "queued"
+    if (this.#isUsable(entry)) {
+      this.#found(entry)
+      return "found"
+    }
+    if (answer === undefined) return "load"
+    if ("lease" in answer) {
+      table.counters.leases += 1
+      this.#publish("granted")
+      return "load"
+    }
+    if (!this.#mayWait) return "load"
+    this.#heldForMs = answer.heldForMs
+    return "wait"
+  }
+
+  /** Waits for another node, and asks again when there is a reason to. */
+  wait(): void {
+    const { engine, flight, terms } = this.#options
+    if (this.#isOver) return
+    if (this.#deadline === undefined) {
+      flight.table.counters.leaseWaits += 1
+      this.#waitedSinceMs = engine.clock.now()
+      this.#deadline = engine.clock.setTimer(() => this.#runOut(), terms.waitMs, true)
+    }
+    if (this.#isWoken || !this.#mayWait) {
+      this.#again()
+      return
+    }
+    this.#phase = "waiting"
+    flight.stopWaiting = () => this.#again()
+    const soonMs = ASK_AGAIN_MS * (0.5 + engine.settings.random() / 2)
+    const delayMs = Math.min(soonMs, Math.max(0, this.#heldForMs) + AFTER_END_MS)
+    this.#nextAsk = engine.clock.setTimer(() => this.#again(), delayMs, false)
+  }
+
+  /** Somebody wants more than another node's value, or can't wait: so it goes on at once. */
+  callOff(): void {
+    this.#isSpent = true
+    if (this.isWaiting) this.#again()
+  }
+
+  /** The flight has begun, or will not. Twice is fine. */
+  end(): void {
+    if (this.#isOver) return
+    this.#stopWaiting()
+    this.#phase = "over"
+    this.#deadline?.cancel()
+    this.#unwatch?.()
+  }
+
+  /** Nobody waits for the flight any more. */
+  abandon(): void {
+    if (this.#isOver) return
+    if (this.#waitedSinceMs !== undefined) this.#publish("called-off")
+    this.end()
+    giveBack(this.#flight, "failed")
+  }
+
+  get #isOver(): boolean {
+    return this.#phase === "over"
+  }
+
+  /** Whether a value of another node could be used. One that can't tell what is fresh had better load at once. */
+  get #isOfUse(): boolean {
+    const { engine } = this.#options
+    return !this.#isSpent && !engine.isClosed && !this.#flight.table.isReplaced && engine.trie.trusted !== null
+  }
+
+  /** Whoever holds a lease never waits for another: two that wait for each other would do so until their leases end. */
+  get #mayWait(): boolean {
+    return this.#isOfUse && !this.#flight.mayNotWait && !this.#flight.needsLoad
+  }
+
+  #isUsable(entry: Entry | undefined): entry is Entry {
+    const { engine } = this.#options
+    // Whether this process is still up to date is looked at after the last wait.
+    const nowMs = engine.turn.read()
+    if (entry === undefined || this.#flight.needsLoad || engine.trie.trusted === null) return false
+    return engine.isCurrent(entry, nowMs)
+  }
+
+  /** A store by a user may fail in ways that ours don't: then nobody can tell, and nobody waits. */
+  async #acquire(key: string): Promise<LeaseAnswer> {
+    const { engine, leases, terms } = this.#options
+    try {
+      return await leases.acquire(key, terms.leaseMs)
+    } catch (error) {
+      engine.fault(new StoreError("lease", error), key)
+      return undefined
+    }
+  }
+
+  #watch(key: string): void {
+    const { engine, leases } = this.#options
+    try {
+      this.#unwatch ??= leases.watch(key, (end) => this.#wake(end))
+    } catch (error) {
+      engine.fault(new StoreError("watch a lease", error), key)
+    }
+  }
+
+  #wake(end: LeaseEnd): void {
+    if (end === "unwanted") this.#isSpent = true
+    switch (this.#phase) {
+      case "asking":
+        this.#isWoken = true
+        return
+      case "waiting":
+        if (end === "stored") void this.#look()
+        else this.#again()
+        return
+      case "queued":
+        if (end === "stored") void this.#look()
+        return
+      case "over":
+    }
+  }
+
+  /** There should be a value now: most often it is enough to read it. */
+  async #look(): Promise<void> {
+    const { engine } = this.#options
+    const { table, id } = this.#flight
+    const entry = await engine.fetchShared(table, id, this.#intake, true)
+    if (this.#isOver) return
+    if (this.#isUsable(entry)) this.#found(entry)
+    else if (this.isWaiting) this.#again()
+  }
+
+  #found(entry: Entry): void {
+    if (this.#waitedSinceMs !== undefined) this.#flight.table.counters.leaseHits += 1
+    this.#publish("found")
+    this.end()
+    giveBack(this.#flight, "stored")
+    this.#options.onFound(entry)
+  }
+
+  #runOut(): void {
+    this.#isSpent = true
+    this.#flight.table.counters.leaseTimeouts += 1
+    this.#publish("timeout")
+    if (this.isWaiting) this.#again()
+  }
+
+  #again(): void {
+    this.#stopWaiting()
+    this.#inContext(() => this.#options.onAgain())
+  }
+
+  #stopWaiting(): void {
+    this.#phase = "queued"
+    this.#nextAsk?.cancel()
+    this.#flight.stopWaiting = undefined
+  }
+
+  #publish(outcome: LeaseEvent["outcome"]): void {
+    if (!channels.lease.hasSubscribers) return
+    const { engine } = this.#options
+    const waitedMs = this.#waitedSinceMs === undefined ? 0 : engine.clock.now() - this.#waitedSinceMs
+    channels.lease.publish({ ...engine.event(this.#flight.table, this.#flight.id), outcome, waitedMs })
+  }
+}
+
+/** Gives back the lease that a flight has, if it has one: once what it stored is there for others to read. */
+export function giveBack(flight: Flight, end: LeaseEnd): void {
+  const { lease, load } = flight
+  if (lease === undefined) return
+  flight.lease = undefined
+  const written = load?.written
+  const released = written === undefined ? lease.release(end) : written.then(() => lease.release("stored"))
+  // What can't be given back runs out.
+  released.catch(() => {})
+}
+
+/** Hands the value of another node to everyone who waits for a flight. */
+export function inheritEntry(flight: Flight, entry: Entry, engine: Engine): void {
+  for (const parent of flight.parents) parent.inherit(entry.dependencies, expiryOf(entry), engine.turn.now)
+}

@@ -1,0 +1,40 @@
+/** How a lease ended, for those who wait for it. */
+export type LeaseEnd =
+  /** A value was stored: worth a look. */
+  | "stored"
+  /** Nothing was stored, but the next load may do better: the loader failed, or something was invalidated meanwhile. */
+  | "failed"
+  /** Nothing was stored, on purpose: the next load would not be stored either, so that nobody should wait for it. */
+  | "unwanted"
+
+/** The right to load a key, for a while. */
+export interface Lease {
+  /**
+   * Gives it back, and wakes those who wait. Where it has run out, whoever has it now keeps it. Never rejects: what can't
+   * be given back runs out. Twice is fine.
+   */
+  release(end: LeaseEnd): Promise<void>
+}
+
+/** Granted, or for how long somebody else has it at most. Undefined: nobody can tell, and nobody should wait. */
+export type LeaseAnswer = { readonly lease: Lease } | { readonly heldForMs: number } | undefined
+
+/**
+ * Who loads a key, agreed upon by the nodes that share a store. It saves loads, and nothing depends on it: a lease may be
+ * lost, or run out while its holder still loads.
+ *
+ * The suite `leaseConformance` in `zoocache/testing` states this contract as tests.
+ */
+export interface Leases {
+  /**
+   * Asks for the lease of a key. Where it is granted, nobody else gets it until it is released or `leaseMs` are over.
+   * Never rejects, and answers soon, with undefined if nothing else is known. It takes effect before a `get` of the same
+   * key that is called after it, so that this one shows what the last holder has stored.
+   */
+  acquire(key: string, leaseMs: number): Promise<LeaseAnswer>
+  /**
+   * Calls back when a lease of this key is released that somebody was refused for; best effort, and perhaps once too
+   * often, so that whoever waits also asks from time to time. Returns what ends it.
+   */
+  watch(key: string, onEnd: (end: LeaseEnd) => void): () => void
+}

@@ -1,0 +1,170 @@
+import { randomBytes } from "node:crypto"
+import type { Clock } from "../core/clock.js"
+import type { ZooCacheError } from "../core/errors.js"
+import type { LeaseAnswer, LeaseEnd, Leases } from "../core/leases.js"
+import type { Breaker } from "./breaker.js"
+import type { RedisArgument, RedisClient } from "./client.js"
+import { leaseChannel } from "./keys.js"
+import { codeOf, isUnavailable, type Rarely, refusalOf } from "./store-errors.js"
+import type { EntryNames } from "./store-keys.js"
+import type { Reach } from "./store-reach.js"
+import { startTimeout } from "./store-reads.js"
+import { ACQUIRE, READ, RELEASE, runInPlace, type Script } from "./store-scripts.js"
+
+/** What it takes to listen to a channel. */
+export interface ListenOptions {
+  readonly channel: string
+  readonly onMessage: (message: string) => void
+  /** It listens, and has missed what was said before. */
+  readonly onListening: () => void
+}
+
+export interface RedisLeasesOptions {
+  readonly client: RedisClient
+  readonly listen: (options: ListenOptions) => () => void
+  readonly prefix: string
+  readonly db: number | undefined
+  readonly names: EntryNames
+  readonly clock: Clock
+  /** That of the store's writes: while it is open nobody asks, and nobody waits. */
+  readonly breaker: Breaker
+  readonly reach: Reach
+  readonly timeoutMs: number
+  readonly name: string
+  readonly rarely: Rarely
+  readonly onFault: (error: ZooCacheError) => void
+}
+
+const ENDS: ReadonlySet<string> = new Set<LeaseEnd>(["stored", "failed", "unwanted"])
+const GRANTED = -1
+
+/**
+ * Leases of one prefix in Redis: each a key with a token of its holder, which goes by itself when its time is over.
+ *
+ * Who is refused leaves a mark on the lease. Only where there is one is it announced that the lease was given back, so
+ * that loads which nobody waits for say nothing to the fleet.
+ */
+export class RedisLeases implements Leases {
+  readonly #options: RedisLeasesOptions
+  readonly #channel: string
+  /** By the name of the entry. */
+  readonly #watchers = new Map<string, Set<(end: LeaseEnd) => void>>()
+  readonly #releasing = new Set<Promise<void>>()
+  #stopListening: (() => void) | undefined
+  #isClosed = false
+
+  constructor(options: RedisLeasesOptions) {
+    this.#options = options
+    this.#channel = leaseChannel(options.prefix, options.db)
+  }
+
+  async acquire(key: string, leaseMs: number): Promise<LeaseAnswer> {
+    const { names } = this.#options
+    const name = names.of(key)
+    const token = randomBytes(12).toString("base64url")
+    const lease = { release: (end: LeaseEnd) => this.#release(name, token, end) }
+    const reply = await this.#run(ACQUIRE, names.leaseOf(name), [token, String(leaseMs)], (late) => {
+      // Nobody waits for this answer any more, and nobody else should wait for what will not be loaded.
+      if (Number(late) === GRANTED) void lease.release("failed")
+    })
+    if (reply === undefined) return undefined
+    const heldForMs = Number(reply)
+    return heldForMs === GRANTED ? { lease } : { heldForMs }
+  }
+
+  /** The record of an entry, by its name, as the master has it after everything that was sent before. */
+  async read(name: string): Promise<Buffer | undefined> {
+    const record = await this.#run(READ, name, [])
+    return Buffer.isBuffer(record) ? record : undefined
+  }
+
+  watch(key: string, onEnd: (end: LeaseEnd) => void): () => void {
+    if (this.#isClosed) return () => {}
+    const name = this.#options.names.of(key)
+    const watchers = this.#watchers.get(name) ?? new Set()
+    // A function of its own: the same may watch twice.
+    const watcher = (end: LeaseEnd) => onEnd(end)
+    this.#watchers.set(name, watchers.add(watcher))
+    this.#stopListening ??= this.#options.listen({
+      channel: this.#channel,
+      onMessage: (message) => this.#hear(message),
+      onListening: () => this.#wakeAll(),
+    })
+    return () => {
+      watchers.delete(watcher)
+      if (watchers.size === 0 && this.#watchers.get(name) === watchers) this.#watchers.delete(name)
+    }
+  }
+
+  /** Resolves when what was given back has arrived, or can't. */
+  async close(): Promise<void> {
+    // What waited for a write to be answered is given back before the turn ends.
+    await new Promise((resolve) => {
+      setImmediate(resolve)
+    })
+    this.#isClosed = true
+    this.#stopListening?.()
+    this.#watchers.clear()
+    await Promise.all(this.#releasing)
+  }
+
+  #release(name: string, token: string, end: LeaseEnd): Promise<void> {
+    const { names } = this.#options
+    const releasing = this.#run(RELEASE, names.leaseOf(name), [token, this.#channel, `${end} ${name}`]).then(() => {
+      this.#releasing.delete(releasing)
+    })
+    this.#releasing.add(releasing)
+    return releasing
+  }
+
+  #hear(message: string): void {
+    const space = message.indexOf(" ")
+    const end = message.slice(0, space)
+    // Another version, or another program, may say something else.
+    if (!ENDS.has(end)) return
+    for (const watcher of this.#watchers.get(message.slice(space + 1)) ?? []) watcher(end as LeaseEnd)
+  }
+
+  #wakeAll(): void {
+    for (const watchers of this.#watchers.values()) for (const watcher of watchers) watcher("failed")
+  }
+
+  /** The reply, undefined where there is none in time. Never rejects. What comes later goes to `onLate`. */
+  #run(
+    script: Script,
+    key: string,
+    args: readonly RedisArgument[],
+    onLate?: (reply: unknown) => void,
+  ): Promise<unknown> {
+    const { client, clock, breaker, reach, timeoutMs, name: server, rarely, onFault } = this.#options
+    if (this.#isClosed) return Promise.resolve(undefined)
+    const admission = breaker.enter()
+    if (admission === undefined) return Promise.resolve(undefined)
+    return new Promise((resolve) => {
+      let isOver = false
+      const settle = (reply: unknown, error?: unknown) => {
+        isOver = true
+        timer.cancel()
+        if (error === undefined) breaker.succeeded(admission)
+        else breaker.failed(admission, error)
+        resolve(reply)
+      }
+      const timer = startTimeout(clock, timeoutMs, () => {
+        settle(undefined, new Error(`a lease was not answered within ${timeoutMs} ms`))
+      })
+      if (reach.isLost) return settle(undefined, new Error("the connection is lost"))
+      runInPlace(client, script, key, args).then(
+        (reply) => {
+          if (isOver) onLate?.(reply)
+          else settle(reply)
+        },
+        (error: unknown) => {
+          if (isOver) return
+          if (isUnavailable(error)) return settle(undefined, error)
+          settle(undefined)
+          if (rarely.isDue(`lease ${codeOf(error)}`)) onFault(refusalOf("lease a key of", server, error))
+        },
+      )
+    })
+  }
+}
