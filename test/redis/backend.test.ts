@@ -1,5 +1,7 @@
 /** `redis({ … })` as a whole, in each way in which a server can be reached. */
-import { readFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join as joinPath } from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { Cluster, Redis } from "ioredis"
 import { Redis as Valkey } from "iovalkey"
@@ -103,6 +105,13 @@ describe("one server", () => {
     const { url } = await start(RedisServer.start({ tls: true }))
     expect(url).toMatch(/^rediss:/)
     await expectSharing({ url, tls: { ca } })
+  })
+
+  test("through a Unix socket", async () => {
+    const folder = mkdtempSync(joinPath(tmpdir(), "zoocache-"))
+    cleanUps.push(() => rmSync(folder, { recursive: true, force: true }))
+    await start(RedisServer.start({ config: [`unixsocket ${folder}/redis.sock`] }))
+    await expectSharing({ url: `unix://${folder}/redis.sock` })
   })
 
   test("by a user with the rights that the documentation lists, and no others", async () => {
