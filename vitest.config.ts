@@ -62,6 +62,8 @@ export default defineConfig(({ mode }) => {
       // A process per file: tests of async contexts, of `close()` and of garbage collection must not see each other.
       pool: "forks",
       execArgv: ["--expose-gc"],
+      // Only what fails waits so long: a second, the default, is little for a slow disk.
+      expect: { poll: { timeout: 15_000 } },
       testTimeout: stress ? 600_000 : 20_000,
       env: stress && !process.env["ZOOCACHE_RUNS"] ? { ZOOCACHE_RUNS: "10000" } : {},
       restoreMocks: true,

@@ -2,6 +2,7 @@ import { setTimeout } from "node:timers/promises"
 import { describe, expect, test } from "vitest"
 import { logKeys } from "../../../src/redis/keys.js"
 import { RedisServer } from "../support/server.js"
+import { until } from "../support/until.js"
 import { Fleet, PREFIX } from "./support/fleet.js"
 
 const keys = logKeys(PREFIX)
@@ -55,7 +56,7 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
     const epoch = await epochOf(server)
     await server.command("CONFIG", "SET", "maxmemory", 1)
     await fleet.goOn(1000)
-    expect((await fleet.node(0).call("faults")).join()).toMatch(/OOM/)
+    await until(async () => /OOM/.test((await fleet.node(0).call("faults")).join()), { what: "the fault" })
     await server.command("CONFIG", "SET", "maxmemory", 0)
     await fleet.untilDelivered()
     await fleet.goOn(1000)

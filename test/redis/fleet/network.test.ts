@@ -45,7 +45,7 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
     }
     await fleet.goOn(2500)
     for (const node of fleet.nodes) {
-      expect(await node.call("state")).toBe("unsure")
+      await until(async () => (await node.call("state")) === "unsure", { what: "the node to find out" })
       await node.proxy.accept()
     }
     await fleet.untilDelivered()

@@ -23,7 +23,9 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
     await using server = await RedisServer.start()
     await using fleet = await Fleet.start(server, { clockOffsetsMs: [0, TEN_MINUTES_MS, -TEN_MINUTES_MS] })
     await fleet.goOn(1500)
-    for (const node of fleet.nodes) expect(await node.call("state")).toBe("ready")
+    for (const node of fleet.nodes) {
+      await until(async () => (await node.call("state")) === "ready", { what: "the node to be sure" })
+    }
     for (const offsetMs of [TEN_MINUTES_MS, -TEN_MINUTES_MS, 0]) {
       await fleet.node(0).call("setClock", offsetMs)
       await fleet.goOn(300)

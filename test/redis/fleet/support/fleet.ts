@@ -25,6 +25,8 @@ const STORM = { visitors: 6, mayWaitInVain: true, restMs: 2, hotRows: HOT_ROWS }
 /** Short, so that a fault shows within the seconds that a test has. */
 const QUICK: Partial<RedisOptions> = { replyTimeout: 500, connectTimeout: 500, readTimeout: 100 }
 const ACK_TIMEOUT_MS = 500
+/** What may take its time on a busy machine. */
+const PATIENCE_MS = 30_000
 
 export interface FleetOptions {
   readonly nodes?: number
@@ -84,7 +86,7 @@ export class Fleet implements AsyncDisposable {
       if (options.hasLoad === false) return fleet
       fleet.storm()
       // Something is cached everywhere, and tokens travel.
-      await until(() => fleet.delivered >= 5, { what: "tokens to arrive" })
+      await fleet.untilDelivered()
       return fleet
     } catch (error) {
       await fleet[Symbol.asyncDispose]()
@@ -174,7 +176,12 @@ export class Fleet implements AsyncDisposable {
   /** Resolves when the tokens of all changes arrive again everywhere. */
   async untilDelivered(count = 5): Promise<void> {
     const end = this.delivered + count
-    await until(() => this.#failure !== undefined || this.delivered >= end, { what: "tokens to arrive" })
+    await this.#untilFine(() => this.delivered >= end, "tokens to arrive")
+  }
+
+  /** Rejects at once when a node fails. */
+  async #untilFine(isReached: () => boolean, what: string): Promise<void> {
+    await until(() => this.#failure !== undefined || isReached(), { what, timeoutMs: PATIENCE_MS })
     if (this.#failure !== undefined) throw this.#failure
   }
 
@@ -209,10 +216,13 @@ export class Fleet implements AsyncDisposable {
    * rejection.
    */
   async finish({ reads = 300 }: { readonly reads?: number } = {}): Promise<Happening[]> {
-    await this.goOn(0)
+    await this.#untilFine(() => readsIn(this.#processes.history()).length > reads, "reads")
     await this.calm()
     for (const node of this.nodes) {
-      await until(async () => (await node.call("pending")) === 0, { what: "all changes to be acknowledged" })
+      await until(async () => (await node.call("pending")) === 0, {
+        what: "all changes to be acknowledged",
+        timeoutMs: PATIENCE_MS,
+      })
     }
     for (const node of this.nodes) {
       const all = Array.from({ length: ROWS }, (_, row) => row)
@@ -222,7 +232,6 @@ export class Fleet implements AsyncDisposable {
     }
     const history = this.#relaxed(this.#processes.history())
     expectNothingStale(history)
-    expect(readsIn(history).length).toBeGreaterThan(reads)
     for (const node of this.nodes) {
       await node.call("close")
       await node.end()
@@ -286,8 +295,14 @@ export class Fleet implements AsyncDisposable {
   }
 
   async #settle(node: FleetNode): Promise<void> {
-    await until(() => node.call("syncedRow", null, 0).then(() => true), { what: "a node to hear from the log" })
-    await until(async () => (await node.call("pending")) === 0, { what: "all changes to be acknowledged" })
+    await until(() => node.call("syncedRow", null, 0).then(() => true), {
+      what: "a node to hear from the log",
+      timeoutMs: PATIENCE_MS,
+    })
+    await until(async () => (await node.call("pending")) === 0, {
+      what: "all changes to be acknowledged",
+      timeoutMs: PATIENCE_MS,
+    })
   }
 
   /** For a failed expectation: what a node shows in the end, and the last changes of it; in ms before now. */
