@@ -21,7 +21,11 @@ export interface StationData {
   /** Of the LMDB environment. */
   readonly path: string
   /** In place of LMDB. What others change has to show once it is older than the bound. */
-  readonly remote?: { readonly redis: RedisOptions; readonly boundMs: number }
+  readonly remote?: {
+    readonly redis: RedisOptions
+    readonly boundMs: number
+    readonly whenUnsure?: "load" | "serve" | "throw"
+  }
   /** By how much the wall clock of this process is wrong. */
   readonly clockOffsetMs?: number
   /** It has a cache of its own instead, which nobody tells of changes. */
@@ -52,12 +56,16 @@ export function stationCommands(data: StationData) {
   const clock: Clock = { ...systemClock, wall: () => systemClock.wall() + offsetMs }
   const cache = createCache({
     ...(data.isAlone === true ? {} : { backend }),
-    ...(remote === undefined ? {} : { staleness: { bound: remote.boundMs }, clock }),
+    ...(remote === undefined
+      ? {}
+      : { staleness: { bound: remote.boundMs, whenUnsure: remote.whenUnsure ?? "load" }, clock }),
     ...data.cache,
     onFault: ({ error }) => faults.push(`${error.name}: ${error.message}`),
   })
   const boundNs = remote === undefined ? undefined : remote.boundMs * 1e6
-  const station = new Station({ ...data, cache, rows, by, random, record, isQuick: data.isQuick ?? false, boundNs })
+  const { isQuick = false } = data
+  const { whenUnsure } = remote ?? {}
+  const station = new Station({ ...data, cache, rows, by, random, record, isQuick, boundNs, whenUnsure })
   const delay = monitorEventLoopDelay({ resolution: 5 })
   const storm = (options: StormOptions) => station.storm(options)
   if (data.storm !== undefined) void storm(data.storm)
@@ -84,6 +92,8 @@ export function stationCommands(data: StationData) {
       offsetMs = ms
     },
     loads: () => station.loads.count,
+    /** How many steps of storms were refused, since the cache was unsure. */
+    refused: () => station.refused,
     faults: () => faults,
     state: () => cache.status().state,
     pending: () => cache.status().pending,

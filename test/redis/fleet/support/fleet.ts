@@ -32,6 +32,7 @@ export interface FleetOptions {
   readonly nodes?: number
   readonly redis?: Partial<RedisOptions>
   readonly cache?: NonNullable<StationData["cache"]>
+  readonly whenUnsure?: "load" | "serve" | "throw"
   /** By how much the wall clock of each node is wrong. */
   readonly clockOffsetsMs?: readonly number[]
   /** Without proxies, which would take what a node that stands still does not. */
@@ -97,12 +98,12 @@ export class Fleet implements AsyncDisposable {
   /** One node more, which does nothing yet. */
   async join(server: { readonly port: number }, column = this.nodes.length): Promise<FleetNode> {
     const proxy = await FaultyProxy.start(server.port)
-    const { redis, cache, clockOffsetsMs, isDirect = false } = this.#options
+    const { redis, cache, clockOffsetsMs, isDirect = false, whenUnsure = "load" } = this.#options
     const isElsewhere = redis?.sentinels !== undefined || redis?.cluster !== undefined
     const place = isElsewhere ? {} : { url: isDirect ? `redis://127.0.0.1:${server.port}` : proxy.url }
     const child = this.#processes.start({
       column,
-      remote: { redis: { ...place, ...QUICK, ...redis }, boundMs: BOUND_MS },
+      remote: { redis: { ...place, ...QUICK, ...redis }, boundMs: BOUND_MS, whenUnsure },
       clockOffsetMs: clockOffsetsMs?.[column] ?? 0,
       cache: { ackTimeout: ACK_TIMEOUT_MS, prefix: PREFIX, ...cache },
     })
@@ -285,6 +286,7 @@ export class Fleet implements AsyncDisposable {
   #isOfFaults(error: unknown): boolean {
     const { code = "" } = error as { code?: string }
     if (code === "ERR_ZOOCACHE_NOT_ACKNOWLEDGED" || code === "ERR_ZOOCACHE_SYNC_TIMEOUT") return true
+    if (code === "ERR_ZOOCACHE_UNSURE") return this.#options.whenUnsure === "throw"
     // To a node of the other side it means nothing.
     return code === "ERR_ZOOCACHE_INVALID_TOKEN" && this.#splits.length > 0
   }
