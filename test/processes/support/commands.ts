@@ -11,6 +11,9 @@ import { seededRandom } from "./random.js"
 import { Rows, type RowsShape } from "./rows.js"
 import { Station, type StormOptions } from "./station.js"
 
+/** What the cache waits between two heartbeats, which is no option. */
+const HEARTBEAT_MS = 1000
+
 export interface StationData {
   readonly name: string
   /** The folder of rows and histories. */
@@ -24,6 +27,7 @@ export interface StationData {
   readonly remote?: {
     readonly redis: RedisOptions
     readonly boundMs: number
+    readonly heartbeatMs: number
     readonly whenUnsure?: "load" | "serve" | "throw"
   }
   /** By how much the wall clock of this process is wrong. */
@@ -51,9 +55,16 @@ export function stationCommands(data: StationData) {
   const faults: string[] = []
   const durable = data.durable === undefined ? {} : { durable: data.durable }
   const { remote } = data
+  const { heartbeatMs = HEARTBEAT_MS } = remote ?? {}
   const backend = remote === undefined ? lmdb({ path: data.path, ...durable }) : redis(remote.redis)
   let offsetMs = data.clockOffsetMs ?? 0
-  const clock: Clock = { ...systemClock, wall: () => systemClock.wall() + offsetMs }
+  const clock: Clock = {
+    ...systemClock,
+    wall: () => systemClock.wall() + offsetMs,
+    setTimer: (callback, delayMs, keepAlive) => {
+      return systemClock.setTimer(callback, delayMs === HEARTBEAT_MS ? heartbeatMs : delayMs, keepAlive)
+    },
+  }
   const cache = createCache({
     ...(data.isAlone === true ? {} : { backend }),
     ...(remote === undefined

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest"
 import { logKeys } from "../../../src/redis/keys.js"
 import { RedisServer } from "../support/server.js"
 import { until } from "../support/until.js"
-import { Fleet, PREFIX } from "./support/fleet.js"
+import { BOUND_MS, Fleet, PREFIX } from "./support/fleet.js"
 
 const keys = logKeys(PREFIX)
 
@@ -16,7 +16,7 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
       await fleet.goOn(300)
     }
     await fleet.untilDelivered()
-    await fleet.goOn(2200)
+    await fleet.goOn(BOUND_MS + 200)
     await fleet.finish()
   })
 
@@ -30,7 +30,7 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
       expect(await epochOf(server)).not.toBe(before)
       await fleet.goOn(200)
     }
-    await fleet.goOn(2000)
+    await fleet.goOn(BOUND_MS + 200)
     await fleet.finish()
   })
 
@@ -76,7 +76,7 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
     }
     expect(epochs.size).toBeGreaterThan(2)
     await fleet.untilDelivered()
-    await fleet.goOn(2200)
+    await fleet.goOn(BOUND_MS + 200)
     await fleet.finish()
   })
 })

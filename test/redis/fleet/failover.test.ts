@@ -20,7 +20,7 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
     await pair.promote()
     fleet.moveTo(replica)
     await fleet.untilDelivered()
-    await fleet.goOn(2200)
+    await fleet.goOn(BOUND_MS + 200)
     await fleet.finish()
   })
 
@@ -64,7 +64,7 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
     await master.restart({ keepData: true })
     fleet.moveTo(master)
     await fleet.untilDelivered()
-    await fleet.goOn(2200)
+    await fleet.goOn(BOUND_MS + 200)
     await fleet.finish()
   })
 })

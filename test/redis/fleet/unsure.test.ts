@@ -15,7 +15,7 @@ async function partition(whenUnsure: NonNullable<FleetOptions["whenUnsure"]>) {
   await until(async () => (await node.call("state")) === "unsure", { what: "the node to find out" })
   const fromNs = now()
   const refusedBefore = await node.call("refused")
-  await fleet.goOn(1500)
+  await fleet.goOn(BOUND_MS + 200)
   const untilNs = now()
   const refused = (await node.call("refused")) - refusedBefore
   node.proxy.heal()

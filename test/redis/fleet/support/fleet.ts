@@ -11,8 +11,9 @@ import { now } from "../../../processes/support/station.js"
 import { FaultyProxy } from "../../support/proxy.js"
 import { until } from "../../support/until.js"
 
-/** `staleness.bound` of all nodes: above the second between heartbeats. */
-export const BOUND_MS = 2000
+/** `staleness.bound` of all nodes, and their time between heartbeats: a test has to last longer than the one. */
+export const BOUND_MS = 1000
+const HEARTBEAT_MS = 300
 /** Of the load; and so many rows more, each of which is changed once: what is lost of them has no successor that hides it. */
 const HOT_ROWS = 8
 const COLD_ROWS = 240
@@ -103,7 +104,7 @@ export class Fleet implements AsyncDisposable {
     const place = isElsewhere ? {} : { url: isDirect ? `redis://127.0.0.1:${server.port}` : proxy.url }
     const child = this.#processes.start({
       column,
-      remote: { redis: { ...place, ...QUICK, ...redis }, boundMs: BOUND_MS, whenUnsure },
+      remote: { redis: { ...place, ...QUICK, ...redis }, boundMs: BOUND_MS, heartbeatMs: HEARTBEAT_MS, whenUnsure },
       clockOffsetMs: clockOffsetsMs?.[column] ?? 0,
       cache: { ackTimeout: ACK_TIMEOUT_MS, prefix: PREFIX, ...cache },
     })
