@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs"
+import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { transform } from "esbuild"
 import { defineConfig, type Plugin } from "vitest/config"
@@ -62,6 +63,10 @@ export default defineConfig(({ mode }) => {
       // A process per file: tests of async contexts, of `close()` and of garbage collection must not see each other.
       pool: "forks",
       execArgv: ["--expose-gc"],
+      // As many as there are processors, less one, is one of two: most of what takes long waits.
+      maxWorkers: Math.max(2, availableParallelism() - 1),
+      // Only what fails waits so long: a second, the default, is little for a slow disk.
+      expect: { poll: { timeout: 15_000 } },
       testTimeout: stress ? 600_000 : 20_000,
       env: stress && !process.env["ZOOCACHE_RUNS"] ? { ZOOCACHE_RUNS: "10000" } : {},
       restoreMocks: true,

@@ -236,8 +236,6 @@ function commonOptions(settings: RedisSettings, random: () => number): object {
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     retryStrategy: retryStrategy(random),
-    // A master that has become a replica stays connected: the name may lead to another one now.
-    reconnectOnError: (error: Error) => error.message.startsWith("READONLY"),
   }
 }
 
@@ -260,8 +258,13 @@ function clusterOf(
     scaleReads: readFrom === "replica" ? "slave" : "master",
     natMap,
     // A link can't tell which of many connections is silent: each has to notice by itself.
-    redisOptions: { ...redisOptions, socketTimeout: replyTimeoutMs },
+    redisOptions: { ...redisOptions, socketTimeout: replyTimeoutMs, reconnectOnError: isReadonly },
   })
+}
+
+/** A link sees to it by itself, where it has one connection. */
+function isReadonly(error: Error): boolean {
+  return error.message.startsWith("READONLY")
 }
 
 function addressOptions({ host, port, path, username, password, db }: Address): object {

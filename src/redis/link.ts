@@ -48,6 +48,7 @@ export class Link {
   #waiting: Promise<void> | undefined
   #checking: Promise<void> | undefined
   #isChecked = false
+  #isGivenUp = false
   #runId = ""
   #handshake: Timer | undefined
   #lastReplyMs = Number.NEGATIVE_INFINITY
@@ -136,7 +137,10 @@ export class Link {
         },
         (error: unknown) => {
           this.#sent.delete(sent)
-          reject(this.failureOf(error))
+          const failure = this.failureOf(error)
+          // A master that has become a replica stays connected: the name may lead to another one now.
+          if (failure.code === "READONLY") this.#giveUp()
+          reject(failure)
         },
       )
     })
@@ -166,9 +170,16 @@ export class Link {
 
   /** A connection that has been silent since something was sent is given up, if it is ours to give up. */
   #reconnect(failure: Failure, sentMs: number): void {
+    if (this.#lastReplyMs >= sentMs || this.client.status !== "ready") return
+    if (this.#options.isOwn && !this.#options.isCluster) this.#note(failure)
+    this.#giveUp()
+  }
+
+  /** Once for each connection: until it is closed, which takes a while, its client takes itself for connected. */
+  #giveUp(): void {
     const { client, isOwn, isCluster } = this.#options
-    if (!isOwn || isCluster || this.#isClosed || this.#lastReplyMs >= sentMs || client.status !== "ready") return
-    this.#note(failure)
+    if (!isOwn || isCluster || this.#isClosed || this.#isGivenUp || client.status !== "ready") return
+    this.#isGivenUp = true
     ;(client as { disconnect(reconnect?: boolean): void }).disconnect(true)
   }
 
@@ -232,6 +243,7 @@ export class Link {
   #becomeLost(): void {
     this.#handshake?.cancel()
     this.#isChecked = false
+    this.#isGivenUp = false
     this.#runId = ""
   }
 

@@ -47,22 +47,61 @@ async function timeOf(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - startMs
 }
 
-describe("a connection that goes silent", () => {
-  test.each(["both", "toServer", "toClient"] as const)("is noticed and replaced (%s)", async (direction) => {
+/** A connection that is given up gets a timer and a listener for it, of which Node.js finds eleven too many. */
+function collectWarnings(): string[] {
+  const warnings: string[] = []
+  const onWarning = (warning: Error) => void warnings.push(String(warning))
+  process.on("warning", onWarning)
+  onCleanUp(() => process.off("warning", onWarning))
+  return warnings
+}
+
+describe("a connection that is of no use any more", () => {
+  test.each(["both", "toServer", "toClient"] as const)(
+    "goes silent: is noticed and replaced (%s)",
+    async (direction) => {
+      const proxy = await proxyTo(shared.port)
+      const { log, faults } = openLog({ url: proxy.url, prefix: direction, replyTimeout: 150 })
+      await appendTags(log, "a")
+      proxy.silence(direction)
+      const waitedMs = await timeOf(() => errorOf(appendTags(log, "b")))
+      expect(waitedMs).toBeLessThan(1000)
+      // While there is nobody to talk to, nobody waits longer than for a reply.
+      expect(await timeOf(() => errorOf(appendTags(log, "c")))).toBeLessThan(2500)
+      expect(faults.join()).toContain("no reply within 150 ms")
+      proxy.heal()
+      await until(() => appendTags(log, "d"), { what: "an append" })
+    },
+  )
+
+  test("is given up once, however many replies do not come", async () => {
     const proxy = await proxyTo(shared.port)
-    const { log, faults } = openLog({ url: proxy.url, prefix: direction, replyTimeout: 150 })
+    const { log } = openLog({ url: proxy.url, prefix: "many-silent", replyTimeout: 150 })
     await appendTags(log, "a")
-    proxy.silence(direction)
-    const waitedMs = await timeOf(() => errorOf(appendTags(log, "b")))
-    expect(waitedMs).toBeLessThan(1000)
-    // While there is nobody to talk to, nobody waits longer than for a reply.
-    expect(await timeOf(() => errorOf(appendTags(log, "c")))).toBeLessThan(2500)
-    expect(faults.join()).toContain("no reply within 150 ms")
+    const warnings = collectWarnings()
+    proxy.silence("both")
+    await Promise.all(Array.from({ length: 30 }, () => errorOf(appendTags(log, "b"))))
     proxy.heal()
-    await until(() => appendTags(log, "d"), { what: "an append" })
+    await until(() => appendTags(log, "c"), { what: "an append" })
+    expect(warnings).toEqual([])
   })
 
-  test("costs a listener no more than a ping", async () => {
+  test("is given up once, however many appends a master that has become a replica refuses", async () => {
+    const [master, other] = await Promise.all([start(), start()])
+    const proxy = await proxyTo(master.port)
+    const { log } = openLog({ url: proxy.url })
+    await appendTags(log, "a")
+    const warnings = collectWarnings()
+    const { accepted } = proxy
+    await master.command("REPLICAOF", "127.0.0.1", other.port)
+    await Promise.all(Array.from({ length: 30 }, () => errorOf(appendTags(log, "b"))))
+    await until(() => proxy.accepted > accepted, { what: "another connection" })
+    await master.command("REPLICAOF", "NO", "ONE")
+    await until(() => appendTags(log, "c"), { what: "an append" })
+    expect(warnings).toEqual([])
+  })
+
+  test("costs a listener that hears nothing no more than a ping", async () => {
     const proxy = await proxyTo(shared.port)
     const { log } = openLog({ url: proxy.url, prefix: "silent-listener", replyTimeout: 150 })
     const { news } = listen(log)

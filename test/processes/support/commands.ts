@@ -11,6 +11,9 @@ import { seededRandom } from "./random.js"
 import { Rows, type RowsShape } from "./rows.js"
 import { Station, type StormOptions } from "./station.js"
 
+/** What the cache waits between two heartbeats, which is no option. */
+const HEARTBEAT_MS = 1000
+
 export interface StationData {
   readonly name: string
   /** The folder of rows and histories. */
@@ -21,7 +24,12 @@ export interface StationData {
   /** Of the LMDB environment. */
   readonly path: string
   /** In place of LMDB. What others change has to show once it is older than the bound. */
-  readonly remote?: { readonly redis: RedisOptions; readonly boundMs: number }
+  readonly remote?: {
+    readonly redis: RedisOptions
+    readonly boundMs: number
+    readonly heartbeatMs: number
+    readonly whenUnsure?: "load" | "serve" | "throw"
+  }
   /** By how much the wall clock of this process is wrong. */
   readonly clockOffsetMs?: number
   /** It has a cache of its own instead, which nobody tells of changes. */
@@ -52,17 +60,28 @@ export function stationCommands(data: StationData) {
   const faults: string[] = []
   const durable = data.durable === undefined ? {} : { durable: data.durable }
   const { remote } = data
+  const { heartbeatMs = HEARTBEAT_MS } = remote ?? {}
   const backend = remote === undefined ? lmdb({ path: data.path, ...durable }) : redis(remote.redis)
   let offsetMs = data.clockOffsetMs ?? 0
-  const clock: Clock = { ...systemClock, wall: () => systemClock.wall() + offsetMs }
+  const clock: Clock = {
+    ...systemClock,
+    wall: () => systemClock.wall() + offsetMs,
+    setTimer: (callback, delayMs, keepAlive) => {
+      return systemClock.setTimer(callback, delayMs === HEARTBEAT_MS ? heartbeatMs : delayMs, keepAlive)
+    },
+  }
   const cache = createCache({
     ...(data.isAlone === true ? {} : { backend }),
-    ...(remote === undefined ? {} : { staleness: { bound: remote.boundMs }, clock }),
+    ...(remote === undefined
+      ? {}
+      : { staleness: { bound: remote.boundMs, whenUnsure: remote.whenUnsure ?? "load" }, clock }),
     ...data.cache,
     onFault: ({ error }) => faults.push(`${error.name}: ${error.message}`),
   })
   const boundNs = remote === undefined ? undefined : remote.boundMs * 1e6
-  const station = new Station({ ...data, cache, rows, by, random, record, isQuick: data.isQuick ?? false, boundNs })
+  const { isQuick = false } = data
+  const { whenUnsure } = remote ?? {}
+  const station = new Station({ ...data, cache, rows, by, random, record, isQuick, boundNs, whenUnsure })
   const delay = monitorEventLoopDelay({ resolution: 5 })
   const storm = (options: StormOptions) => station.storm(options)
   if (data.storm !== undefined) void storm(data.storm)
@@ -89,6 +108,8 @@ export function stationCommands(data: StationData) {
       offsetMs = ms
     },
     loads: () => station.loads.count,
+    /** How many steps of storms were refused, since the cache was unsure. */
+    refused: () => station.refused,
     faults: () => faults,
     state: () => cache.status().state,
     pending: () => cache.status().pending,

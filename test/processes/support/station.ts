@@ -24,6 +24,8 @@ export interface StationOptions {
   readonly isQuick: boolean
   /** For a log behind a network: `staleness.bound`. What others changed before that has to show, and the rest may. */
   readonly boundNs?: number | undefined
+  /** What the cache does there while it is unsure. */
+  readonly whenUnsure?: "load" | "serve" | "throw" | undefined
 }
 
 export interface StormOptions {
@@ -69,6 +71,7 @@ createHook({
 export class Station {
   readonly cache: Cache
   readonly loads = { count: 0 }
+  refused = 0
   readonly #options: StationOptions
   readonly #row
   readonly #pair
@@ -161,9 +164,9 @@ export class Station {
   /** Reads a row after `sync`: with a token it shows that change and what was before, without one all there was. */
   async syncedRow(token: string | undefined, row: number): Promise<Value> {
     const calledNs = now()
+    const boundNs = this.#boundNs()
     await this.cache.sync(token)
     const startedNs = now()
-    const boundNs = this.#options.boundNs ?? 0
     const value = await this.#row(row)
     const knows = token === undefined ? { arrivedNs: calledNs } : { arrivedNs: calledNs - boundNs, presents: token }
     const read = { startedNs, ...knows, what: `syncedRow(${row})`, tags: tagsOf(row), key: this.#row.keyOf(row) }
@@ -259,7 +262,8 @@ export class Station {
         left -= 1
         const step = options.hotRows === undefined ? this.#step(mix) : this.#stepHot(options.hotRows)
         await step.catch((error: { code?: string }) => {
-          if (!mayWaitInVain || error.code !== "ERR_ZOOCACHE_NOT_ACKNOWLEDGED") throw error
+          if (this.#options.whenUnsure === "throw" && error.code === "ERR_ZOOCACHE_UNSURE") this.refused += 1
+          else if (!mayWaitInVain || error.code !== "ERR_ZOOCACHE_NOT_ACKNOWLEDGED") throw error
         })
         await this.#pause()
         if (options.restMs !== undefined) await setTimeout(options.restMs)
@@ -354,9 +358,18 @@ export class Station {
    */
   #moment(): Pick<Read, "startedNs" | "arrivedNs"> {
     const startedNs = now()
-    const { boundNs } = this.#options
-    if (boundNs !== undefined) return { startedNs, arrivedNs: Math.min(callbackNs, startedNs) - boundNs }
+    if (this.#options.boundNs !== undefined) {
+      return { startedNs, arrivedNs: Math.min(callbackNs, startedNs) - this.#boundNs() }
+    }
     return { startedNs, arrivedNs: Math.max(callbackNs, startedNs - LONGEST_LOOK_NS) }
+  }
+
+  /** What others changed longer ago has to show, behind a network. Who serves all the same knows what was confirmed last. */
+  #boundNs(): number {
+    const { boundNs = 0, whenUnsure } = this.#options
+    if (whenUnsure !== "serve") return boundNs
+    // JSON knows no infinity, which it is before the first confirmation.
+    return Math.max(boundNs, Math.min(this.cache.status().confirmedAgoMs, 1e6) * 1e6)
   }
 
   /** Counts as the begin of another callback: it knows what had been acknowledged by now. */

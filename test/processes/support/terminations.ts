@@ -6,8 +6,8 @@ import { seededRandom } from "./random.js"
 
 /** How many threads run and are terminated at the same time. */
 const SLOTS = 3
-/** What closing may take at most, with a second of patience. */
-const CLOSE_MS = 3000
+/** What closing, which has a second of patience, may take on a busy machine. */
+const CLOSE_MS = 10_000
 
 /**
  * Terminates threads of one process at random moments: while they open, while they write. After each the process and
@@ -45,7 +45,7 @@ export async function terminateThreads(count: number, { mainIsAlone = false }): 
   // At most a shell of a thread that was terminated within the milliseconds in which it ran.
   expect(childrenOf(main.pid).length).toBeLessThan(count / 10)
   // What wrote for them has gone as well.
-  await expect.poll(() => writersFor(main.pid), { timeout: 10_000 }).toEqual([])
+  await expect.poll(() => writersFor(main.pid)).toEqual([])
   const beganMs = performance.now()
   await main.call("close")
   expect(performance.now() - beganMs).toBeLessThan(CLOSE_MS)

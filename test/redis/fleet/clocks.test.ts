@@ -2,7 +2,7 @@ import { expect, test } from "vitest"
 import { logKeys } from "../../../src/redis/keys.js"
 import { RedisServer } from "../support/server.js"
 import { SteppedClock } from "../support/stepped-clock.js"
-import { Fleet, PREFIX } from "./support/fleet.js"
+import { BOUND_MS, Fleet, PREFIX } from "./support/fleet.js"
 
 const { state } = logKeys(PREFIX)
 const STEP_MS = 600_000
@@ -53,7 +53,7 @@ test("a fleet under load reads nothing stale when the server's clock is minutes 
     await fleet.goOn(500)
     expect(BigInt(await read("head"))).toBeGreaterThan(head)
   }
-  await fleet.goOn(1500)
+  await fleet.goOn(BOUND_MS + 200)
   await fleet.finish()
   expect(await read("epoch")).toBe(epoch)
 }, 60_000)

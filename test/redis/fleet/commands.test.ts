@@ -2,7 +2,8 @@ import { setTimeout } from "node:timers/promises"
 import { describe, expect, test } from "vitest"
 import { logKeys } from "../../../src/redis/keys.js"
 import { RedisServer } from "../support/server.js"
-import { Fleet, PREFIX } from "./support/fleet.js"
+import { until } from "../support/until.js"
+import { BOUND_MS, Fleet, PREFIX } from "./support/fleet.js"
 
 const keys = logKeys(PREFIX)
 
@@ -15,7 +16,7 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
       await fleet.goOn(300)
     }
     await fleet.untilDelivered()
-    await fleet.goOn(2200)
+    await fleet.goOn(BOUND_MS + 200)
     await fleet.finish()
   })
 
@@ -29,7 +30,7 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
       expect(await epochOf(server)).not.toBe(before)
       await fleet.goOn(200)
     }
-    await fleet.goOn(2000)
+    await fleet.goOn(BOUND_MS + 200)
     await fleet.finish()
   })
 
@@ -55,7 +56,7 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
     const epoch = await epochOf(server)
     await server.command("CONFIG", "SET", "maxmemory", 1)
     await fleet.goOn(1000)
-    expect((await fleet.node(0).call("faults")).join()).toMatch(/OOM/)
+    await until(async () => /OOM/.test((await fleet.node(0).call("faults")).join()), { what: "the fault" })
     await server.command("CONFIG", "SET", "maxmemory", 0)
     await fleet.untilDelivered()
     await fleet.goOn(1000)
@@ -75,7 +76,7 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
     }
     expect(epochs.size).toBeGreaterThan(2)
     await fleet.untilDelivered()
-    await fleet.goOn(2200)
+    await fleet.goOn(BOUND_MS + 200)
     await fleet.finish()
   })
 })

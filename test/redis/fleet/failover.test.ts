@@ -1,6 +1,10 @@
 import { describe, expect, test } from "vitest"
+import { logKeys } from "../../../src/redis/keys.js"
+import { RedisCluster } from "../support/cluster.js"
 import { RedisSentinel } from "../support/sentinel.js"
-import { Fleet } from "./support/fleet.js"
+import type { RedisServer } from "../support/server.js"
+import { until } from "../support/until.js"
+import { BOUND_MS, Fleet, PREFIX } from "./support/fleet.js"
 import { headOf, Pair } from "./support/pair.js"
 
 describe("a fleet under load reads nothing stale and loses nothing", { timeout: 60_000 }, () => {
@@ -11,12 +15,12 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
     pair.part()
     fleet.deafen(1)
     await fleet.goOn(500)
-    expect(await headOf(master)).toBeGreaterThan(await headOf(replica))
+    await until(async () => (await headOf(master)) > (await headOf(replica)), { what: "the replica to lag" })
     await master.kill()
     await pair.promote()
     fleet.moveTo(replica)
     await fleet.untilDelivered()
-    await fleet.goOn(2200)
+    await fleet.goOn(BOUND_MS + 200)
     await fleet.finish()
   })
 
@@ -29,6 +33,20 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
     await watched.untilMasterIsNot(master)
     await fleet.untilDelivered()
     await fleet.goOn(500)
+    await fleet.finish()
+  })
+
+  test("when the replica of a cluster's master, the one with the log, takes its place", async () => {
+    await using cluster = await RedisCluster.start({ masters: 3, replicas: 1, nodeTimeoutMs: 500 })
+    const redis = { cluster: cluster.urls }
+    const [first] = cluster.nodes as [RedisServer]
+    await using fleet = await Fleet.start(first, { redis })
+    const master = await cluster.masterOf(logKeys(PREFIX).state)
+    await master.kill()
+    const isReplaced = async () => (await cluster.masterOf(logKeys(PREFIX).state)) !== master
+    await until(isReplaced, { what: "another master", timeoutMs: 30_000 })
+    await fleet.untilDelivered()
+    await fleet.goOn(BOUND_MS + 200)
     await fleet.finish()
   })
 
@@ -46,7 +64,7 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
     await master.restart({ keepData: true })
     fleet.moveTo(master)
     await fleet.untilDelivered()
-    await fleet.goOn(2200)
+    await fleet.goOn(BOUND_MS + 200)
     await fleet.finish()
   })
 })

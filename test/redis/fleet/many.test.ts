@@ -4,7 +4,7 @@ import { redis } from "zoocache/redis"
 import { adminOf, appendTags, cleanUp, onCleanUp, openLog } from "../support/logs.js"
 import { RedisServer } from "../support/server.js"
 import { until } from "../support/until.js"
-import { Fleet } from "./support/fleet.js"
+import { BOUND_MS, Fleet } from "./support/fleet.js"
 
 afterEach(cleanUp)
 
@@ -22,7 +22,7 @@ test("10,000 tags in one invalidation, in a fleet under load whose log remembers
     await fleet.goOn(200)
   }
   await fleet.untilDelivered()
-  await fleet.goOn(1500)
+  await fleet.goOn(BOUND_MS + 200)
   await fleet.finish()
 }, 60_000)
 

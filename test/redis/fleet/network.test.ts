@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest"
 import { RedisServer } from "../support/server.js"
 import { until } from "../support/until.js"
-import { Fleet } from "./support/fleet.js"
+import { BOUND_MS, Fleet } from "./support/fleet.js"
 
 describe("a fleet under load reads nothing stale and loses nothing", { timeout: 60_000 }, () => {
   test.each(["both", "toServer", "toClient"] as const)(
@@ -43,9 +43,9 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
       proxy.refuse()
       proxy.cut()
     }
-    await fleet.goOn(2500)
+    await fleet.goOn(BOUND_MS + 500)
     for (const node of fleet.nodes) {
-      expect(await node.call("state")).toBe("unsure")
+      await until(async () => (await node.call("state")) === "unsure", { what: "the node to find out" })
       await node.proxy.accept()
     }
     await fleet.untilDelivered()

@@ -1,6 +1,6 @@
 import { describe, test } from "vitest"
 import { RedisServer } from "../support/server.js"
-import { Fleet } from "./support/fleet.js"
+import { BOUND_MS, Fleet } from "./support/fleet.js"
 
 describe("a fleet under load reads nothing stale and loses nothing", { timeout: 60_000 }, () => {
   test.each([
@@ -18,7 +18,7 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
       fleet.node(round).proxy.heal()
       await fleet.untilDelivered()
     }
-    await fleet.goOn(2200)
+    await fleet.goOn(BOUND_MS + 200)
     await fleet.finish()
   })
 
@@ -26,7 +26,7 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
     await using server = await RedisServer.start()
     await using fleet = await Fleet.start(server)
     await server.pause()
-    await fleet.goOn(3000)
+    await fleet.goOn(BOUND_MS + 500)
     server.resume()
     await fleet.untilDelivered()
     await fleet.goOn(500)
@@ -36,8 +36,8 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
   test("while the server pauses all its clients", async () => {
     await using server = await RedisServer.start()
     await using fleet = await Fleet.start(server)
-    await server.command("CLIENT", "PAUSE", 1500, "ALL")
-    await fleet.goOn(2000)
+    await server.command("CLIENT", "PAUSE", BOUND_MS + 200, "ALL")
+    await fleet.goOn(BOUND_MS + 400)
     await fleet.untilDelivered()
     await server.command("CLIENT", "PAUSE", 1000, "WRITE")
     await fleet.goOn(1200)

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest"
-import { Fleet } from "./support/fleet.js"
+import { BOUND_MS, Fleet } from "./support/fleet.js"
 import { headOf, Pair } from "./support/pair.js"
 
 test.each(["the new one", "the old one"])(
@@ -22,7 +22,7 @@ test.each(["the new one", "the old one"])(
     fleet.moveTo(left, left === master ? moved : [fleet.node(0)])
     await fleet.heal()
     expect(await headOf(left)).toBeGreaterThan(Math.max(...heads))
-    await fleet.goOn(2200)
+    await fleet.goOn(BOUND_MS + 200)
     await fleet.finish()
   },
   60_000,

@@ -60,6 +60,18 @@ export class FaultyProxy implements AsyncDisposable {
     for (const link of this.#links) if (link.hasLost) link.cut()
   }
 
+  /**
+   * Nothing is read any more of what the server says on connections that listen to a channel, so that it piles up there.
+   * What gets through when they are read again is late.
+   */
+  clog(): void {
+    for (const link of this.#links) link.clog()
+  }
+
+  unclog(): void {
+    for (const link of this.#links) link.unclog()
+  }
+
   /** Breaks all connections. */
   cut(): void {
     for (const link of this.#links) link.cut()
@@ -117,14 +129,24 @@ class Link {
   /** Resolves when both are gone. */
   readonly broken: Promise<unknown>
   hasLost = false
+  #listens = false
   readonly #options: LinkOptions
 
   constructor(options: LinkOptions) {
     this.#options = options
     const { client, server } = options
     this.broken = Promise.all([client, server].map((socket) => new Promise((resolve) => socket.once("close", resolve))))
+    client.on("data", (chunk) => (this.#listens ||= /\bsubscribe\b/i.test(String(chunk))))
     this.#forward(client, server, "toServer")
     this.#forward(server, client, "toClient")
+  }
+
+  clog(): void {
+    if (this.#listens) this.#options.server.pause()
+  }
+
+  unclog(): void {
+    this.#options.server.resume()
   }
 
   cut(): void {

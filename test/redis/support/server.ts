@@ -141,7 +141,19 @@ export class RedisServer implements AsyncDisposable {
     if (keepData === true && !appendonly && save === "") throw new Error("This server does not write its data to disk")
     await this.stop()
     if (keepData === false) this.#configure()
-    await this.#launch()
+    const { length } = this.log()
+    const relaunch = async () => {
+      try {
+        await this.#launch()
+        return true
+      } catch (error) {
+        // Somebody may have looked whether the port is free.
+        if (this.log().slice(length).includes("Address already in use")) throw error
+        return error as Error
+      }
+    }
+    const outcome = await until(relaunch, { what: "the port to be free again" })
+    if (outcome instanceof Error) throw outcome
   }
 
   /** Sends one command over a connection of its own, as somebody who may do everything. */
