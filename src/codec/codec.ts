@@ -140,6 +140,10 @@ class MessagePackCodec implements Codec {
         return this.#read(raw, 0, rawLength, flags, isFrozen)
       }
       if (bytes.length - start !== rawLength) throw new CorruptEntryError("its value is not as long as its header says")
+      if ((flags & MARKED) !== 0 && this.#types.byName.size > 0) {
+        // The decoders of users may read other entries meanwhile, into the memory that this one lies in.
+        return this.#read(Uint8Array.prototype.slice.call(bytes, start, bytes.length), 0, rawLength, flags, isFrozen)
+      }
       return this.#read(bytes, start, bytes.length, flags, isFrozen)
     } catch (error) {
       if (error instanceof CorruptEntryError) throw error

@@ -157,7 +157,7 @@ function parseName(): string {
   if (length < 0 || length > LONGEST_KEPT_NAME) return parseRareName()
   const start = ++at
   const end = (at += length)
-  const hash = (length * 31 + (bytes[start] as number) * 7 + (bytes[end - 1] as number)) & (KEPT_NAMES - 1)
+  const hash = hashOf(start, length) & (KEPT_NAMES - 1)
   const kept = names[hash]
   if (kept?.length === length) {
     let index = 0
@@ -166,11 +166,18 @@ function parseName(): string {
   }
   at = start
   const name = checkedName(parseText(length))
-  // Beyond ASCII a text is not as long as its bytes.
-  if (name.length !== length) return name
+  // It is compared byte by byte; and what an entry says of its texts is not to be trusted beyond that entry.
+  if (!isAscii(start, end)) return name
   // The engine keeps each name once; this finds the one that it keeps, which is quicker to use than an equal one.
   const [known] = Object.keys({ [name]: 0 }) as [string]
   return (names[hash] = known)
+}
+
+/** Of four of its bytes: names that are met together often begin and end alike, such as `minPrice` and `maxPrice`. */
+function hashOf(start: number, length: number): number {
+  if (length < 2) return length === 0 ? 0 : (bytes[start] as number)
+  const ends = (bytes[start] as number) * 7 + (bytes[start + length - 1] as number)
+  return length * 31 + ends + (bytes[start + 1] as number) * 59 + (bytes[start + (length >> 1)] as number) * 131
 }
 
 function parseRareName(): string {

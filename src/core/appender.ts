@@ -40,11 +40,16 @@ const SLOWEST_RETRY_MS = 5000
 const RARE_RETRY_MS = 30_000
 const CLOSE_STEP_MS = 5
 
+interface Unacknowledged {
+  readonly reason: string
+  readonly cause?: unknown
+}
+
 /** One call's append, from the call until the log acknowledged it, which may be long after the call was rejected. */
 interface PendingAppend {
   readonly changes: readonly LogChange[]
   /** Settles the caller; undefined once it has been answered. */
-  answer: ((outcome: AppendReply | ZooCacheError | "left") => void) | undefined
+  answer: ((outcome: AppendReply | Unacknowledged | "left") => void) | undefined
   timer: Timer | undefined
   isAcknowledged: boolean
   /** Another append covers its changes, and brings its caller the answer. */
@@ -98,7 +103,7 @@ export class Appender {
         if (outcome !== "left") append.timer?.cancel()
         signal?.removeEventListener("abort", onAbort)
         if (outcome === "left") reject(signal?.reason)
-        else if (outcome instanceof Error) reject(outcome)
+        else if ("reason" in outcome) reject(unacknowledged(append, outcome))
         else resolve(formatToken(outcome.epoch, outcome.version))
       }
       signal?.addEventListener("abort", onAbort, { once: true })
@@ -140,7 +145,7 @@ export class Appender {
     this.#retry?.cancel()
     this.#retryDeadline?.cancel()
     for (const append of [...this.#sent, ...this.#backlog]) {
-      this.#answer(append, this.#unacknowledged(append, "the cache was closed"))
+      this.#answer(append, { reason: "the cache was closed" })
     }
     this.#backlog.clear()
     this.#sent.clear()
@@ -191,20 +196,20 @@ export class Appender {
   #timeOut(append: PendingAppend): void {
     append.timer = undefined
     if (append.isCovered === true) {
-      this.#answer(append, this.#unacknowledged(append, "too many invalidations are waiting"))
+      this.#answer(append, this.#noAnswer())
       return
     }
     if (append.isAcknowledged) return
     if (this.#options.log.endsAppends === true && this.#sent.has(append)) {
       // It will be acknowledged or fail, and is pending until then.
-      this.#answer(append, this.#unacknowledged(append, `no answer within ${this.#options.ackTimeoutMs} ms`))
+      this.#answer(append, this.#noAnswer())
       return
     }
     this.#sent.delete(append)
     // What was sent may still arrive: its own acknowledgement will end it, or else a repetition.
     this.#addToBacklog(append)
     this.#scheduleRetry(false)
-    this.#answer(append, this.#unacknowledged(append, `no answer within ${this.#options.ackTimeoutMs} ms`))
+    this.#answer(append, this.#noAnswer())
     this.#collapse()
   }
 
@@ -214,7 +219,7 @@ export class Appender {
     const isFinal = isPermanent(error)
     this.#options.sink.fault(error instanceof LogError ? error : new LogError("append", error))
     this.#addToBacklog(append)
-    if (isFinal) this.#answer(append, this.#unacknowledged(append, describe(error), error))
+    if (isFinal) this.#answer(append, { reason: describe(error), cause: error })
     this.#scheduleRetry(isFinal)
     this.#collapse()
   }
@@ -274,7 +279,7 @@ export class Appender {
           this.#options.sink.fault(error instanceof LogError ? error : new LogError("append", error))
           const isFinal = isPermanent(error)
           if (isFinal) {
-            for (const append of appends) this.#answer(append, this.#unacknowledged(append, describe(error), error))
+            for (const append of appends) this.#answer(append, { reason: describe(error), cause: error })
           }
           this.#scheduleRetry(isFinal)
         })
@@ -316,16 +321,23 @@ export class Appender {
     this.#options.sink.caughtUp()
   }
 
-  #unacknowledged(append: PendingAppend, reason: string, cause?: unknown): InvalidationNotAcknowledgedError {
-    const subjects = append.changes.map((change) => (change.path === "" ? "everything" : change.path))
-    return new InvalidationNotAcknowledgedError(subjects, reason, { cause })
+  #noAnswer(): Unacknowledged {
+    return { reason: `no answer within ${this.#options.ackTimeoutMs} ms` }
   }
 
-  #answer(append: PendingAppend, outcome: AppendReply | ZooCacheError): void {
+  #answer(append: PendingAppend, outcome: AppendReply | Unacknowledged): void {
     append.answer?.(outcome)
   }
 }
 
 function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
+}
+
+function unacknowledged(
+  { changes }: PendingAppend,
+  { reason, cause }: Unacknowledged,
+): InvalidationNotAcknowledgedError {
+  const subjects = changes.map(({ path }) => (path === "" ? "everything" : path))
+  return new InvalidationNotAcknowledgedError(subjects, reason, { cause })
 }

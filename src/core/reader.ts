@@ -322,7 +322,7 @@ export class Reader {
     const { table } = call.recipe
     if (table.flights.has(call.id)) return
     if (!engine.canFetch(table, call.id) || call.fetched !== undefined) {
-      this.#loadInBackground(call, entry)
+      this.#loadInBackground(call)
       return
     }
     // Another process may have loaded it anew.
@@ -330,18 +330,23 @@ export class Reader {
     void engine.fetchShared(table, call.id, table.intake).then((found) => {
       if (engine.isBypassed || table.flights.has(call.id)) return
       const nowMs = engine.turn.arrive()
-      if (found === undefined || !engine.isCurrent(found, nowMs)) this.#loadInBackground(call, entry)
+      if (found !== undefined && engine.isCurrent(found, nowMs)) return
+      // What was fetched has taken its place, and knows of no retries.
+      const kept = table.entries.get(call.id) ?? entry
+      if (kept.aging !== null) kept.aging.retryAtMs = nowMs + GRACE_RETRY_MS
+      this.#loadInBackground(call)
     })
   }
 
-  #loadInBackground(call: Call, entry: Entry): void {
+  #loadInBackground(call: Call): void {
     const engine = this.#engine
     const { table } = call.recipe
     table.counters.refreshes += 1
     const flight = this.#launcher.start({ ...this.#order(call, false), frame: undefined, isBackground: true })
     flight.waiters += 1
     flight.outcome.promise.catch((error: unknown) => {
-      postponeRetry(entry, engine.turn.current())
+      const entry = table.entries.get(call.id)
+      if (entry !== undefined) postponeRetry(entry, engine.turn.current())
       const key = table.keyOf(call.id)
       engine.fault(new RefreshError(key, error), key)
     })
@@ -426,7 +431,11 @@ export class Reader {
     waiting?.waitsFor.add(waited)
     let promise = waited.outcome.promise
     if (isolation === "clone") promise = promise.then(cloneIfPossible)
-    if (fallback !== undefined) promise = this.#orFallback(promise, call, run, fallback)
+    if (fallback !== undefined) {
+      const letGo = this.#engine.shared?.keep(fallback)
+      promise = this.#orFallback(promise, call, run, fallback)
+      if (letGo !== undefined) promise = promise.finally(letGo)
+    }
     if (call.signal !== undefined) promise = this.#detachable(promise, waited, call.signal)
     if (waiting === undefined) return promise
     const leave = () => waiting.waitsFor.delete(waited)

@@ -48,6 +48,12 @@ interface Word {
   readonly bytes: Uint8Array | undefined
 }
 
+/** An entry that memory did not keep, and the nodes that tell when it becomes stale. */
+interface Held {
+  readonly entry: Entry
+  readonly nodes: readonly TagNode[]
+}
+
 /** A read of a remote store that is under way. */
 interface Fetch {
   readonly entry: Promise<Entry | undefined>
@@ -70,7 +76,9 @@ export class SharedTier {
   /** Reads under way, by key. */
   readonly #fetches = new Map<string, Fetch>()
   /** Entries that memory did not keep, and the nodes that they depend on: of use until the turn of the event loop ends. */
-  #held: { readonly entry: Entry; readonly nodes: readonly TagNode[] }[] = []
+  #held: Held[] = []
+  /** Those that somebody still needs, and how many do. */
+  readonly #kept = new Map<Entry, { readonly held: Held; users: number }>()
   #isHolding = false
 
   constructor(engine: Engine, store: Store, codec: EntryCodec) {
@@ -210,6 +218,25 @@ export class SharedTier {
     return found
   }
 
+  /** Keeps an entry of use that memory did not keep, beyond the turn. Returns what ends that. */
+  keep(entry: Entry): () => void {
+    let kept = this.#kept.get(entry)
+    if (kept === undefined) {
+      const index = this.#held.findIndex((each) => each.entry === entry)
+      if (index < 0) return () => {}
+      kept = { held: this.#held.splice(index, 1)[0] as Held, users: 0 }
+      this.#kept.set(entry, kept)
+    }
+    const { held } = kept
+    kept.users += 1
+    return () => {
+      const left = this.#kept.get(entry)
+      if (left === undefined || --left.users > 0) return
+      this.#kept.delete(entry)
+      this.#end(held)
+    }
+  }
+
   /** Writes in the background; the promise is for who wants to wait, and never rejects. */
   async put(key: string, bytes: Uint8Array): Promise<void> {
     await this.#write(key, bytes, () => this.#store.put(key, bytes))
@@ -338,7 +365,8 @@ export class SharedTier {
   /** The value as callers get it. Throws what is wrong with it. */
   #takeIn(table: Table, key: string, bytes: Uint8Array, { behaviour, validate }: Intake): unknown {
     const isFrozen = behaviour.isolation === "freeze"
-    const value = this.#codec.decodeValue(bytes, isFrozen)
+    // A hook may still bring it into shape.
+    const value = this.#codec.decodeValue(bytes, isFrozen && validate === undefined)
     if (validate !== undefined) {
       let isValid: boolean
       try {
@@ -406,11 +434,13 @@ export class SharedTier {
   #letGo(): void {
     const held = this.#held
     this.#held = []
-    for (const { entry, nodes } of held) {
-      // From here on nothing would tell that it became stale.
-      entry.stamp = ENDED
-      for (const node of nodes) this.#engine.trie.release(node)
-    }
+    for (const each of held) this.#end(each)
+  }
+
+  #end({ entry, nodes }: Held): void {
+    // From here on nothing would tell that it became stale.
+    entry.stamp = ENDED
+    for (const node of nodes) this.#engine.trie.release(node)
   }
 
   #readFailed(error: unknown, key: string): void {

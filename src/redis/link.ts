@@ -23,6 +23,8 @@ interface Sent {
   readonly reject: (failure: Failure) => void
 }
 
+const MOST_ARGUMENTS = 1000
+
 /** How often the same trouble is told of. */
 const SAME_FAULT_EVERY_MS = 10_000
 
@@ -129,7 +131,9 @@ export class Link {
       const sent: Sent = { atMs: this.#options.clock.now(), reject }
       this.#sent.add(sent)
       this.#watch()
-      this.client.callBuffer(command, ...args).then(
+      // Clients flatten lists, and an engine passes some ten thousand arguments at most.
+      const passed = args.length > MOST_ARGUMENTS ? [args as unknown as RedisArgument] : args
+      this.client.callBuffer(command, ...passed).then(
         (reply) => {
           this.#sent.delete(sent)
           this.#lastReplyMs = this.#options.clock.now()

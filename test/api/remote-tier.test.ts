@@ -342,6 +342,61 @@ describe("grace", () => {
   })
 })
 
+describe("grace where the source fails", () => {
+  test("is not tried again for a second, also where the expired entry is fetched again and again", async () => {
+    const { fleet, onB } = await loaded({ ttl: 1000, grace: 100_000 })
+    await onB.read(1)
+    onB.fail = true
+    await fleet.clock.advanceAsync(2000, 500)
+    for (let times = 0; times < 20; times += 1) {
+      expect(await onB.read(1)).toEqual({ name: "one" })
+      await settled()
+      await fleet.clock.advanceAsync(10, 10)
+    }
+    expect(onB.loads).toBe(1)
+    await fleet.clock.advanceAsync(1500, 500)
+    await onB.read(1)
+    await settled()
+    expect(onB.loads).toBe(2)
+  })
+
+  const soft = { ttl: 1000, grace: 100_000, timeout: { soft: 100 } }
+
+  test("stands in for a load that fails where memory keeps nothing", async () => {
+    const { fleet, onB } = await loaded(soft, { memory: false })
+    await fleet.clock.advanceAsync(2000, 500)
+    onB.fail = true
+    expect(await onB.read(1)).toEqual({ name: "one" })
+    expect(onB.loads).toBe(1)
+  })
+
+  test("stands in for a load that takes long where memory keeps nothing, for each who waits", async () => {
+    const { fleet, onB } = await loaded(soft, { memory: false })
+    await fleet.clock.advanceAsync(2000, 500)
+    onB.before = () => new Promise((resolve) => fleet.clock.setTimer(resolve, 1500, true))
+    const first = onB.read(1)
+    await fleet.clock.advanceAsync(50, 10)
+    const second = onB.read(1)
+    await fleet.clock.advanceAsync(60, 10)
+    expect(await Promise.race([first, settled()])).toEqual({ name: "one" })
+    await fleet.clock.advanceAsync(60, 10)
+    expect(await Promise.race([second, settled()])).toEqual({ name: "one" })
+    await fleet.clock.advanceAsync(2000, 100)
+    expect(onB.loads).toBe(1)
+  })
+
+  test("does not stand in for what was invalidated while memory kept nothing", async () => {
+    const { fleet, a, onB } = await loaded(soft, { memory: false })
+    await fleet.clock.advanceAsync(2000, 500)
+    onB.fail = true
+    onB.before = async () => {
+      await a.cache.invalidate("row:1")
+      await settled()
+    }
+    await expect(onB.read(1)).rejects.toThrow("the source is down")
+  })
+})
+
 describe("a transaction", () => {
   test("does not see what it has invalidated", async () => {
     const { b, onB, table } = await loaded()

@@ -786,3 +786,16 @@ test("a cache without a codec for its store is refused", () => {
   const clock = new ManualClock()
   expect(() => createCache({ clock, store: new Machine().join as never })).toThrow(InvalidOptionError)
 })
+
+test("`validate` may bring a value into shape before it is frozen", async () => {
+  const machine = new Machine()
+  const [a, b] = [await machine.join(), await machine.join()]
+  const shape = (value: unknown) => ((value as { n: number }).n = 2) === 2
+  const [onA, onB] = [a, b].map(({ cache }) =>
+    rowsOf(cache, new Map<number, unknown>([[1, { n: 1 }]]), { validate: shape }),
+  ) as [ReturnType<typeof rowsOf>, ReturnType<typeof rowsOf>]
+  await onA.read(1)
+  await settled()
+  const value = await onB.read(1)
+  expect([value, Object.isFrozen(value), onB.loads]).toEqual([{ n: 2 }, true, 0])
+})

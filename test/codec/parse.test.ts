@@ -1,3 +1,4 @@
+import { crc32 } from "node:zlib"
 import fc from "fast-check"
 import { Packr, Unpackr } from "msgpackr"
 import { describe, expect, test } from "vitest"
@@ -110,4 +111,17 @@ test("an entry says that its texts are ASCII, names included, only where they ar
   for (const each of [1, "a", ["\0\x7f"], { name: "Ada" }]) expect(flagsOf(each)).toBe(ASCII_ONLY)
   for (const each of ["ö", ["\x80"], { größe: 1 }, { a: [{ b: "\u{1f600}" }] }, new Date(5)])
     expect(flagsOf(each)).toBe(0)
+})
+
+test("an entry that lies about its texts spoils no other", () => {
+  const good = codec.encode(header(), { é: 1, größe: 2 })
+  const [start, rawLength] = [Buffer.from(good).readUInt32LE(8), Buffer.from(good).readUInt32LE(16)]
+  const forged = Buffer.from(good)
+  forged.writeUInt32LE(ASCII_ONLY, 88)
+  forged.writeUInt32LE(crc32(forged.subarray(start), (rawLength ^ (ASCII_ONLY << 28)) >>> 0), 20)
+  forged.writeUInt32LE(crc32(forged.subarray(8, start)), 4)
+  for (let times = 0; times < 2; times++) {
+    codec.decodeValue(forged)
+    expect(codec.decodeValue(good)).toEqual({ é: 1, größe: 2 })
+  }
 })

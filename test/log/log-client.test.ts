@@ -680,6 +680,19 @@ describe("callers whose invalidations collapse", () => {
     await clock.advanceAsync(ACK_MS / 2, 10)
     expect((all.error as Error).cause).toMatchObject({ message: "no permission" })
   })
+
+  test("are told of their own tags", async () => {
+    const a = await ready("a")
+    log.decide = only("append", "fail")
+    const all = watch(a.invalidate(...many))
+    const one = watch(a.invalidate("order:7"))
+    await settled()
+    await a.close()
+    await settled()
+    expect((one.error as Error).message).toContain("order:7")
+    expect((one.error as Error).message).not.toContain("user")
+    expect(all.error).not.toBe(one.error)
+  })
 })
 
 describe("the caller", () => {

@@ -110,10 +110,12 @@ export class Machine {
 
 /** A function of one id that returns what its row says, and counts how often it was asked. */
 export function rowsOf(cache: Cache, rows: Map<number, unknown>, options: FunctionOptions<[id: number], unknown> = {}) {
-  const counter = { loads: 0 }
+  const counter = { loads: 0, fail: false, before: async (): Promise<void> => {} }
   const read = cache.cacheable(
     async (id: number): Promise<unknown> => {
       counter.loads += 1
+      await counter.before()
+      if (counter.fail) throw new Error("the source is down")
       return rows.get(id)
     },
     { name: "row", deps: (id) => [`row:${id}`], ...options },

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest"
+import { describe, test } from "vitest"
 import { logKeys } from "../../../src/redis/keys.js"
 import { RedisCluster } from "../support/cluster.js"
 import { RedisSentinel } from "../support/sentinel.js"
