@@ -75,6 +75,11 @@ export class Link {
 
   /** @throws Failure */
   send(command: string, ...args: RedisArgument[]): Promise<unknown> {
+    return this.call(command, args)
+  }
+
+  /** The same with arguments of any number. @throws Failure */
+  call(command: string, args: readonly RedisArgument[]): Promise<unknown> {
     if (this.#isChecked && this.client.status === "ready" && !this.#isClosed) return this.#sendNow(command, args)
     return this.ready().then(() => this.#sendNow(command, args))
   }
@@ -126,7 +131,7 @@ export class Link {
     client.off("node error", this.#onError)
   }
 
-  #sendNow(command: string, args: RedisArgument[]): Promise<unknown> {
+  #sendNow(command: string, args: readonly RedisArgument[]): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const sent: Sent = { atMs: this.#options.clock.now(), reject }
       this.#sent.add(sent)

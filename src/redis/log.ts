@@ -175,7 +175,7 @@ export class RedisLog implements RemoteLog {
     if (this.#isClosed) return Promise.reject(new LogError(operation, "it is closed"))
     const { state, tags, keys } = this.keys
     const withKeys: readonly RedisArgument[] = [3, state, tags, keys, ...args]
-    return this.#options.connection.commands.send("evalsha", script.sha1, ...withKeys).then(
+    return this.#options.connection.commands.call("evalsha", [script.sha1, ...withKeys]).then(
       (reply) => this.#read(operation, read, reply),
       (error: unknown) => {
         if (!(error instanceof Failure) || error.code !== "NOSCRIPT") throw this.#errorOf(operation, error)
@@ -196,13 +196,13 @@ export class RedisLog implements RemoteLog {
     if (telling !== undefined) {
       await telling
       try {
-        return await commands.send("evalsha", script.sha1, ...args)
+        return await commands.call("evalsha", [script.sha1, ...args])
       } catch (error) {
         if (!(error instanceof Failure) || error.code !== "NOSCRIPT") throw error
         // Forgotten once more, or never told: the one that was to do it has failed.
       }
     }
-    const told = commands.send("eval", script.text, ...args)
+    const told = commands.call("eval", [script.text, ...args])
     if (telling === undefined) {
       const end = () => void this.#telling.delete(script)
       this.#telling.set(script, told.then(end, end))

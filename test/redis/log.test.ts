@@ -360,3 +360,11 @@ function everythingIn(error: unknown, depth = 0): string {
     .map((name) => everythingIn((error as Record<PropertyKey, unknown>)[name], depth + 1))
     .join("\n")
 }
+
+test("300,000 tags are one append", async () => {
+  const { log, faults } = openLog({ url: shared.url, maxTags: 400_000 })
+  const changes = Array.from({ length: 300_000 }, (_, index) => tag(`tags:${index}`))
+  const reply = await log.append(changes, NOWHERE, "test")
+  expect((await log.pull(NOWHERE)).head).toBe(reply.version)
+  expect(faults).toEqual([])
+}, 60_000)
