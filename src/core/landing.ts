@@ -76,6 +76,9 @@ export class Landing {
       if (refusal !== undefined) return { outcome: { isError: true, value: refusal }, freshness }
     } else if (!run.isStorable && freshness !== "stale" && !run.isTainted && !load.isTainted) {
       this.#outdate(load)
+    } else if (load.isSuperseded) {
+      // A newer load has taken its place. What was made of it may be kept, and no longer than it would have been.
+      this.#limit(order, load, outcome)
     }
     return { outcome: { ...outcome, value: isolated.value }, freshness }
   }
@@ -132,12 +135,28 @@ export class Landing {
     }
   }
 
+  /** How long a value that is not kept would have been. */
+  #limit(order: Order, load: Load, outcome: Outcome): void {
+    const { behaviour } = order.recipe
+    const { settings, turn } = this.#engine
+    const nowMs = turn.current()
+    try {
+      const ttlMs = ttlOf(order, load, outcome)
+      const aged = agingOf(ttlMs, behaviour, nowMs, settings.random, load.run.latestExpiryMs)
+      load.expiryMs = aged === undefined ? nowMs : expiryOf(aged)
+    } catch (error) {
+      load.expiryMs = nowMs
+      this.#hookFailed("ttl", load, error)
+    }
+  }
+
   /** Stores a value in every tier, or in none. Gives the error that callers get instead of it, in strict mode. */
-  #keep(order: Order, load: Load, { value, isAbsent }: Outcome, freshness: Freshness): ZooCacheError | undefined {
+  #keep(order: Order, load: Load, outcome: Outcome, freshness: Freshness): ZooCacheError | undefined {
+    const { value, isAbsent } = outcome
     const engine = this.#engine
     const { recipe, id } = order
     const { table, hooks, behaviour } = recipe
-    let ttlMs = load.run.ttlMs ?? behaviour.ttlMs
+    let ttlMs: number
     let weight: number
     let hook = "cacheIf"
     try {
@@ -146,9 +165,7 @@ export class Landing {
         return undefined
       }
       hook = "ttl"
-      if (hooks.ttl !== undefined && isAbsent !== true && load.run.ttlMs === undefined) {
-        ttlMs = parseDuration(hooks.ttl.call(order.self, value, ...order.args), "ttl")
-      }
+      ttlMs = ttlOf(order, load, outcome)
       hook = "sizeOf"
       weight = engine.weigh(table, id, value, isAbsent === true ? undefined : hooks.sizeOf)
     } catch (error) {
@@ -275,4 +292,12 @@ export class Landing {
 /** Where a load's result stands among the entries of its key. */
 function rankOf({ stamp, keyVersion }: Load): Rank {
   return { epoch: stamp.epoch, asOf: stamp.asOf, keyVersion: keyVersion ?? stamp.asOf }
+}
+
+/** How long a result may live: as the code inside said, or its function. Throws what the hook throws. */
+function ttlOf({ recipe, self, args }: Order, { run }: Load, { value, isAbsent }: Outcome): number {
+  const { hooks, behaviour } = recipe
+  if (run.ttlMs !== undefined) return run.ttlMs
+  if (hooks.ttl === undefined || isAbsent === true) return behaviour.ttlMs
+  return parseDuration(hooks.ttl.call(self, value, ...args), "ttl")
 }

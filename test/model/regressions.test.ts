@@ -75,6 +75,43 @@ describe("found once", () => {
         { do: "read", cache: 0, name: "row", id: 0, how: "plain", after: "nothing" },
       ],
     ],
+    "what was made of a result that a newer load had outdone had no end": [
+      {
+        log: "faulty",
+        losesHistory: true,
+        seed: 2096692399,
+        maxEntries: 1000,
+        maxLoads: Number.POSITIVE_INFINITY,
+        gates: 0.2,
+        faults: 0.3,
+        maxTags: 1000,
+        losesPulls: false,
+        hasStore: false,
+        hasLeases: false,
+      },
+      [
+        { do: "read", cache: 0, name: "page", id: 0, how: "plain", after: "nothing" },
+        { do: "read", cache: 0, name: "row", id: 0, how: "plain", after: "nothing" },
+        { do: "write", cache: 0, rows: [0], through: "row", soft: false, wait: true, after: "micro" },
+        { do: "set", cache: 0, id: 0, positioned: false, after: "nothing" },
+        { do: "read", cache: 1, name: "mixed", id: 2, how: "plain", after: "nothing" },
+        { do: "log", fault: "answer", which: 0, after: "settle" },
+        { do: "read", cache: 1, name: "timed", id: 2, how: "fresh", after: "nothing" },
+        {
+          do: "transaction",
+          cache: 0,
+          steps: [
+            { do: "clearFunction", name: "row" },
+            { do: "read", name: "row", id: 0 },
+          ],
+          commits: false,
+          after: "settle",
+        },
+        { do: "release", which: 0, after: "settle" },
+        { do: "write", cache: 0, rows: [0], through: "row", soft: false, wait: true, after: "nothing" },
+        { do: "read", cache: 0, name: "row", id: 0, how: "plain", after: "nothing" },
+      ],
+    ],
   }
 
   for (const [name, [setup, commands]] of Object.entries(found)) {
