@@ -79,8 +79,10 @@ describe("a connection that is of no use any more", () => {
     const { log } = openLog({ url: proxy.url, prefix: "many-silent", replyTimeout: 150 })
     await appendTags(log, "a")
     const warnings = collectWarnings()
+    const { accepted } = proxy
     proxy.silence("both")
     await Promise.all(Array.from({ length: 30 }, () => errorOf(appendTags(log, "b"))))
+    await until(() => proxy.accepted > accepted, { what: "another connection" })
     proxy.heal()
     await until(() => appendTags(log, "c"), { what: "an append" })
     expect(warnings).toEqual([])

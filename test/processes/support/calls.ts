@@ -41,6 +41,8 @@ export class Caller<C extends Commands> {
   readonly #channel: Channel
   readonly #waiting = new Map<number, { resolve: (result: never) => void; reject: (error: Error) => void }>()
   #calls = 0
+  /** Why nobody answers any more. */
+  #end: Error | undefined
 
   constructor(channel: Channel) {
     this.#channel = channel
@@ -49,6 +51,7 @@ export class Caller<C extends Commands> {
 
   call<Name extends keyof C & string>(name: Name, ...args: Parameters<C[Name]>): Result<C, Name> {
     this.#calls += 1
+    if (this.#end !== undefined) return Promise.reject(this.#end)
     const call: Call = { id: this.#calls, name, args }
     return new Promise((resolve, reject) => {
       this.#waiting.set(call.id, { resolve, reject })
@@ -56,8 +59,9 @@ export class Caller<C extends Commands> {
     }) as Result<C, Name>
   }
 
-  /** Nobody will answer any more. */
+  /** Nobody will answer any more, now or later. */
   abandon(why: Error): void {
+    this.#end = why
     for (const { reject } of this.#waiting.values()) reject(why)
     this.#waiting.clear()
   }

@@ -43,6 +43,8 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
       await server.command("CLIENT", "KILL", "TYPE", "pubsub")
       await fleet.goOn(100)
     }
+    const listeners = async () => Number(((await server.command("PUBSUB", "NUMSUB", keys.channel)) as string[])[1])
+    await until(async () => (await listeners()) === fleet.nodes.length, { what: "all nodes to listen again" })
     await fleet.untilDelivered()
     await fleet.goOn(1000)
     await fleet.finish()

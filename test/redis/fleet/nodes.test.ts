@@ -6,17 +6,27 @@ import { BOUND_MS, Fleet } from "./support/fleet.js"
 
 const TEN_MINUTES_MS = 600_000
 const STOP_MS = BOUND_MS + 500
+/** The load only reads them, but for the end of it. */
+const SOME_ROWS = Array.from({ length: 10 }, (_, index) => 220 + index)
 
 describe("a fleet under load reads nothing stale and loses nothing", { timeout: 60_000 }, () => {
   test("when a node stands still for longer than the bound", async () => {
     await using server = await RedisServer.start()
     await using fleet = await Fleet.start(server)
     const node = fleet.node(0)
+    await Promise.all(SOME_ROWS.map((row) => node.call("row", row)))
     await node.pause()
     // Else it would hear what it has missed before it does anything else.
     node.proxy.silence("both")
+    // What it has to pull then has more than one page.
+    await until(() => fleet.node(1).call("changeOthers", 2000), { what: "an acknowledgement" })
+    for (const row of SOME_ROWS) {
+      await until(() => fleet.node(1).call("change", row), { what: "an acknowledgement" })
+    }
     await fleet.goOn(STOP_MS)
+    const reads = SOME_ROWS.map((row) => node.call("row", row))
     node.resume()
+    await Promise.all(reads)
     await fleet.goOn(300)
     node.proxy.heal()
     await fleet.untilDelivered()

@@ -1,5 +1,6 @@
 import { describe, test } from "vitest"
 import { RedisServer } from "../support/server.js"
+import { until } from "../support/until.js"
 import { BOUND_MS, Fleet } from "./support/fleet.js"
 
 describe("a fleet under load reads nothing stale and loses nothing", { timeout: 60_000 }, () => {
@@ -26,7 +27,10 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
     await using server = await RedisServer.start()
     await using fleet = await Fleet.start(server)
     await server.pause()
-    await fleet.goOn(BOUND_MS + 500)
+    for (const node of fleet.nodes) {
+      await until(async () => (await node.call("state")) === "unsure", { what: "the node to find out" })
+    }
+    await fleet.goOn(500)
     server.resume()
     await fleet.untilDelivered()
     await fleet.goOn(500)

@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises"
 import { afterEach, describe, expect, test } from "vitest"
 import { logKeys } from "../../../src/redis/keys.js"
 import { adminOf, cleanUp } from "../support/logs.js"
@@ -41,6 +42,21 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
     await fleet.untilDelivered()
     await fleet.goOn(500)
     await fleet.finish()
+  })
+
+  test("while a node that only reads is told nothing: its heartbeats are enough", async () => {
+    await using server = await RedisServer.start({ config })
+    await using fleet = await Fleet.start(server, { hasLoad: false })
+    const [reading, changing] = [fleet.node(0), fleet.node(1)]
+    const { id } = await reading.call("row", 1)
+    reading.proxy.clog()
+    await untilDropped(server)
+    await changing.call("change", 1)
+    await setTimeout(BOUND_MS)
+    await until(async () => (await reading.call("state")) === "ready", { what: "the node to be sure" })
+    expect((await reading.call("row", 1)).id).not.toBe(id)
+    reading.proxy.unclog()
+    await fleet.finish({ reads: 0 })
   })
 
   test("when a node stands still, for less than the bound, until the server hangs up", async () => {

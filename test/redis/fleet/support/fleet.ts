@@ -228,7 +228,9 @@ export class Fleet implements AsyncDisposable {
     }
     for (const node of this.nodes) {
       const all = Array.from({ length: ROWS }, (_, row) => row)
-      const reads = await Promise.all(all.map((row) => node.call("syncedRow", null, row)))
+      // On a busy machine it may take longer than callers wait.
+      const read = (row: number) => until(() => node.call("syncedRow", null, row), { what: "a node to be in step" })
+      const reads = await Promise.all(all.map(read))
       const lost = all.filter((row) => String(reads[row]?.rows[row]) !== String(this.#rows.read(row)))
       expect(lost.map((row) => this.#describeLoss(row, reads[row] as Value)).join("\n")).toBe("")
     }
