@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest"
+import { describe, test } from "vitest"
 import { RedisServer } from "../support/server.js"
 import { until } from "../support/until.js"
 import { BOUND_MS, Fleet } from "./support/fleet.js"
