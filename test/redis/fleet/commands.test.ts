@@ -12,7 +12,9 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
     await using server = await RedisServer.start()
     await using fleet = await Fleet.start(server)
     for (let round = 0; round < 3; round += 1) {
+      await fleet.deafen(round)
       await server.command("FLUSHALL")
+      fleet.node(round).proxy.heal()
       await fleet.goOn(300)
     }
     await fleet.untilDelivered()

@@ -13,7 +13,7 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
     const { master, replica } = pair
     await using fleet = await Fleet.start(master)
     pair.part()
-    fleet.deafen(1)
+    await fleet.deafen(1)
     await fleet.goOn(500)
     await until(async () => (await headOf(master)) > (await headOf(replica)), { what: "the replica to lag" })
     await master.kill()
@@ -58,7 +58,7 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
     await pair.promote()
     fleet.moveTo(replica)
     await fleet.untilDelivered()
-    fleet.deafen(1)
+    await fleet.deafen(1)
     await fleet.goOn(300)
     await replica.kill()
     await master.restart({ keepData: true })

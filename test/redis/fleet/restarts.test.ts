@@ -11,7 +11,7 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
     await using server = await RedisServer.start(options)
     await using fleet = await Fleet.start(server)
     for (let round = 0; round < 2; round += 1) {
-      fleet.deafen(round)
+      await fleet.deafen(round)
       await fleet.goOn(300)
       await server.kill()
       await fleet.goOn(200)

@@ -18,6 +18,8 @@ const HEARTBEAT_MS = 300
 const HOT_ROWS = 8
 const COLD_ROWS = 240
 const ROWS = HOT_ROWS + COLD_ROWS
+/** Of those, what is changed when a node hears nothing. */
+const UNHEARD_ROWS = 5
 /** How often one of them is changed. */
 const COLD_MS = 35
 const COURIERS = 2
@@ -70,6 +72,8 @@ export class Fleet implements AsyncDisposable {
   readonly #splits: Split[] = []
   #isCalm = false
   #dead = 0
+  /** The cold rows from here on are changed by a test. */
+  #endOfCold = ROWS
   #failure: unknown
   /** How many tokens arrived with a read that showed what they stand for. */
   delivered = 0
@@ -152,9 +156,16 @@ export class Fleet implements AsyncDisposable {
     )
   }
 
-  /** A node hears nothing of what others change from now on: what is lost then, it can't know by a doorbell. */
-  deafen(index: number): void {
-    this.node(index).proxy.silence("toClient")
+  /**
+   * A node hears nothing of what others change from now on; and rows that it has are changed when this resolves: if that is
+   * lost, it can't know it by a doorbell.
+   */
+  async deafen(index: number): Promise<void> {
+    const [deaf, changing] = [this.node(index), this.node((index + 1) % this.nodes.length)]
+    const rows = Array.from({ length: UNHEARD_ROWS }, () => (this.#endOfCold -= 1))
+    await Promise.all(rows.map((row) => deaf.call("row", row)))
+    deaf.proxy.silence("toClient")
+    for (const row of rows) await until(() => changing.call("change", row), { what: "an acknowledgement" })
   }
 
   /** From now on these nodes talk to another server. */
@@ -252,7 +263,7 @@ export class Fleet implements AsyncDisposable {
 
   /** Does not wait for the answers: a node may stand still. */
   async #changeCold(): Promise<void> {
-    for (let row = HOT_ROWS; row < ROWS && !this.#isCalm; row += 1) {
+    for (let row = HOT_ROWS; row < this.#endOfCold && !this.#isCalm; row += 1) {
       this.#follow(
         this.node(row % this.nodes.length)
           .call("change", row)
