@@ -92,11 +92,7 @@ export class Candidacy {
     const asking = this.#acquire(key)
     const looking = flight.needsLoad ? undefined : engine.fetchShared(table, id, this.#intake, true)
     const [answer, entry] = await Promise.all([asking, looking])
-    flight.lease = answer !== undefined && "lease" in answer ? answer.lease : undefined
-    if (this.#isOver) {
-      giveBack(flight, "failed")
-      return "gone"
-    }
+    if (this.#isOver) return "gone"
     this.#phase = "queued"
     if (this.#isUsable(entry)) {
       this.#found(entry)
@@ -183,7 +179,13 @@ export class Candidacy {
   async #acquire(key: string): Promise<LeaseAnswer> {
     const { engine, leases, terms } = this.#options
     try {
-      return await leases.acquire(key, terms.leaseMs)
+      const answer = await leases.acquire(key, terms.leaseMs)
+      if (answer === undefined || !("lease" in answer)) return answer
+      // At once the flight's, whatever else it waits for: whoever ends it gives it back.
+      this.#flight.lease = answer.lease
+      if (!this.#isOver && !engine.isClosed) return answer
+      giveBack(this.#flight, "failed")
+      return undefined
     } catch (error) {
       engine.fault(new StoreError("lease", error), key)
       return undefined

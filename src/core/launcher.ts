@@ -193,7 +193,10 @@ export class Launcher {
   /** Loads that run go on for their callers, and time out as ever; but none keeps the process alive any more. */
   close(): void {
     // What is loaded from here on is stored nowhere, and what others store can't be read.
-    for (const candidacy of this.#candidacies.values()) candidacy.callOff()
+    for (const [flight, candidacy] of this.#candidacies) {
+      giveBack(flight, "failed")
+      candidacy.callOff()
+    }
     for (const { flights } of this.#departures.values()) for (const flight of flights) giveBack(flight, "failed")
     for (const departure of this.#departures.values()) {
       if (departure.timer === undefined) continue

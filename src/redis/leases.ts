@@ -49,8 +49,11 @@ export class RedisLeases implements Leases {
   readonly #channel: string
   /** By the name of the entry. */
   readonly #watchers = new Map<string, Set<(end: LeaseEnd) => void>>()
+  readonly #acquiring = new Set<Promise<LeaseAnswer>>()
   readonly #releasing = new Set<Promise<void>>()
   #stopListening: (() => void) | undefined
+  /** Nothing is granted any more; what was granted is still given back. */
+  #isClosing = false
   #isClosed = false
 
   constructor(options: RedisLeasesOptions) {
@@ -58,7 +61,14 @@ export class RedisLeases implements Leases {
     this.#channel = leaseChannel(options.prefix, options.db)
   }
 
-  async acquire(key: string, leaseMs: number): Promise<LeaseAnswer> {
+  acquire(key: string, leaseMs: number): Promise<LeaseAnswer> {
+    if (this.#isClosing) return Promise.resolve(undefined)
+    const acquiring = this.#acquire(key, leaseMs).finally(() => this.#acquiring.delete(acquiring))
+    this.#acquiring.add(acquiring)
+    return acquiring
+  }
+
+  async #acquire(key: string, leaseMs: number): Promise<LeaseAnswer> {
     const { names } = this.#options
     const name = names.of(key)
     const token = randomBytes(12).toString("base64url")
@@ -69,7 +79,11 @@ export class RedisLeases implements Leases {
     })
     if (reply === undefined) return undefined
     const heldForMs = Number(reply)
-    return heldForMs === GRANTED ? { lease } : { heldForMs }
+    if (heldForMs !== GRANTED) return { heldForMs }
+    if (!this.#isClosing) return { lease }
+    // Whoever asked may not come to give it back before the connection is gone.
+    void lease.release("failed")
+    return undefined
   }
 
   /** The record of an entry, by its name, as the master has it after everything that was sent before. */
@@ -79,7 +93,7 @@ export class RedisLeases implements Leases {
   }
 
   watch(key: string, onEnd: (end: LeaseEnd) => void): () => void {
-    if (this.#isClosed) return () => {}
+    if (this.#isClosing) return () => {}
     const name = this.#options.names.of(key)
     const watchers = this.#watchers.get(name) ?? new Set()
     // A function of its own: the same may watch twice.
@@ -96,16 +110,18 @@ export class RedisLeases implements Leases {
     }
   }
 
-  /** Resolves when what was given back has arrived, or can't. */
+  /** Resolves when what was asked for is answered and what was given back has arrived, or can't. */
   async close(): Promise<void> {
+    this.#isClosing = true
     // What waited for a write to be answered is given back before the turn ends.
     await new Promise((resolve) => {
       setImmediate(resolve)
     })
-    this.#isClosed = true
     this.#stopListening?.()
     this.#watchers.clear()
+    await Promise.all(this.#acquiring)
     await Promise.all(this.#releasing)
+    this.#isClosed = true
   }
 
   #release(name: string, token: string, end: LeaseEnd): Promise<void> {

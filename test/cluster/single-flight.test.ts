@@ -548,6 +548,30 @@ describe("nobody waits", () => {
     expect([await wait, await fresh]).toEqual(["fresh", "fresh"])
   })
 
+  test.each(["acquire", "get"])("for a cache that closes while it asks, by %s", async (slow) => {
+    const fleet = new Fleet()
+    const [a, b] = [await member(fleet, "a"), await member(fleet, "b")]
+    leavesLoadsRunning(a.cache)
+    a.store.decide = ({ kind }) => (a.store.calls.acquire > 0 && kind === slow ? "hold" : "pass")
+    const onA = a.read(1)
+    await quiet()
+    expect([a.store.calls.acquire, a.runs.length]).toEqual([1, 0])
+    await a.cache.close()
+    // The answer comes, or the lease has been given back without it.
+    if (slow === "acquire") await a.store.releaseAll()
+    await quiet()
+    expect(fleet.board.held).toEqual([])
+    const onB = b.read(1)
+    await quiet()
+    expect(b.runs).toHaveLength(1)
+    await end(b, 2)
+    expect(await onB).toBe(2)
+    await a.store.releaseAll()
+    await quiet()
+    await end(a, 1)
+    expect(await onA).toBe(1)
+  })
+
   test("after the cache is closed: callers get a load", async () => {
     const { leader, waiter, wait } = await waiting()
     leavesLoadsRunning(waiter.cache)

@@ -89,6 +89,19 @@ describe("a lease that Redis does not answer for", () => {
     expect(await leases.acquire("k", 10_000)).toBeUndefined()
   })
 
+  test("is given back where the store closes meanwhile", async () => {
+    const { leases, store } = await open()
+    await server.pause()
+    const asking = leases.acquire("k", 10_000)
+    const closing = store.close()
+    await setImmediate()
+    await setImmediate()
+    server.resume()
+    await closing
+    expect(await asking).toBeUndefined()
+    expect(await held()).toEqual([])
+  })
+
   test("is not asked for of a store that is closed", async () => {
     const { leases, store } = await open()
     await store.close()
