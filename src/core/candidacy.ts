@@ -67,6 +67,11 @@ export class Candidacy {
     this.#intake = table.isManual ? { behaviour, sizeOf: hooks.sizeOf, validate: hooks.validate } : table.intake
   }
 
+  /** Begun for no caller: a refresh of what is served meanwhile. */
+  get isBackground(): boolean {
+    return this.#options.order.isBackground
+  }
+
   get isWaiting(): boolean {
     return this.#phase === "waiting"
   }

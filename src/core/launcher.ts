@@ -195,7 +195,13 @@ export class Launcher {
     // What is loaded from here on is stored nowhere, and what others store can't be read.
     for (const [flight, candidacy] of this.#candidacies) {
       giveBack(flight, "failed")
-      candidacy.callOff()
+      // A refresh in the background that no caller has joined counts as its own only waiter.
+      if (!candidacy.isBackground || flight.waiters > 1) {
+        candidacy.callOff()
+        continue
+      }
+      flight.waiters = 0
+      this.abandon(flight, undefined)
     }
     for (const { flights } of this.#departures.values()) for (const flight of flights) giveBack(flight, "failed")
     for (const departure of this.#departures.values()) {
@@ -289,7 +295,7 @@ export class Launcher {
       departure.timer = engine.clock.setTimer(
         () => this.#timeOut(departure, behaviour.hardTimeoutMs),
         behaviour.hardTimeoutMs,
-        true,
+        !engine.isClosed,
       )
     }
     if (isFramed) enterFrame()

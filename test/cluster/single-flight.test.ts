@@ -573,12 +573,15 @@ describe("nobody waits", () => {
   })
 
   test("after the cache is closed: callers get a load", async () => {
-    const { leader, waiter, wait } = await waiting()
+    const { fleet, leader, waiter, wait } = await waiting()
     leavesLoadsRunning(waiter.cache)
+    const keeping = fleet.clock.keepingAlive
     const closing = waiter.cache.close()
     await quiet()
     await closing
     expect(waiter.runs).toHaveLength(1)
+    // The process stayed for the wait, and for the leader's load, but not for a load that outlives its cache.
+    expect(fleet.clock.keepingAlive).toBe(keeping - 1)
     await end(waiter, 2)
     expect(await wait).toBe(2)
     await end(leader, 1)
@@ -643,6 +646,27 @@ describe("expired values", () => {
     for (const each of members) await end(each, "new")
     expect(await Promise.all(members.map(({ read }) => read(1)))).toEqual(["new", "new", "new"])
     expect(members.reduce((sum, { runs }) => sum + runs.length, 0)).toBe(2)
+  })
+
+  test.each([0, 1])("of a cache that closes are refreshed for callers only: %i of them", async (callers) => {
+    const { fleet, leader, waiter, wait } = await waiting({ ttl: "1s", grace: "1m" })
+    leavesLoadsRunning(waiter.cache)
+    await end(leader, "old")
+    await wait
+    await fleet.clock.advanceAsync(1500, 500)
+    expect([await leader.read(1), await waiter.read(1)]).toEqual(["old", "old"])
+    await quiet()
+    // Nothing is there to be served to whoever comes now.
+    if (callers > 0) await waiter.cache.invalidate("row:1")
+    const joined = Array.from({ length: callers }, () => waiter.read(1))
+    await quiet()
+    const before = waiter.runs.length
+    await waiter.cache.close()
+    await quiet()
+    expect(waiter.runs.length - before).toBe(callers)
+    await end(waiter, "own")
+    await Promise.all(joined)
+    await end(leader, "new")
   })
 
   test("early refresh: one node loads, the others keep what they have", async () => {
