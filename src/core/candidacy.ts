@@ -6,7 +6,7 @@ import type { Entry } from "./entry.js"
 import { StoreError } from "./errors.js"
 import { channels, type LeaseEvent } from "./events.js"
 import type { Flight } from "./flight.js"
-import type { LeaseAnswer, LeaseEnd, Leases } from "./leases.js"
+import type { Lease, LeaseAnswer, LeaseEnd, Leases } from "./leases.js"
 import type { Order } from "./order.js"
 import type { LeaseTerms } from "./settings.js"
 import type { Intake } from "./shared-tier.js"
@@ -56,7 +56,7 @@ export class Candidacy {
   #waitedSinceMs: number | undefined
   #deadline: Timer | undefined
   #nextAsk: Timer | undefined
-  #unwatch: (() => void) | undefined
+  #stopWatching: (() => void) | undefined
 
   constructor(options: CandidacyOptions) {
     const { flight, order } = options
@@ -146,7 +146,7 @@ export class Candidacy {
     this.#stopWaiting()
     this.#phase = "over"
     this.#deadline?.cancel()
-    this.#unwatch?.()
+    this.#unwatch()
   }
 
   /** Nobody waits for the flight any more. */
@@ -154,7 +154,7 @@ export class Candidacy {
     if (this.#isOver) return
     if (this.#waitedSinceMs !== undefined) this.#publish("called-off")
     this.end()
-    giveBack(this.#flight, "failed")
+    giveBack(this.#flight, "failed", this.#options.engine)
   }
 
   get #isOver(): boolean {
@@ -184,12 +184,12 @@ export class Candidacy {
   async #acquire(key: string): Promise<LeaseAnswer> {
     const { engine, leases, terms } = this.#options
     try {
-      const answer = await leases.acquire(key, terms.leaseMs)
+      const answer = checked(await leases.acquire(key, terms.leaseMs))
       if (answer === undefined || !("lease" in answer)) return answer
       // At once the flight's, whatever else it waits for: whoever ends it gives it back.
       this.#flight.lease = answer.lease
       if (!this.#isOver && !engine.isClosed) return answer
-      giveBack(this.#flight, "failed")
+      giveBack(this.#flight, "failed", engine)
       return undefined
     } catch (error) {
       engine.fault(new StoreError("lease", error), key)
@@ -200,10 +200,20 @@ export class Candidacy {
   #watch(key: string): void {
     const { engine, leases } = this.#options
     try {
-      this.#unwatch ??= leases.watch(key, (end) => this.#wake(end))
+      this.#stopWatching ??= leases.watch(key, (end) => this.#wake(end))
     } catch (error) {
       engine.fault(new StoreError("watch a lease", error), key)
     }
+  }
+
+  #unwatch(): void {
+    const { engine, flight } = this.#options
+    try {
+      this.#stopWatching?.()
+    } catch (error) {
+      engine.fault(new StoreError("watch a lease", error), flight.table.keyOf(flight.id))
+    }
+    this.#stopWatching = undefined
   }
 
   #wake(end: LeaseEnd): void {
@@ -237,7 +247,7 @@ export class Candidacy {
     if (this.#waitedSinceMs !== undefined) this.#flight.table.counters.leaseHits += 1
     this.#publish("found")
     this.end()
-    giveBack(this.#flight, "stored")
+    giveBack(this.#flight, "stored", this.#options.engine)
     this.#options.onFound(entry)
   }
 
@@ -267,15 +277,31 @@ export class Candidacy {
   }
 }
 
-/** Gives back the lease that a flight has, if it has one: once what it stored is there for others to read. */
-export function giveBack(flight: Flight, end: LeaseEnd): void {
-  const { lease, load } = flight
+/** Gives back the lease that a flight has, if it has one: once what it stored is there for others to read. Never throws. */
+export function giveBack(flight: Flight, end: LeaseEnd, engine: Engine): void {
+  const { lease } = flight
   if (lease === undefined) return
   flight.lease = undefined
-  const written = load?.written
-  const released = written === undefined ? lease.release(end) : written.then(() => lease.release("stored"))
-  // What can't be given back runs out.
-  released.catch(() => {})
+  void release(lease, flight, end, engine)
+}
+
+/** What can't be given back runs out. Never rejects, whatever a store by a user does. */
+async function release(lease: Lease, { table, id, load }: Flight, end: LeaseEnd, engine: Engine): Promise<void> {
+  try {
+    const written = load?.written
+    if (written !== undefined) await written
+    await lease.release(written === undefined ? end : "stored")
+  } catch (error) {
+    engine.fault(new StoreError("release a lease", error), table.keyOf(id))
+  }
+}
+
+/** An answer as the contract has it, from a store that may not keep to it. */
+function checked(answer: LeaseAnswer | null): LeaseAnswer {
+  if (answer === undefined || answer === null) return undefined
+  const { lease, heldForMs } = answer as { lease?: Partial<Lease> | null; heldForMs?: unknown }
+  if (typeof lease?.release === "function" || (typeof heldForMs === "number" && heldForMs >= 0)) return answer
+  throw new TypeError("the answer of `acquire` has neither a lease that can be released nor `heldForMs`")
 }
 
 /** Hands the value of another node to everyone who waits for a flight. */

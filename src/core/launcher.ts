@@ -194,7 +194,7 @@ export class Launcher {
   close(): void {
     // What is loaded from here on is stored nowhere, and what others store can't be read.
     for (const [flight, candidacy] of this.#candidacies) {
-      giveBack(flight, "failed")
+      giveBack(flight, "failed", this.#engine)
       // A refresh in the background that no caller has joined counts as its own only waiter.
       if (!candidacy.isBackground || flight.waiters > 1) {
         candidacy.callOff()
@@ -203,7 +203,8 @@ export class Launcher {
       flight.waiters = 0
       this.abandon(flight, undefined)
     }
-    for (const { flights } of this.#departures.values()) for (const flight of flights) giveBack(flight, "failed")
+    for (const { flights } of this.#departures.values())
+      for (const flight of flights) giveBack(flight, "failed", this.#engine)
     for (const departure of this.#departures.values()) {
       if (departure.timer === undefined) continue
       departure.timer.cancel()
@@ -359,10 +360,10 @@ export class Launcher {
     }
     engine.endLoad(load)
     flight.isLanded = true
-    giveBack(flight, endOf(loaded, freshness))
     if (table.flights.get(id) === flight) table.flights.delete(id)
     this.#publishLoad(load, outcome.isError ? "error" : "value")
     this.#answer(flight, outcome)
+    giveBack(flight, endOf(loaded, freshness), engine)
     if (flight.late !== undefined) this.#answerLate(flight.late, isUsableByLate ? outcome : undefined)
   }
 
@@ -431,10 +432,10 @@ export class Launcher {
     for (const parent of flight.parents) inheritLoad(parent, load)
     engine.endLoad(load)
     flight.isLanded = true
-    giveBack(flight, "failed")
     if (flight.table.flights.get(flight.id) === flight) flight.table.flights.delete(flight.id)
     this.#publishLoad(load, outcome)
     this.#answer(flight, { isError: true, value: error })
+    giveBack(flight, "failed", engine)
     if (flight.late !== undefined)
       this.#answerLate(flight.late, isUsableByLate ? { isError: true, value: error } : undefined)
   }

@@ -119,16 +119,16 @@ export class RedisLeases implements Leases {
     })
     this.#stopListening?.()
     this.#watchers.clear()
-    await Promise.all(this.#acquiring)
-    await Promise.all(this.#releasing)
+    await Promise.allSettled(this.#acquiring)
+    await Promise.allSettled(this.#releasing)
     this.#isClosed = true
   }
 
   #release(name: string, token: string, end: LeaseEnd): Promise<void> {
     const { names } = this.#options
-    const releasing = this.#run(RELEASE, names.leaseOf(name), [token, this.#channel, `${end} ${name}`]).then(() => {
-      this.#releasing.delete(releasing)
-    })
+    const releasing = this.#run(RELEASE, names.leaseOf(name), [token, this.#channel, `${end} ${name}`])
+      .then(() => {})
+      .finally(() => this.#releasing.delete(releasing))
     this.#releasing.add(releasing)
     return releasing
   }
@@ -169,7 +169,7 @@ export class RedisLeases implements Leases {
         settle(undefined, new Error(`a lease was not answered within ${timeoutMs} ms`))
       })
       if (reach.isLost) return settle(undefined, new Error("the connection is lost"))
-      runInPlace(client, script, key, args).then(
+      send(client, script, key, args).then(
         (reply) => {
           if (isOver) onLate?.(reply)
           else settle(reply)
@@ -183,4 +183,14 @@ export class RedisLeases implements Leases {
       )
     })
   }
+}
+
+/** A client by a user may throw where it should reject. */
+async function send(
+  client: RedisClient,
+  script: Script,
+  key: string,
+  args: readonly RedisArgument[],
+): Promise<unknown> {
+  return runInPlace(client, script, key, args)
 }

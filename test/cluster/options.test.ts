@@ -189,4 +189,39 @@ describe("a store whose leases break their contract", () => {
       expect.stringContaining("lease"),
     ])
   })
+
+  const refuse = () => {
+    throw new Error("not like this")
+  }
+  const cases: readonly (readonly [string, unknown, string[]])[] = [
+    ["a lease whose release throws", { lease: { release: refuse } }, ["release a lease"]],
+    ["a lease whose release returns nothing", { lease: { release: () => {} } }, []],
+    ["a lease whose release rejects", { lease: { release: async () => refuse() } }, ["release a lease"]],
+    ["a lease that can't be released", { lease: {} }, ["lease"]],
+    ["no lease", { lease: null }, ["lease"]],
+    ["null", null, []],
+    ["a number", 7, ["lease"]],
+    ["no time", { heldForMs: Number.NaN }, ["lease"]],
+  ]
+  test.each(cases)("leaves no key behind that can't be loaded: it answers %s", async (_name, answer, failures) => {
+    const clock = new ManualClock()
+    const codec = createCodec()
+    const store = new RemoteMemoryStore({ codec, clock, board: new LeaseBoard({ clock }) })
+    Object.assign(store, { leases: { acquire: async () => answer, watch: () => refuse } })
+    const log = new FaultyLog({ clock }).connect("a")
+    const { cache, faults } = makeCache({ clock, log, store, codec, singleflight: "cluster" })
+    await cache.ready()
+    const load = async (fails: boolean) => {
+      if (fails) throw new Error("the database is gone")
+      return 1
+    }
+    const read = cache.cacheable((_id: number, fails: boolean) => load(fails), { name: "row" })
+    for (const times of [1, 2]) {
+      expect(await read(times, false)).toBe(1)
+      expect(await rejectionOf(read(1, true))).toMatchObject({ message: "the database is gone" })
+    }
+    for (let turn = 0; turn < 12; turn += 1) await settled()
+    const told = new Set(faults.map(({ error }) => /failed to (.*?):/.exec(error.message)?.[1]))
+    expect(told).toEqual(new Set(["watch a lease", ...failures]))
+  })
 })

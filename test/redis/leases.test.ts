@@ -110,6 +110,17 @@ describe("a lease that Redis does not answer for", () => {
   })
 })
 
+test("a client that throws where it should reject costs a lease, and its store still closes", async () => {
+  const { leases, store, client } = await open()
+  const answer = await leases.acquire("k", 10_000)
+  client.callBuffer = () => {
+    throw new Error("not like this")
+  }
+  expect(await leases.acquire("l", 10_000)).toBeUndefined()
+  if (answer !== undefined && "lease" in answer) await answer.lease.release("stored")
+  await store.close()
+})
+
 test("a key of another type in its place is told, and waited for by nobody", async () => {
   const { leases, faults, prefix } = await open()
   await server.command("LPUSH", `zc1:l:${prefix}:{zc1:e:${prefix}:k}`, "mine")
