@@ -19,10 +19,10 @@ describe("`singleflight`", () => {
   test.each<[Singleflight | undefined, Singleflight | undefined, { leaseMs: number; waitMs: number } | undefined]>([
     [undefined, undefined, undefined],
     ["process", undefined, undefined],
-    ["cluster", undefined, { leaseMs: 10_000, waitMs: 10_000 }],
-    [undefined, "cluster", { leaseMs: 10_000, waitMs: 10_000 }],
+    ["cluster", undefined, { leaseMs: 10_000, waitMs: 20_000 }],
+    [undefined, "cluster", { leaseMs: 10_000, waitMs: 20_000 }],
     ["cluster", "process", undefined],
-    [{ scope: "cluster", lease: "3s" }, undefined, { leaseMs: 3000, waitMs: 3000 }],
+    [{ scope: "cluster", lease: "3s" }, undefined, { leaseMs: 3000, waitMs: 6000 }],
     [{ scope: "cluster", lease: "3s", wait: 1000 }, "cluster", { leaseMs: 3000, waitMs: 1000 }],
     [
       { scope: "cluster", lease: "3s", wait: 1000 },
@@ -32,7 +32,7 @@ describe("`singleflight`", () => {
     [
       { scope: "cluster", lease: "3s", wait: 1000 },
       { scope: "cluster", lease: "9s" },
-      { leaseMs: 9000, waitMs: 9000 },
+      { leaseMs: 9000, waitMs: 18_000 },
     ],
     [{ scope: "cluster", wait: "1m" }, undefined, { leaseMs: 10_000, waitMs: 60_000 }],
   ])("of the cache %j, of the function %j", (ofCache, ofFunction, terms) => {
@@ -125,7 +125,7 @@ describe("what is seen of it", () => {
     subscribe("zoocache:lease", hear)
     try {
       const make = async (name: string) => {
-        const node = await fleet.join(name, { singleflight: { scope: "cluster", lease: "2s" } })
+        const node = await fleet.join(name, { singleflight: { scope: "cluster", lease: "2s", wait: "2s" } })
         const resolves: ((value: number) => void)[] = []
         const read = node.cache.cacheable(
           (_id: number) => new Promise<number>((resolve) => void resolves.push(resolve)),

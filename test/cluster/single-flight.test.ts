@@ -372,7 +372,7 @@ describe("a node that is gone costs its lease", () => {
     await end(leader, 1)
     await fleet.clock.advanceAsync(3900, 100)
     expect(waiter.runs).toHaveLength(0)
-    await fleet.clock.advanceAsync(200, 50)
+    await fleet.clock.advanceAsync(300, 50)
     await quiet()
     expect(waiter.runs).toHaveLength(1)
     await end(waiter, 2)
@@ -402,6 +402,18 @@ describe("a node that is gone costs its lease", () => {
     expect(await wait).toBe("second")
     expect(fleet.board.held).toEqual([])
     expect(await waiter.read(1)).toBe("second")
+  })
+
+  test.each([false, true])("by default too, and to one of the others: the node is dead %j", async (isDead) => {
+    const { fleet, leader, others, waits } = await waiting({}, {}, 6)
+    if (isDead) cutOff(leader)
+    if (isDead) await end(leader, 1)
+    await fleet.clock.advanceAsync(10_500, 50)
+    await quiet()
+    expect(others.flatMap(({ runs }) => runs)).toHaveLength(1)
+    await end(others.find(({ runs }) => runs.length === 1) as Member, 2)
+    expect(await Promise.all(waits)).toEqual([2, 2, 2, 2, 2])
+    await end(leader, 1)
   })
 
   test("and the wait is bounded in total, whoever has the lease meanwhile", async () => {
