@@ -18,6 +18,8 @@ import type { Intake } from "./shared-tier.js"
 const ASK_AGAIN_MS = 1000
 /** By how much an asker comes after the end of a lease: a clock's grain. */
 const AFTER_END_MS = 5
+/** So many leaders whose load was of no use are enough: with one more each time, nodes would load one after the other. */
+const USELESS_ENDS = 2
 
 /** What became of asking: load; the value of another node has been handed out; wait; nobody wants it any more. */
 export type Verdict = "load" | "found" | "wait" | "gone"
@@ -50,8 +52,11 @@ export class Candidacy {
   #phase: "queued" | "asking" | "waiting" | "over" = "queued"
   /** Waiting is of no use any more: the time is over, or nothing would come. */
   #isSpent = false
-  /** Somebody gave the lease back while this one asked. */
+  /** Somebody gave the lease back while this one did not wait. */
   #isWoken = false
+  /** One of those has stored a value. */
+  #isUnseen = false
+  #uselessEnds = 0
   #heldForMs = 0
   #waitedSinceMs: number | undefined
   #deadline: Timer | undefined
@@ -92,6 +97,8 @@ export class Candidacy {
     const key = table.keyOf(id)
     this.#phase = "asking"
     this.#isWoken = false
+    const wasUnseen = this.#isUnseen
+    this.#isUnseen = false
     // From before the question on: what is given back between the answer and the wait would be missed.
     this.#watch(key)
     const asking = this.#acquire(key)
@@ -103,6 +110,7 @@ export class Candidacy {
       this.#found(entry)
       return "found"
     }
+    if (wasUnseen) this.#noteUselessEnd()
     if (answer === undefined) return "load"
     if ("lease" in answer) {
       table.counters.leases += 1
@@ -216,20 +224,16 @@ export class Candidacy {
     this.#stopWatching = undefined
   }
 
-  #wake(end: LeaseEnd): void {
+  #wake(end: LeaseEnd | undefined): void {
+    if (this.#isOver) return
     if (end === "unwanted") this.#isSpent = true
-    switch (this.#phase) {
-      case "asking":
-        this.#isWoken = true
-        return
-      case "waiting":
-        if (end === "stored") void this.#look()
-        else this.#again()
-        return
-      case "queued":
-        if (end === "stored") void this.#look()
-        return
-      case "over":
+    if (end === "failed") this.#noteUselessEnd()
+    if (end === "stored" && this.#phase !== "asking") void this.#look()
+    else if (this.isWaiting) this.#again()
+    else {
+      // In a batch others may still be asking: it will wait only then.
+      this.#isWoken = true
+      this.#isUnseen ||= end === "stored"
     }
   }
 
@@ -239,8 +243,19 @@ export class Candidacy {
     const { table, id } = this.#flight
     const entry = await engine.fetchShared(table, id, this.#intake, true)
     if (this.#isOver) return
-    if (this.#isUsable(entry)) this.#found(entry)
-    else if (this.isWaiting) this.#again()
+    if (this.#isUsable(entry)) {
+      this.#found(entry)
+      return
+    }
+    this.#noteUselessEnd()
+    if (this.isWaiting) this.#again()
+    else this.#isWoken = true
+  }
+
+  /** Somebody had the lease, and there is nothing to be had from it. */
+  #noteUselessEnd(): void {
+    this.#uselessEnds += 1
+    if (this.#uselessEnds === USELESS_ENDS) this.#isSpent = true
   }
 
   #found(entry: Entry): void {
@@ -289,8 +304,9 @@ export function giveBack(flight: Flight, end: LeaseEnd, engine: Engine): void {
 async function release(lease: Lease, { table, id, load }: Flight, end: LeaseEnd, engine: Engine): Promise<void> {
   try {
     const written = load?.written
-    if (written !== undefined) await written
-    await lease.release(written === undefined ? end : "stored")
+    if (written === undefined) await lease.release(end)
+    // What the store did not take, such as a value above its bound, it would not take of another node either.
+    else await lease.release((await written) ? "stored" : "unwanted")
   } catch (error) {
     engine.fault(new StoreError("release a lease", error), table.keyOf(id))
   }

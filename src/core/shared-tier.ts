@@ -237,9 +237,13 @@ export class SharedTier {
     }
   }
 
-  /** Writes in the background; the promise is for who wants to wait, and never rejects. */
-  async put(key: string, bytes: Uint8Array): Promise<void> {
-    await this.#write(key, bytes, () => this.#store.put(key, bytes))
+  /** Writes in the background; the promise is for who wants to know whether it was stored, and never rejects. */
+  async put(key: string, bytes: Uint8Array): Promise<boolean> {
+    let isStored = false
+    await this.#write(key, bytes, async () => {
+      isStored = await this.#store.put(key, bytes)
+    })
+    return isStored
   }
 
   /** The same for a value that was set by hand, when the log has given it its version. */
@@ -250,7 +254,7 @@ export class SharedTier {
       this.#writeFailed(error, key)
       return Promise.resolve()
     }
-    return this.put(key, bytes)
+    return this.put(key, bytes).then(() => {})
   }
 
   /** A load's result is not kept, but is the newest word on its key. */

@@ -48,7 +48,7 @@ export class RedisLeases implements Leases {
   readonly #options: RedisLeasesOptions
   readonly #channel: string
   /** By the name of the entry. */
-  readonly #watchers = new Map<string, Set<(end: LeaseEnd) => void>>()
+  readonly #watchers = new Map<string, Set<(end: LeaseEnd | undefined) => void>>()
   readonly #acquiring = new Set<Promise<LeaseAnswer>>()
   readonly #releasing = new Set<Promise<void>>()
   #stopListening: (() => void) | undefined
@@ -92,12 +92,12 @@ export class RedisLeases implements Leases {
     return Buffer.isBuffer(record) ? record : undefined
   }
 
-  watch(key: string, onEnd: (end: LeaseEnd) => void): () => void {
+  watch(key: string, onEnd: (end: LeaseEnd | undefined) => void): () => void {
     if (this.#isClosing) return () => {}
     const name = this.#options.names.of(key)
     const watchers = this.#watchers.get(name) ?? new Set()
     // A function of its own: the same may watch twice.
-    const watcher = (end: LeaseEnd) => onEnd(end)
+    const watcher = (end: LeaseEnd | undefined) => onEnd(end)
     this.#watchers.set(name, watchers.add(watcher))
     this.#stopListening ??= this.#options.listen({
       channel: this.#channel,
@@ -142,7 +142,7 @@ export class RedisLeases implements Leases {
   }
 
   #wakeAll(): void {
-    for (const watchers of this.#watchers.values()) for (const watcher of watchers) watcher("failed")
+    for (const watchers of this.#watchers.values()) for (const watcher of watchers) watcher(undefined)
   }
 
   /** The reply, undefined where there is none in time. Never rejects. What comes later goes to `onLate`. */

@@ -229,6 +229,37 @@ describe("one node loads", () => {
   })
 })
 
+describe("a wake-up within a batch", () => {
+  test("that is still asking for other ids is not lost", async () => {
+    const fleet = new Fleet()
+    const many = async (name: string) => {
+      const node = await fleet.join(name, { singleflight: "cluster" })
+      const { loader, runs } = steered<Map<number, number>, [ids: readonly number[]]>()
+      return { ...node, runs, read: node.cache.cacheableMany(loader, { name: "many" }) }
+    }
+    const [a, b] = [await many("a"), await many("b")]
+    const onA = rejectionOf(a.read([1]))
+    await quiet()
+    b.store.decide = ({ kind, key }) => (kind === "acquire" && key?.endsWith("2") === true ? "hold" : "pass")
+    const onB = b.read([1, 2])
+    await quiet()
+    expect(b.store.held).toHaveLength(1)
+    a.runs[0]?.reject(new Error("no"))
+    await onA
+    await quiet()
+    await b.store.releaseAll()
+    await quiet()
+    expect(b.runs).toHaveLength(2)
+    b.runs[0]?.resolve(new Map([[2, 20]]))
+    b.runs[1]?.resolve(new Map([[1, 10]]))
+    await quiet()
+    expect([...(await onB)].sort()).toEqual([
+      [1, 10],
+      [2, 20],
+    ])
+  })
+})
+
 describe("when the load of the other node brings nothing", () => {
   test("because it fails, who waits is woken at once, and one of them loads", async () => {
     const { leader, led, others, waits } = await waiting({}, {}, 4)
@@ -246,6 +277,37 @@ describe("when the load of the other node brings nothing", () => {
     const { leader, led, others, waits } = await waiting({ cacheIf: () => false }, {}, 4)
     await end(leader, "not for others")
     expect(await led).toBe("not for others")
+    expect(others.map(({ runs }) => runs.length)).toEqual([1, 1, 1])
+    for (const other of others) await end(other, "own")
+    expect(await Promise.all(waits)).toEqual(["own", "own", "own"])
+  })
+
+  const useless: readonly (readonly [string, Options, (loading: Member) => void])[] = [
+    ["it fails", {}, ({ runs }) => runs[0]?.reject(new Error("the database is gone"))],
+    ["its value is refused", { validate: (value) => value === "own" }, ({ runs }) => runs[0]?.resolve("first")],
+  ]
+  test.each(useless)(
+    "because %s, and that of the next node too, all others load at once",
+    async (_why, given, fail) => {
+      const { leader, led, others, waits } = await waiting(given, {}, 6)
+      const all = [led, ...waits].map((each) => Promise.allSettled([each]))
+      fail(leader)
+      await quiet()
+      const second = others.find(({ runs }) => runs.length === 1) as Member
+      expect(others.flatMap(({ runs }) => runs)).toHaveLength(1)
+      fail(second)
+      await quiet()
+      expect(others.map(({ runs }) => runs.length)).toEqual([1, 1, 1, 1, 1])
+      for (const other of others) if (other !== second) await end(other, "own")
+      await Promise.all(all)
+      expect(await waits[others.findIndex((other) => other !== second)]).toBe("own")
+    },
+  )
+
+  test("because the store does not take it, who waits loads at once, and not one after the other", async () => {
+    const { leader, others, waits } = await waiting({}, {}, 4)
+    leader.store.put = async () => false
+    await end(leader, "too large")
     expect(others.map(({ runs }) => runs.length)).toEqual([1, 1, 1])
     for (const other of others) await end(other, "own")
     expect(await Promise.all(waits)).toEqual(["own", "own", "own"])
