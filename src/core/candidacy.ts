@@ -56,6 +56,9 @@ export class Candidacy {
   #isWoken = false
   /** One of those has stored a value. */
   #isUnseen = false
+  #hasRunOut = false
+  /** What came of it has been told. */
+  #isTold = false
   #uselessEnds = 0
   #heldForMs = 0
   #waitedSinceMs: number | undefined
@@ -114,7 +117,7 @@ export class Candidacy {
     if (answer === undefined) return "load"
     if ("lease" in answer) {
       table.counters.leases += 1
-      this.#publish("granted")
+      this.#tell("granted")
       return "load"
     }
     if (!this.#mayWait) return "load"
@@ -155,12 +158,15 @@ export class Candidacy {
     this.#phase = "over"
     this.#deadline?.cancel()
     this.#unwatch()
+    if (this.#waitedSinceMs === undefined || this.#isTold) return
+    // Only now: a question that was under way when the time was over may still have found the value.
+    if (this.#hasRunOut) this.#flight.table.counters.leaseTimeouts += 1
+    this.#tell(this.#hasRunOut ? "timeout" : "called-off")
   }
 
   /** Nobody waits for the flight any more. */
   abandon(): void {
     if (this.#isOver) return
-    if (this.#waitedSinceMs !== undefined) this.#publish("called-off")
     this.end()
     giveBack(this.#flight, "failed", this.#options.engine)
   }
@@ -260,7 +266,7 @@ export class Candidacy {
 
   #found(entry: Entry): void {
     if (this.#waitedSinceMs !== undefined) this.#flight.table.counters.leaseHits += 1
-    this.#publish("found")
+    this.#tell("found")
     this.end()
     giveBack(this.#flight, "stored", this.#options.engine)
     this.#options.onFound(entry)
@@ -268,8 +274,7 @@ export class Candidacy {
 
   #runOut(): void {
     this.#isSpent = true
-    this.#flight.table.counters.leaseTimeouts += 1
-    this.#publish("timeout")
+    this.#hasRunOut = true
     if (this.isWaiting) this.#again()
   }
 
@@ -284,7 +289,8 @@ export class Candidacy {
     this.#flight.stopWaiting = undefined
   }
 
-  #publish(outcome: LeaseEvent["outcome"]): void {
+  #tell(outcome: LeaseEvent["outcome"]): void {
+    this.#isTold = true
     if (!channels.lease.hasSubscribers) return
     const { engine } = this.#options
     const waitedMs = this.#waitedSinceMs === undefined ? 0 : engine.clock.now() - this.#waitedSinceMs
