@@ -12,10 +12,11 @@ import type { LeaseTerms } from "./settings.js"
 import type { Intake } from "./shared-tier.js"
 
 /**
- * How often who waits asks, between half of it and all, should it not be woken: when the last holder's lease would end is
- * known, and a wake-up is lost only with its connection.
+ * When who waits asks again, between half of it and all, should it not be woken: when the last holder's lease would end is
+ * known, and a wake-up is lost only with its connection. Twice as long after each question without news.
  */
 const ASK_AGAIN_MS = 1000
+const ASK_AGAIN_AT_MOST_MS = 5000
 /** By how much an asker comes after the end of a lease: a clock's grain. */
 const AFTER_END_MS = 5
 /** So many leaders whose load was of no use are enough: with one more each time, nodes would load one after the other. */
@@ -61,6 +62,7 @@ export class Candidacy {
   #isTold = false
   #uselessEnds = 0
   #heldForMs = 0
+  #askAgainMs = ASK_AGAIN_MS
   #waitedSinceMs: number | undefined
   #deadline: Timer | undefined
   #nextAsk: Timer | undefined
@@ -140,9 +142,17 @@ export class Candidacy {
     }
     this.#phase = "waiting"
     flight.stopWaiting = () => this.#again()
-    const soonMs = ASK_AGAIN_MS * (0.5 + engine.settings.random() / 2)
-    const delayMs = Math.min(soonMs, Math.max(0, this.#heldForMs) + AFTER_END_MS)
-    this.#nextAsk = engine.clock.setTimer(() => this.#again(), delayMs, false)
+    const soonMs = this.#askAgainMs * (0.5 + engine.settings.random() / 2)
+    this.#askAgainMs = Math.min(2 * this.#askAgainMs, ASK_AGAIN_AT_MOST_MS)
+    this.#askIn(Math.min(soonMs, Math.max(0, this.#heldForMs) + AFTER_END_MS))
+  }
+
+  #askIn(delayMs: number): void {
+    const { clock } = this.#options.engine
+    const isDue = delayMs <= ASK_AGAIN_MS
+    // Whether waiting is still of use here, nobody has to be asked.
+    const next = () => (isDue || !this.#mayWait ? this.#again() : this.#askIn(delayMs - ASK_AGAIN_MS))
+    this.#nextAsk = clock.setTimer(next, isDue ? delayMs : ASK_AGAIN_MS, false)
   }
 
   /** Somebody wants more than another node's value, or can't wait: so it goes on at once. */
@@ -232,6 +242,7 @@ export class Candidacy {
 
   #wake(end: LeaseEnd | undefined): void {
     if (this.#isOver) return
+    this.#askAgainMs = ASK_AGAIN_MS
     if (end === "unwanted") this.#isSpent = true
     if (end === "failed") this.#noteUselessEnd()
     if (end === "stored" && this.#phase !== "asking") void this.#look()

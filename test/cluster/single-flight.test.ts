@@ -509,6 +509,22 @@ describe("a wake-up that is lost", () => {
     expect(waiter.runs).toHaveLength(0)
   })
 
+  test("is asked after ever more rarely", async () => {
+    const { fleet, leader, waiter, wait } = await waiting({ singleflight: { scope: "cluster", lease: "1m" } })
+    const asked: number[] = []
+    for (let part = 0; part < 4; part += 1) {
+      const before = waiter.store.calls.acquire
+      await fleet.clock.advanceAsync(12_000, 100)
+      asked.push(waiter.store.calls.acquire - before)
+    }
+    // 0.5 to 1 s, twice that, 2 to 4 s, and from then on 2.5 to 5 s.
+    expect(asked[0]).toBeLessThanOrEqual(7)
+    for (const count of asked.slice(1)) expect(count).toBeLessThanOrEqual(5)
+    expect(Math.min(...asked)).toBeGreaterThanOrEqual(2)
+    await end(leader, 1)
+    expect(await wait).toBe(1)
+  })
+
   test("between the question and the answer is none", async () => {
     const fleet = new Fleet()
     const [a, b] = [await member(fleet, "a"), await member(fleet, "b")]
