@@ -6,18 +6,21 @@ import type { Entry } from "./entry.js"
 import { StoreError } from "./errors.js"
 import { channels, type LeaseEvent } from "./events.js"
 import type { Flight } from "./flight.js"
-import type { LeaseAnswer, LeaseEnd, Leases } from "./leases.js"
+import type { Lease, LeaseAnswer, LeaseEnd, Leases } from "./leases.js"
 import type { Order } from "./order.js"
 import type { LeaseTerms } from "./settings.js"
 import type { Intake } from "./shared-tier.js"
 
 /**
- * How often who waits asks, between half of it and all, should it not be woken: when the last holder's lease would end is
- * known, and a wake-up is lost only with its connection.
+ * When who waits asks again, between half of it and all, should it not be woken: when the last holder's lease would end is
+ * known, and a wake-up is lost only with its connection. Twice as long after each question without news.
  */
 const ASK_AGAIN_MS = 1000
+const ASK_AGAIN_AT_MOST_MS = 5000
 /** By how much an asker comes after the end of a lease: a clock's grain. */
 const AFTER_END_MS = 5
+/** So many leaders whose load was of no use are enough: with one more each time, nodes would load one after the other. */
+const USELESS_ENDS = 2
 
 /** What became of asking: load; the value of another node has been handed out; wait; nobody wants it any more. */
 export type Verdict = "load" | "found" | "wait" | "gone"
@@ -50,13 +53,20 @@ export class Candidacy {
   #phase: "queued" | "asking" | "waiting" | "over" = "queued"
   /** Waiting is of no use any more: the time is over, or nothing would come. */
   #isSpent = false
-  /** Somebody gave the lease back while this one asked. */
+  /** Somebody gave the lease back while this one did not wait. */
   #isWoken = false
+  /** One of those has stored a value. */
+  #isUnseen = false
+  #hasRunOut = false
+  /** What came of it has been told. */
+  #isTold = false
+  #uselessEnds = 0
   #heldForMs = 0
+  #askAgainMs = ASK_AGAIN_MS
   #waitedSinceMs: number | undefined
   #deadline: Timer | undefined
   #nextAsk: Timer | undefined
-  #unwatch: (() => void) | undefined
+  #stopWatching: (() => void) | undefined
 
   constructor(options: CandidacyOptions) {
     const { flight, order } = options
@@ -65,6 +75,11 @@ export class Candidacy {
     const { behaviour, hooks } = order.recipe
     const { table } = flight
     this.#intake = table.isManual ? { behaviour, sizeOf: hooks.sizeOf, validate: hooks.validate } : table.intake
+  }
+
+  /** Begun for no caller: a refresh of what is served meanwhile. */
+  get isBackground(): boolean {
+    return this.#options.order.isBackground
   }
 
   get isWaiting(): boolean {
@@ -87,25 +102,24 @@ export class Candidacy {
     const key = table.keyOf(id)
     this.#phase = "asking"
     this.#isWoken = false
+    const wasUnseen = this.#isUnseen
+    this.#isUnseen = false
     // From before the question on: what is given back between the answer and the wait would be missed.
     this.#watch(key)
     const asking = this.#acquire(key)
     const looking = flight.needsLoad ? undefined : engine.fetchShared(table, id, this.#intake, true)
     const [answer, entry] = await Promise.all([asking, looking])
-    flight.lease = answer !== undefined && "lease" in answer ? answer.lease : undefined
-    if (this.#isOver) {
-      giveBack(flight, "failed")
-      return "gone"
-    }
+    if (this.#isOver) return "gone"
     this.#phase = "queued"
     if (this.#isUsable(entry)) {
       this.#found(entry)
       return "found"
     }
+    if (wasUnseen) this.#noteUselessEnd()
     if (answer === undefined) return "load"
     if ("lease" in answer) {
       table.counters.leases += 1
-      this.#publish("granted")
+      this.#tell("granted")
       return "load"
     }
     if (!this.#mayWait) return "load"
@@ -128,9 +142,17 @@ export class Candidacy {
     }
     this.#phase = "waiting"
     flight.stopWaiting = () => this.#again()
-    const soonMs = ASK_AGAIN_MS * (0.5 + engine.settings.random() / 2)
-    const delayMs = Math.min(soonMs, Math.max(0, this.#heldForMs) + AFTER_END_MS)
-    this.#nextAsk = engine.clock.setTimer(() => this.#again(), delayMs, false)
+    const soonMs = this.#askAgainMs * (0.5 + engine.settings.random() / 2)
+    this.#askAgainMs = Math.min(2 * this.#askAgainMs, ASK_AGAIN_AT_MOST_MS)
+    this.#askIn(Math.min(soonMs, Math.max(0, this.#heldForMs) + AFTER_END_MS))
+  }
+
+  #askIn(delayMs: number): void {
+    const { clock } = this.#options.engine
+    const isDue = delayMs <= ASK_AGAIN_MS
+    // Whether waiting is still of use here, nobody has to be asked.
+    const next = () => (isDue || !this.#mayWait ? this.#again() : this.#askIn(delayMs - ASK_AGAIN_MS))
+    this.#nextAsk = clock.setTimer(next, isDue ? delayMs : ASK_AGAIN_MS, false)
   }
 
   /** Somebody wants more than another node's value, or can't wait: so it goes on at once. */
@@ -145,15 +167,18 @@ export class Candidacy {
     this.#stopWaiting()
     this.#phase = "over"
     this.#deadline?.cancel()
-    this.#unwatch?.()
+    this.#unwatch()
+    if (this.#waitedSinceMs === undefined || this.#isTold) return
+    // Only now: a question that was under way when the time was over may still have found the value.
+    if (this.#hasRunOut) this.#flight.table.counters.leaseTimeouts += 1
+    this.#tell(this.#hasRunOut ? "timeout" : "called-off")
   }
 
   /** Nobody waits for the flight any more. */
   abandon(): void {
     if (this.#isOver) return
-    if (this.#waitedSinceMs !== undefined) this.#publish("called-off")
     this.end()
-    giveBack(this.#flight, "failed")
+    giveBack(this.#flight, "failed", this.#options.engine)
   }
 
   get #isOver(): boolean {
@@ -183,7 +208,13 @@ export class Candidacy {
   async #acquire(key: string): Promise<LeaseAnswer> {
     const { engine, leases, terms } = this.#options
     try {
-      return await leases.acquire(key, terms.leaseMs)
+      const answer = checked(await leases.acquire(key, terms.leaseMs))
+      if (answer === undefined || !("lease" in answer)) return answer
+      // At once the flight's, whatever else it waits for: whoever ends it gives it back.
+      this.#flight.lease = answer.lease
+      if (!this.#isOver && !engine.isClosed) return answer
+      giveBack(this.#flight, "failed", engine)
+      return undefined
     } catch (error) {
       engine.fault(new StoreError("lease", error), key)
       return undefined
@@ -193,26 +224,33 @@ export class Candidacy {
   #watch(key: string): void {
     const { engine, leases } = this.#options
     try {
-      this.#unwatch ??= leases.watch(key, (end) => this.#wake(end))
+      this.#stopWatching ??= leases.watch(key, (end) => this.#wake(end))
     } catch (error) {
       engine.fault(new StoreError("watch a lease", error), key)
     }
   }
 
-  #wake(end: LeaseEnd): void {
+  #unwatch(): void {
+    const { engine, flight } = this.#options
+    try {
+      this.#stopWatching?.()
+    } catch (error) {
+      engine.fault(new StoreError("watch a lease", error), flight.table.keyOf(flight.id))
+    }
+    this.#stopWatching = undefined
+  }
+
+  #wake(end: LeaseEnd | undefined): void {
+    if (this.#isOver) return
+    this.#askAgainMs = ASK_AGAIN_MS
     if (end === "unwanted") this.#isSpent = true
-    switch (this.#phase) {
-      case "asking":
-        this.#isWoken = true
-        return
-      case "waiting":
-        if (end === "stored") void this.#look()
-        else this.#again()
-        return
-      case "queued":
-        if (end === "stored") void this.#look()
-        return
-      case "over":
+    if (end === "failed") this.#noteUselessEnd()
+    if (end === "stored" && this.#phase !== "asking") void this.#look()
+    else if (this.isWaiting) this.#again()
+    else {
+      // In a batch others may still be asking: it will wait only then.
+      this.#isWoken = true
+      this.#isUnseen ||= end === "stored"
     }
   }
 
@@ -222,22 +260,32 @@ export class Candidacy {
     const { table, id } = this.#flight
     const entry = await engine.fetchShared(table, id, this.#intake, true)
     if (this.#isOver) return
-    if (this.#isUsable(entry)) this.#found(entry)
-    else if (this.isWaiting) this.#again()
+    if (this.#isUsable(entry)) {
+      this.#found(entry)
+      return
+    }
+    this.#noteUselessEnd()
+    if (this.isWaiting) this.#again()
+    else this.#isWoken = true
+  }
+
+  /** Somebody had the lease, and there is nothing to be had from it. */
+  #noteUselessEnd(): void {
+    this.#uselessEnds += 1
+    if (this.#uselessEnds === USELESS_ENDS) this.#isSpent = true
   }
 
   #found(entry: Entry): void {
     if (this.#waitedSinceMs !== undefined) this.#flight.table.counters.leaseHits += 1
-    this.#publish("found")
+    this.#tell("found")
     this.end()
-    giveBack(this.#flight, "stored")
+    giveBack(this.#flight, "stored", this.#options.engine)
     this.#options.onFound(entry)
   }
 
   #runOut(): void {
     this.#isSpent = true
-    this.#flight.table.counters.leaseTimeouts += 1
-    this.#publish("timeout")
+    this.#hasRunOut = true
     if (this.isWaiting) this.#again()
   }
 
@@ -252,7 +300,8 @@ export class Candidacy {
     this.#flight.stopWaiting = undefined
   }
 
-  #publish(outcome: LeaseEvent["outcome"]): void {
+  #tell(outcome: LeaseEvent["outcome"]): void {
+    this.#isTold = true
     if (!channels.lease.hasSubscribers) return
     const { engine } = this.#options
     const waitedMs = this.#waitedSinceMs === undefined ? 0 : engine.clock.now() - this.#waitedSinceMs
@@ -260,15 +309,32 @@ export class Candidacy {
   }
 }
 
-/** Gives back the lease that a flight has, if it has one: once what it stored is there for others to read. */
-export function giveBack(flight: Flight, end: LeaseEnd): void {
-  const { lease, load } = flight
+/** Gives back the lease that a flight has, if it has one: once what it stored is there for others to read. Never throws. */
+export function giveBack(flight: Flight, end: LeaseEnd, engine: Engine): void {
+  const { lease } = flight
   if (lease === undefined) return
   flight.lease = undefined
-  const written = load?.written
-  const released = written === undefined ? lease.release(end) : written.then(() => lease.release("stored"))
-  // What can't be given back runs out.
-  released.catch(() => {})
+  void release(lease, flight, end, engine)
+}
+
+/** What can't be given back runs out. Never rejects, whatever a store by a user does. */
+async function release(lease: Lease, { table, id, load }: Flight, end: LeaseEnd, engine: Engine): Promise<void> {
+  try {
+    const written = load?.written
+    if (written === undefined) await lease.release(end)
+    // What the store did not take, such as a value above its bound, it would not take of another node either.
+    else await lease.release((await written) ? "stored" : "unwanted")
+  } catch (error) {
+    engine.fault(new StoreError("release a lease", error), table.keyOf(id))
+  }
+}
+
+/** An answer as the contract has it, from a store that may not keep to it. */
+function checked(answer: LeaseAnswer | null): LeaseAnswer {
+  if (answer === undefined || answer === null) return undefined
+  const { lease, heldForMs } = answer as { lease?: Partial<Lease> | null; heldForMs?: unknown }
+  if (typeof lease?.release === "function" || (typeof heldForMs === "number" && heldForMs >= 0)) return answer
+  throw new TypeError("the answer of `acquire` has neither a lease that can be released nor `heldForMs`")
 }
 
 /** Hands the value of another node to everyone who waits for a flight. */

@@ -193,8 +193,18 @@ export class Launcher {
   /** Loads that run go on for their callers, and time out as ever; but none keeps the process alive any more. */
   close(): void {
     // What is loaded from here on is stored nowhere, and what others store can't be read.
-    for (const candidacy of this.#candidacies.values()) candidacy.callOff()
-    for (const { flights } of this.#departures.values()) for (const flight of flights) giveBack(flight, "failed")
+    for (const [flight, candidacy] of this.#candidacies) {
+      giveBack(flight, "failed", this.#engine)
+      // A refresh in the background that no caller has joined counts as its own only waiter.
+      if (!candidacy.isBackground || flight.waiters > 1) {
+        candidacy.callOff()
+        continue
+      }
+      flight.waiters = 0
+      this.abandon(flight, undefined)
+    }
+    for (const { flights } of this.#departures.values())
+      for (const flight of flights) giveBack(flight, "failed", this.#engine)
     for (const departure of this.#departures.values()) {
       if (departure.timer === undefined) continue
       departure.timer.cancel()
@@ -286,7 +296,7 @@ export class Launcher {
       departure.timer = engine.clock.setTimer(
         () => this.#timeOut(departure, behaviour.hardTimeoutMs),
         behaviour.hardTimeoutMs,
-        true,
+        !engine.isClosed,
       )
     }
     if (isFramed) enterFrame()
@@ -350,10 +360,10 @@ export class Launcher {
     }
     engine.endLoad(load)
     flight.isLanded = true
-    giveBack(flight, endOf(loaded, freshness))
     if (table.flights.get(id) === flight) table.flights.delete(id)
     this.#publishLoad(load, outcome.isError ? "error" : "value")
     this.#answer(flight, outcome)
+    giveBack(flight, endOf(loaded, freshness), engine)
     if (flight.late !== undefined) this.#answerLate(flight.late, isUsableByLate ? outcome : undefined)
   }
 
@@ -422,10 +432,10 @@ export class Launcher {
     for (const parent of flight.parents) inheritLoad(parent, load)
     engine.endLoad(load)
     flight.isLanded = true
-    giveBack(flight, "failed")
     if (flight.table.flights.get(flight.id) === flight) flight.table.flights.delete(flight.id)
     this.#publishLoad(load, outcome)
     this.#answer(flight, { isError: true, value: error })
+    giveBack(flight, "failed", engine)
     if (flight.late !== undefined)
       this.#answerLate(flight.late, isUsableByLate ? { isError: true, value: error } : undefined)
   }

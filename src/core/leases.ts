@@ -4,7 +4,7 @@ export type LeaseEnd =
   | "stored"
   /** Nothing was stored, but the next load may do better: the loader failed, or something was invalidated meanwhile. */
   | "failed"
-  /** Nothing was stored, on purpose: the next load would not be stored either, so that nobody should wait for it. */
+  /** Nothing was stored, on purpose or because the store did not take it: the next load would not be stored either, so that nobody should wait for it. */
   | "unwanted"
 
 /** The right to load a key, for a while. */
@@ -34,7 +34,8 @@ export interface Leases {
   acquire(key: string, leaseMs: number): Promise<LeaseAnswer>
   /**
    * Calls back when a lease of this key is released that somebody was refused for; best effort, and perhaps once too
-   * often, so that whoever waits also asks from time to time. Returns what ends it.
+   * often, so that whoever waits also asks from time to time. Without an end where one may have been missed. Returns what
+   * ends it.
    */
-  watch(key: string, onEnd: (end: LeaseEnd) => void): () => void
+  watch(key: string, onEnd: (end: LeaseEnd | undefined) => void): () => void
 }

@@ -35,8 +35,8 @@ export class Load implements Subject, LoadStart {
   isTainted = false
   /** When its value expires, kept or not, in the time of `Turn.now`. */
   expiryMs = Number.POSITIVE_INFINITY
-  /** Resolves when its value is in the shared tier, or can't be; undefined where it does not go there. */
-  written: Promise<void> | undefined
+  /** Whether the shared tier has stored its value, once that is known; undefined where it does not go there. */
+  written: Promise<boolean> | undefined
   /** In the list of all running loads, which is in the order of their start. */
   previous: Load | undefined
   next: Load | undefined

@@ -37,7 +37,8 @@ export interface AgeOptions {
 /**
  * Who shares a load: the callers of this process, or all nodes that share its store. An object says how long a `lease`
  * lasts, which is what the death of a node that loads may cost the others (default 10 s: make it longer than your loads
- * take), and for how long a caller may `wait` for other nodes in total (default: the lease).
+ * take), and for how long a caller may `wait` for other nodes in total (default: twice
+ * the lease, so that another one can take over).
  */
 export type Singleflight =
   "process" | "cluster" | { readonly scope: "cluster"; readonly lease?: Duration; readonly wait?: Duration }

@@ -283,7 +283,8 @@ function leaseOf(given: Singleflight | undefined, terms: LeaseTerms | undefined)
     throw new InvalidOptionError(name, value, "it must be at least 1 ms, and not without end")
   }
   const leaseMs = lease === undefined ? (terms?.leaseMs ?? DEFAULT_LEASE_MS) : ms(lease, "singleflight.lease")
-  const otherwise = lease === undefined ? (terms?.waitMs ?? leaseMs) : leaseMs
+  // Long enough for one more leader, should the first be gone: the others would else all load when its lease ends.
+  const otherwise = lease === undefined ? (terms?.waitMs ?? 2 * leaseMs) : 2 * leaseMs
   return Object.freeze({ leaseMs, waitMs: wait === undefined ? otherwise : ms(wait, "singleflight.wait") })
 }
 

@@ -120,7 +120,7 @@ export class SharedTier {
     const key = table.keyOf(id)
     const fetch = this.#fetches.get(key)
     if (fetch !== undefined) return fetch.entry
-    return this.#begin(table, id, key, this.#askOne(key, isLatest), intake)
+    return this.#begin(table, id, key, this.#askOne(key, isLatest), intake, isLatest)
   }
 
   isFetching(table: Table, id: EntryId): boolean {
@@ -144,8 +144,15 @@ export class SharedTier {
     return keys.map((key) => (this.#fetches.get(key) as Fetch).entry)
   }
 
-  #begin(table: Table, id: EntryId, key: string, asking: Promise<Answer>, intake: Intake): Promise<Entry | undefined> {
-    const entry = this.#arrive(table, id, key, asking, intake)
+  #begin(
+    table: Table,
+    id: EntryId,
+    key: string,
+    asking: Promise<Answer>,
+    intake: Intake,
+    isLatest = false,
+  ): Promise<Entry | undefined> {
+    const entry = this.#arrive(table, id, key, asking, intake, isLatest)
     this.#fetches.set(key, { entry, written: undefined })
     return entry
   }
@@ -181,6 +188,7 @@ export class SharedTier {
     key: string,
     asking: Promise<Answer>,
     intake: Intake,
+    isLatest: boolean,
   ): Promise<Entry | undefined> {
     const answer = await asking
     const written = this.#fetches.get(key)?.written
@@ -196,7 +204,8 @@ export class SharedTier {
     } catch (error) {
       this.#readFailed(error, key)
     }
-    return this.#counted(table, found)
+    // Who looks for another node's value has had its miss before.
+    return isLatest && found === undefined ? undefined : this.#counted(table, found)
   }
 
   /** Whoever stored an entry may have seen more of the log than this process has. */
@@ -237,9 +246,13 @@ export class SharedTier {
     }
   }
 
-  /** Writes in the background; the promise is for who wants to wait, and never rejects. */
-  async put(key: string, bytes: Uint8Array): Promise<void> {
-    await this.#write(key, bytes, () => this.#store.put(key, bytes))
+  /** Writes in the background; the promise is for who wants to know whether it was stored, and never rejects. */
+  async put(key: string, bytes: Uint8Array): Promise<boolean> {
+    let isStored = false
+    await this.#write(key, bytes, async () => {
+      isStored = await this.#store.put(key, bytes)
+    })
+    return isStored
   }
 
   /** The same for a value that was set by hand, when the log has given it its version. */
@@ -250,7 +263,7 @@ export class SharedTier {
       this.#writeFailed(error, key)
       return Promise.resolve()
     }
-    return this.put(key, bytes)
+    return this.put(key, bytes).then(() => {})
   }
 
   /** A load's result is not kept, but is the newest word on its key. */

@@ -48,9 +48,12 @@ export class RedisLeases implements Leases {
   readonly #options: RedisLeasesOptions
   readonly #channel: string
   /** By the name of the entry. */
-  readonly #watchers = new Map<string, Set<(end: LeaseEnd) => void>>()
+  readonly #watchers = new Map<string, Set<(end: LeaseEnd | undefined) => void>>()
+  readonly #acquiring = new Set<Promise<LeaseAnswer>>()
   readonly #releasing = new Set<Promise<void>>()
   #stopListening: (() => void) | undefined
+  /** Nothing is granted any more; what was granted is still given back. */
+  #isClosing = false
   #isClosed = false
 
   constructor(options: RedisLeasesOptions) {
@@ -58,7 +61,14 @@ export class RedisLeases implements Leases {
     this.#channel = leaseChannel(options.prefix, options.db)
   }
 
-  async acquire(key: string, leaseMs: number): Promise<LeaseAnswer> {
+  acquire(key: string, leaseMs: number): Promise<LeaseAnswer> {
+    if (this.#isClosing) return Promise.resolve(undefined)
+    const acquiring = this.#acquire(key, leaseMs).finally(() => this.#acquiring.delete(acquiring))
+    this.#acquiring.add(acquiring)
+    return acquiring
+  }
+
+  async #acquire(key: string, leaseMs: number): Promise<LeaseAnswer> {
     const { names } = this.#options
     const name = names.of(key)
     const token = randomBytes(12).toString("base64url")
@@ -69,7 +79,11 @@ export class RedisLeases implements Leases {
     })
     if (reply === undefined) return undefined
     const heldForMs = Number(reply)
-    return heldForMs === GRANTED ? { lease } : { heldForMs }
+    if (heldForMs !== GRANTED) return { heldForMs }
+    if (!this.#isClosing) return { lease }
+    // Whoever asked may not come to give it back before the connection is gone.
+    void lease.release("failed")
+    return undefined
   }
 
   /** The record of an entry, by its name, as the master has it after everything that was sent before. */
@@ -78,12 +92,12 @@ export class RedisLeases implements Leases {
     return Buffer.isBuffer(record) ? record : undefined
   }
 
-  watch(key: string, onEnd: (end: LeaseEnd) => void): () => void {
-    if (this.#isClosed) return () => {}
+  watch(key: string, onEnd: (end: LeaseEnd | undefined) => void): () => void {
+    if (this.#isClosing) return () => {}
     const name = this.#options.names.of(key)
     const watchers = this.#watchers.get(name) ?? new Set()
     // A function of its own: the same may watch twice.
-    const watcher = (end: LeaseEnd) => onEnd(end)
+    const watcher = (end: LeaseEnd | undefined) => onEnd(end)
     this.#watchers.set(name, watchers.add(watcher))
     this.#stopListening ??= this.#options.listen({
       channel: this.#channel,
@@ -96,23 +110,25 @@ export class RedisLeases implements Leases {
     }
   }
 
-  /** Resolves when what was given back has arrived, or can't. */
+  /** Resolves when what was asked for is answered and what was given back has arrived, or can't. */
   async close(): Promise<void> {
+    this.#isClosing = true
     // What waited for a write to be answered is given back before the turn ends.
     await new Promise((resolve) => {
       setImmediate(resolve)
     })
-    this.#isClosed = true
     this.#stopListening?.()
     this.#watchers.clear()
-    await Promise.all(this.#releasing)
+    await Promise.allSettled(this.#acquiring)
+    await Promise.allSettled(this.#releasing)
+    this.#isClosed = true
   }
 
   #release(name: string, token: string, end: LeaseEnd): Promise<void> {
     const { names } = this.#options
-    const releasing = this.#run(RELEASE, names.leaseOf(name), [token, this.#channel, `${end} ${name}`]).then(() => {
-      this.#releasing.delete(releasing)
-    })
+    const releasing = this.#run(RELEASE, names.leaseOf(name), [token, this.#channel, `${end} ${name}`])
+      .then(() => {})
+      .finally(() => this.#releasing.delete(releasing))
     this.#releasing.add(releasing)
     return releasing
   }
@@ -126,7 +142,7 @@ export class RedisLeases implements Leases {
   }
 
   #wakeAll(): void {
-    for (const watchers of this.#watchers.values()) for (const watcher of watchers) watcher("failed")
+    for (const watchers of this.#watchers.values()) for (const watcher of watchers) watcher(undefined)
   }
 
   /** The reply, undefined where there is none in time. Never rejects. What comes later goes to `onLate`. */
@@ -153,7 +169,7 @@ export class RedisLeases implements Leases {
         settle(undefined, new Error(`a lease was not answered within ${timeoutMs} ms`))
       })
       if (reach.isLost) return settle(undefined, new Error("the connection is lost"))
-      runInPlace(client, script, key, args).then(
+      send(client, script, key, args).then(
         (reply) => {
           if (isOver) onLate?.(reply)
           else settle(reply)
@@ -167,4 +183,14 @@ export class RedisLeases implements Leases {
       )
     })
   }
+}
+
+/** A client by a user may throw where it should reject. */
+async function send(
+  client: RedisClient,
+  script: Script,
+  key: string,
+  args: readonly RedisArgument[],
+): Promise<unknown> {
+  return runInPlace(client, script, key, args)
 }

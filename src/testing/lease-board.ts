@@ -10,6 +10,9 @@ interface Held {
   readonly endsAtMs: number
 }
 
+/** With more leases than this, those that have run out are forgotten from time to time. */
+const FEW = 64
+
 /**
  * The leases of stores in memory: which store may load which key now. For {@link RemoteMemoryStore}.
  *
@@ -25,6 +28,8 @@ export class LeaseBoard {
   readonly #held = new Map<string, Held>()
   readonly #watchers = new Map<string, Set<{ readonly by: object; readonly onEnd: (end: LeaseEnd) => void }>>()
   #lastToken = 0
+  /** With so many leases it is time to look for those that have run out. */
+  #sweepAt = FEW
 
   constructor(options: LeaseBoardOptions) {
     this.#clock = options.clock
@@ -33,6 +38,11 @@ export class LeaseBoard {
   /** The keys whose leases are held now. */
   get held(): string[] {
     return [...this.#held].filter(([, { endsAtMs }]) => endsAtMs > this.#clock.now()).map(([key]) => key)
+  }
+
+  /** How many leases it remembers, also of those that have run out. */
+  get size(): number {
+    return this.#held.size
   }
 
   /** How many wait to be woken. */
@@ -47,6 +57,7 @@ export class LeaseBoard {
     const nowMs = this.#clock.now()
     const held = this.#held.get(key)
     if (held !== undefined && held.endsAtMs > nowMs) return { token: undefined, heldForMs: held.endsAtMs - nowMs }
+    if (this.#held.size >= this.#sweepAt) this.#sweep(nowMs)
     const token = ++this.#lastToken
     this.#held.set(key, { token, endsAtMs: nowMs + leaseMs })
     return { token, heldForMs: leaseMs }
@@ -67,5 +78,10 @@ export class LeaseBoard {
       watchers.delete(watcher)
       if (watchers.size === 0 && this.#watchers.get(key) === watchers) this.#watchers.delete(key)
     }
+  }
+
+  #sweep(nowMs: number): void {
+    for (const [key, { endsAtMs }] of this.#held) if (endsAtMs <= nowMs) this.#held.delete(key)
+    this.#sweepAt = Math.max(FEW, 2 * this.#held.size)
   }
 }

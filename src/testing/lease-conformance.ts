@@ -103,8 +103,8 @@ export function leaseConformance(options: LeaseConformanceOptions): void {
   for (const end of ["stored", "failed", "unwanted"] as const) {
     test(`who was refused is woken, and told how it ended: ${end}`, async (made) => {
       const { leases, other } = made
-      const ends: LeaseEnd[] = []
-      const others: LeaseEnd[] = []
+      const ends: (LeaseEnd | undefined)[] = []
+      const others: (LeaseEnd | undefined)[] = []
       const unwatch = other.watch("k", (said) => ends.push(said))
       const unwatchOther = other.watch("another", (said) => others.push(said))
       await listening(made)
@@ -124,8 +124,8 @@ export function leaseConformance(options: LeaseConformanceOptions): void {
 
   test("nobody is woken after they have ceased to watch", async (made) => {
     const { leases, other } = made
-    const ends: LeaseEnd[] = []
-    const heard: LeaseEnd[] = []
+    const ends: (LeaseEnd | undefined)[] = []
+    const heard: (LeaseEnd | undefined)[] = []
     const unwatch = other.watch("k", (said) => ends.push(said))
     const unwatchOther = other.watch("k", (said) => heard.push(said))
     await listening(made)
@@ -154,7 +154,7 @@ function refused(answer: LeaseAnswer): number {
 
 /** Resolves when a wake-up arrives: to listen may take a while to begin with. */
 async function listening({ leases, other }: LeasesUnderTest): Promise<void> {
-  const heard: LeaseEnd[] = []
+  const heard: (LeaseEnd | undefined)[] = []
   const unwatch = other.watch("listening", (end) => heard.push(end))
   for (let asked = 0; heard.length === 0 && asked < 500; asked += 1) {
     const lease = granted(await leases.acquire("listening", LEASE_MS))

@@ -1,11 +1,11 @@
 /** What `singleflight` takes, and where it can't be had. */
-import { describe, expect, test } from "vitest"
+import { describe, expect, onTestFinished, test } from "vitest"
 import { type CacheOptions, createCache, InvalidOptionError, type LeaseEvent, type Singleflight } from "zoocache"
 import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import { createCodec } from "zoocache/codec"
 import { FaultyLog, LeaseBoard, ManualClock, MemoryStore, RemoteMemoryStore, settled } from "zoocache/testing"
 import { Cache } from "../../src/core/cache.js"
-import { makeCache, rejectionOf } from "../support/caches.js"
+import { makeCache, rejectionOf, steered } from "../support/caches.js"
 import { Fleet } from "../support/fleet.js"
 
 function termsOf(ofCache: Singleflight | undefined, ofFunction?: Singleflight) {
@@ -19,10 +19,10 @@ describe("`singleflight`", () => {
   test.each<[Singleflight | undefined, Singleflight | undefined, { leaseMs: number; waitMs: number } | undefined]>([
     [undefined, undefined, undefined],
     ["process", undefined, undefined],
-    ["cluster", undefined, { leaseMs: 10_000, waitMs: 10_000 }],
-    [undefined, "cluster", { leaseMs: 10_000, waitMs: 10_000 }],
+    ["cluster", undefined, { leaseMs: 10_000, waitMs: 20_000 }],
+    [undefined, "cluster", { leaseMs: 10_000, waitMs: 20_000 }],
     ["cluster", "process", undefined],
-    [{ scope: "cluster", lease: "3s" }, undefined, { leaseMs: 3000, waitMs: 3000 }],
+    [{ scope: "cluster", lease: "3s" }, undefined, { leaseMs: 3000, waitMs: 6000 }],
     [{ scope: "cluster", lease: "3s", wait: 1000 }, "cluster", { leaseMs: 3000, waitMs: 1000 }],
     [
       { scope: "cluster", lease: "3s", wait: 1000 },
@@ -32,7 +32,7 @@ describe("`singleflight`", () => {
     [
       { scope: "cluster", lease: "3s", wait: 1000 },
       { scope: "cluster", lease: "9s" },
-      { leaseMs: 9000, waitMs: 9000 },
+      { leaseMs: 9000, waitMs: 18_000 },
     ],
     [{ scope: "cluster", wait: "1m" }, undefined, { leaseMs: 10_000, waitMs: 60_000 }],
   ])("of the cache %j, of the function %j", (ofCache, ofFunction, terms) => {
@@ -114,6 +114,10 @@ describe("a cache that shares entries or invalidations without leases", () => {
   })
 })
 
+async function quiet(): Promise<void> {
+  for (let turn = 0; turn < 12; turn += 1) await settled()
+}
+
 describe("what is seen of it", () => {
   test("by `explain`, the counters and the channel", async () => {
     const fleet = new Fleet()
@@ -125,7 +129,7 @@ describe("what is seen of it", () => {
     subscribe("zoocache:lease", hear)
     try {
       const make = async (name: string) => {
-        const node = await fleet.join(name, { singleflight: { scope: "cluster", lease: "2s" } })
+        const node = await fleet.join(name, { singleflight: { scope: "cluster", lease: "2s", wait: "2s" } })
         const resolves: ((value: number) => void)[] = []
         const read = node.cache.cacheable(
           (_id: number) => new Promise<number>((resolve) => void resolves.push(resolve)),
@@ -135,9 +139,6 @@ describe("what is seen of it", () => {
       }
       // Functions of one name are one function.
       const [a, b] = [await make("row"), await make("row")]
-      const quiet = async () => {
-        for (let turn = 0; turn < 12; turn += 1) await settled()
-      }
       const onA = a.read(1)
       await quiet()
       const onB = b.read(1)
@@ -167,6 +168,67 @@ describe("what is seen of it", () => {
   })
 })
 
+describe("what came of a wait is told once", () => {
+  async function two(terms: Singleflight, hear: (event: LeaseEvent) => void) {
+    const fleet = new Fleet()
+    const listener = (event: unknown) => hear(event as LeaseEvent)
+    subscribe("zoocache:lease", listener)
+    onTestFinished(() => void unsubscribe("zoocache:lease", listener))
+    const make = async (name: string) => {
+      const node = await fleet.join(name, { singleflight: terms })
+      const { loader, runs } = steered<number, [id: number]>()
+      return { ...node, runs, read: node.cache.cacheable(loader, { name: "row" }) }
+    }
+    const [a, b] = [await make("a"), await make("b")]
+    const onA = a.read(1)
+    await quiet()
+    const onB = b.read(1)
+    await quiet()
+    return { fleet, a, b, onA, onB }
+  }
+
+  test("and the store's misses are those of readers", async () => {
+    const { a, b, onA, onB } = await two("cluster", () => {})
+    expect([a.cache.stats().storeMisses, b.cache.stats().storeMisses]).toEqual([1, 1])
+    a.runs[0]?.resolve(1)
+    expect(await Promise.all([onA, onB])).toEqual([1, 1])
+  })
+
+  test("also where it was called off for a load of one's own", async () => {
+    const told: string[] = []
+    const { fleet, a, b, onA, onB } = await two("cluster", ({ outcome, waitedMs }) =>
+      told.push(`${outcome} ${waitedMs}`),
+    )
+    await fleet.clock.advanceAsync(200, 100)
+    const fresh = b.read.with({ fresh: true })(1)
+    await quiet()
+    // Whoever wants a load of their own asks all the same, so that others wait for it; here there was no lease to be had.
+    expect(told).toEqual(["granted 0", "called-off 200"])
+    a.runs[0]?.resolve(1)
+    b.runs[0]?.resolve(2)
+    await Promise.all([onA, onB, fresh])
+    await quiet()
+    expect(b.cache.stats()).toMatchObject({ leaseWaits: 1, leaseHits: 0, leaseTimeouts: 0 })
+  })
+
+  test("and a value that is found by a question asked in time is no timeout", async () => {
+    const told: string[] = []
+    const terms = { scope: "cluster", lease: "10s", wait: "3s" } as const
+    const { fleet, a, b, onA, onB } = await two(terms, ({ outcome }) => told.push(outcome))
+    fleet.board.isMute = true
+    await fleet.clock.advanceAsync(1500, 100)
+    await quiet()
+    b.store.decide = ({ kind }) => (kind === "acquire" ? "hold" : "pass")
+    a.runs[0]?.resolve(1)
+    await quiet()
+    await fleet.clock.advanceAsync(2000, 100)
+    await b.store.releaseAll()
+    expect(await Promise.all([onA, onB])).toEqual([1, 1])
+    expect(told).toEqual(["granted", "found"])
+    expect(b.cache.stats()).toMatchObject({ leaseWaits: 1, leaseHits: 1, leaseTimeouts: 0 })
+  })
+})
+
 describe("a store whose leases break their contract", () => {
   test("costs loads, and no call", async () => {
     const clock = new ManualClock()
@@ -188,5 +250,40 @@ describe("a store whose leases break their contract", () => {
       expect.stringContaining("watch a lease"),
       expect.stringContaining("lease"),
     ])
+  })
+
+  const refuse = () => {
+    throw new Error("not like this")
+  }
+  const cases: readonly (readonly [string, unknown, string[]])[] = [
+    ["a lease whose release throws", { lease: { release: refuse } }, ["release a lease"]],
+    ["a lease whose release returns nothing", { lease: { release: () => {} } }, []],
+    ["a lease whose release rejects", { lease: { release: async () => refuse() } }, ["release a lease"]],
+    ["a lease that can't be released", { lease: {} }, ["lease"]],
+    ["no lease", { lease: null }, ["lease"]],
+    ["null", null, []],
+    ["a number", 7, ["lease"]],
+    ["no time", { heldForMs: Number.NaN }, ["lease"]],
+  ]
+  test.each(cases)("leaves no key behind that can't be loaded: it answers %s", async (_name, answer, failures) => {
+    const clock = new ManualClock()
+    const codec = createCodec()
+    const store = new RemoteMemoryStore({ codec, clock, board: new LeaseBoard({ clock }) })
+    Object.assign(store, { leases: { acquire: async () => answer, watch: () => refuse } })
+    const log = new FaultyLog({ clock }).connect("a")
+    const { cache, faults } = makeCache({ clock, log, store, codec, singleflight: "cluster" })
+    await cache.ready()
+    const load = async (fails: boolean) => {
+      if (fails) throw new Error("the database is gone")
+      return 1
+    }
+    const read = cache.cacheable((_id: number, fails: boolean) => load(fails), { name: "row" })
+    for (const times of [1, 2]) {
+      expect(await read(times, false)).toBe(1)
+      expect(await rejectionOf(read(1, true))).toMatchObject({ message: "the database is gone" })
+    }
+    await quiet()
+    const told = new Set(faults.map(({ error }) => /failed to (.*?):/.exec(error.message)?.[1]))
+    expect(told).toEqual(new Set(["watch a lease", ...failures]))
   })
 })

@@ -229,6 +229,37 @@ describe("one node loads", () => {
   })
 })
 
+describe("a wake-up within a batch", () => {
+  test("that is still asking for other ids is not lost", async () => {
+    const fleet = new Fleet()
+    const many = async (name: string) => {
+      const node = await fleet.join(name, { singleflight: "cluster" })
+      const { loader, runs } = steered<Map<number, number>, [ids: readonly number[]]>()
+      return { ...node, runs, read: node.cache.cacheableMany(loader, { name: "many" }) }
+    }
+    const [a, b] = [await many("a"), await many("b")]
+    const onA = rejectionOf(a.read([1]))
+    await quiet()
+    b.store.decide = ({ kind, key }) => (kind === "acquire" && key?.endsWith("2") === true ? "hold" : "pass")
+    const onB = b.read([1, 2])
+    await quiet()
+    expect(b.store.held).toHaveLength(1)
+    a.runs[0]?.reject(new Error("no"))
+    await onA
+    await quiet()
+    await b.store.releaseAll()
+    await quiet()
+    expect(b.runs).toHaveLength(2)
+    b.runs[0]?.resolve(new Map([[2, 20]]))
+    b.runs[1]?.resolve(new Map([[1, 10]]))
+    await quiet()
+    expect([...(await onB)].sort()).toEqual([
+      [1, 10],
+      [2, 20],
+    ])
+  })
+})
+
 describe("when the load of the other node brings nothing", () => {
   test("because it fails, who waits is woken at once, and one of them loads", async () => {
     const { leader, led, others, waits } = await waiting({}, {}, 4)
@@ -246,6 +277,37 @@ describe("when the load of the other node brings nothing", () => {
     const { leader, led, others, waits } = await waiting({ cacheIf: () => false }, {}, 4)
     await end(leader, "not for others")
     expect(await led).toBe("not for others")
+    expect(others.map(({ runs }) => runs.length)).toEqual([1, 1, 1])
+    for (const other of others) await end(other, "own")
+    expect(await Promise.all(waits)).toEqual(["own", "own", "own"])
+  })
+
+  const useless: readonly (readonly [string, Options, (loading: Member) => void])[] = [
+    ["it fails", {}, ({ runs }) => runs[0]?.reject(new Error("the database is gone"))],
+    ["its value is refused", { validate: (value) => value === "own" }, ({ runs }) => runs[0]?.resolve("first")],
+  ]
+  test.each(useless)(
+    "because %s, and that of the next node too, all others load at once",
+    async (_why, given, fail) => {
+      const { leader, led, others, waits } = await waiting(given, {}, 6)
+      const all = [led, ...waits].map((each) => Promise.allSettled([each]))
+      fail(leader)
+      await quiet()
+      const second = others.find(({ runs }) => runs.length === 1) as Member
+      expect(others.flatMap(({ runs }) => runs)).toHaveLength(1)
+      fail(second)
+      await quiet()
+      expect(others.map(({ runs }) => runs.length)).toEqual([1, 1, 1, 1, 1])
+      for (const other of others) if (other !== second) await end(other, "own")
+      await Promise.all(all)
+      expect(await waits[others.findIndex((other) => other !== second)]).toBe("own")
+    },
+  )
+
+  test("because the store does not take it, who waits loads at once, and not one after the other", async () => {
+    const { leader, others, waits } = await waiting({}, {}, 4)
+    leader.store.put = async () => false
+    await end(leader, "too large")
     expect(others.map(({ runs }) => runs.length)).toEqual([1, 1, 1])
     for (const other of others) await end(other, "own")
     expect(await Promise.all(waits)).toEqual(["own", "own", "own"])
@@ -372,7 +434,7 @@ describe("a node that is gone costs its lease", () => {
     await end(leader, 1)
     await fleet.clock.advanceAsync(3900, 100)
     expect(waiter.runs).toHaveLength(0)
-    await fleet.clock.advanceAsync(200, 50)
+    await fleet.clock.advanceAsync(300, 50)
     await quiet()
     expect(waiter.runs).toHaveLength(1)
     await end(waiter, 2)
@@ -404,6 +466,18 @@ describe("a node that is gone costs its lease", () => {
     expect(await waiter.read(1)).toBe("second")
   })
 
+  test.each([false, true])("by default too, and to one of the others: the node is dead %j", async (isDead) => {
+    const { fleet, leader, others, waits } = await waiting({}, {}, 6)
+    if (isDead) cutOff(leader)
+    if (isDead) await end(leader, 1)
+    await fleet.clock.advanceAsync(10_500, 50)
+    await quiet()
+    expect(others.flatMap(({ runs }) => runs)).toHaveLength(1)
+    await end(others.find(({ runs }) => runs.length === 1) as Member, 2)
+    expect(await Promise.all(waits)).toEqual([2, 2, 2, 2, 2])
+    await end(leader, 1)
+  })
+
   test("and the wait is bounded in total, whoever has the lease meanwhile", async () => {
     const singleflight = { scope: "cluster", lease: "4s", wait: "6s" } as const
     const { fleet, leader, others, waits } = await waiting({ singleflight }, {}, 3)
@@ -433,6 +507,22 @@ describe("a wake-up that is lost", () => {
     await quiet()
     expect(await stateOf(wait)).toEqual({ value: 1 })
     expect(waiter.runs).toHaveLength(0)
+  })
+
+  test("is asked after ever more rarely", async () => {
+    const { fleet, leader, waiter, wait } = await waiting({ singleflight: { scope: "cluster", lease: "1m" } })
+    const asked: number[] = []
+    for (let part = 0; part < 4; part += 1) {
+      const before = waiter.store.calls.acquire
+      await fleet.clock.advanceAsync(12_000, 100)
+      asked.push(waiter.store.calls.acquire - before)
+    }
+    // 0.5 to 1 s, twice that, 2 to 4 s, and from then on 2.5 to 5 s.
+    expect(asked[0]).toBeLessThanOrEqual(7)
+    for (const count of asked.slice(1)) expect(count).toBeLessThanOrEqual(5)
+    expect(Math.min(...asked)).toBeGreaterThanOrEqual(2)
+    await end(leader, 1)
+    expect(await wait).toBe(1)
   })
 
   test("between the question and the answer is none", async () => {
@@ -548,13 +638,40 @@ describe("nobody waits", () => {
     expect([await wait, await fresh]).toEqual(["fresh", "fresh"])
   })
 
+  test.each(["acquire", "get"])("for a cache that closes while it asks, by %s", async (slow) => {
+    const fleet = new Fleet()
+    const [a, b] = [await member(fleet, "a"), await member(fleet, "b")]
+    leavesLoadsRunning(a.cache)
+    a.store.decide = ({ kind }) => (a.store.calls.acquire > 0 && kind === slow ? "hold" : "pass")
+    const onA = a.read(1)
+    await quiet()
+    expect([a.store.calls.acquire, a.runs.length]).toEqual([1, 0])
+    await a.cache.close()
+    // The answer comes, or the lease has been given back without it.
+    if (slow === "acquire") await a.store.releaseAll()
+    await quiet()
+    expect(fleet.board.held).toEqual([])
+    const onB = b.read(1)
+    await quiet()
+    expect(b.runs).toHaveLength(1)
+    await end(b, 2)
+    expect(await onB).toBe(2)
+    await a.store.releaseAll()
+    await quiet()
+    await end(a, 1)
+    expect(await onA).toBe(1)
+  })
+
   test("after the cache is closed: callers get a load", async () => {
-    const { leader, waiter, wait } = await waiting()
+    const { fleet, leader, waiter, wait } = await waiting()
     leavesLoadsRunning(waiter.cache)
+    const keeping = fleet.clock.keepingAlive
     const closing = waiter.cache.close()
     await quiet()
     await closing
     expect(waiter.runs).toHaveLength(1)
+    // The process stayed for the wait, and for the leader's load, but not for a load that outlives its cache.
+    expect(fleet.clock.keepingAlive).toBe(keeping - 1)
     await end(waiter, 2)
     expect(await wait).toBe(2)
     await end(leader, 1)
@@ -619,6 +736,27 @@ describe("expired values", () => {
     for (const each of members) await end(each, "new")
     expect(await Promise.all(members.map(({ read }) => read(1)))).toEqual(["new", "new", "new"])
     expect(members.reduce((sum, { runs }) => sum + runs.length, 0)).toBe(2)
+  })
+
+  test.each([0, 1])("of a cache that closes are refreshed for callers only: %i of them", async (callers) => {
+    const { fleet, leader, waiter, wait } = await waiting({ ttl: "1s", grace: "1m" })
+    leavesLoadsRunning(waiter.cache)
+    await end(leader, "old")
+    await wait
+    await fleet.clock.advanceAsync(1500, 500)
+    expect([await leader.read(1), await waiter.read(1)]).toEqual(["old", "old"])
+    await quiet()
+    // Nothing is there to be served to whoever comes now.
+    if (callers > 0) await waiter.cache.invalidate("row:1")
+    const joined = Array.from({ length: callers }, () => waiter.read(1))
+    await quiet()
+    const before = waiter.runs.length
+    await waiter.cache.close()
+    await quiet()
+    expect(waiter.runs.length - before).toBe(callers)
+    await end(waiter, "own")
+    await Promise.all(joined)
+    await end(leader, "new")
   })
 
   test("early refresh: one node loads, the others keep what they have", async () => {
