@@ -248,11 +248,7 @@ export class SharedTier {
 
   /** Writes in the background; the promise is for who wants to know whether it was stored, and never rejects. */
   async put(key: string, bytes: Uint8Array): Promise<boolean> {
-    let isStored = false
-    await this.#write(key, bytes, async () => {
-      isStored = await this.#store.put(key, bytes)
-    })
-    return isStored
+    return (await this.#write(key, bytes, () => this.#store.put(key, bytes))) === true
   }
 
   /** The same for a value that was set by hand, when the log has given it its version. */
@@ -272,16 +268,17 @@ export class SharedTier {
   }
 
   /** Until it is done, this process reads what it has written: `undefined` for what it has removed. */
-  async #write(key: string, bytes: Uint8Array | undefined, write: () => Promise<unknown>): Promise<void> {
+  async #write(key: string, bytes: Uint8Array | undefined, write: () => Promise<unknown>): Promise<unknown> {
     // Each write has its own: two may write the same.
     const word: Word = { bytes }
     this.#writing.set(key, word)
     const fetch = this.#fetches.get(key)
     if (fetch !== undefined) fetch.written = word
     try {
-      await write()
+      return await write()
     } catch (error) {
       this.#writeFailed(error, key)
+      return undefined
     } finally {
       if (this.#writing.get(key) === word) this.#writing.delete(key)
     }
