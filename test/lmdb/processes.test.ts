@@ -3,13 +3,13 @@ import { renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterEach, describe, expect, test } from "vitest"
 import { cleanUp, NOWHERE, openBackend, temporaryDirectory } from "./support/backends.js"
-import { dataFileOf, ended, forkChild, linesOf, startChild } from "./support/children.js"
+import { dataFileOf, ended, forkChild, holdLock, linesOf } from "./support/children.js"
 import { entriesOf } from "./support/entries.js"
 
 afterEach(cleanUp)
 
 describe("a process that is killed while it writes", () => {
-  test("loses nothing that was acknowledged, and leaves nothing behind", { timeout: 60_000 }, async () => {
+  test("loses nothing that was acknowledged, and leaves nothing behind", { timeout: 180_000 }, async () => {
     const path = temporaryDirectory()
     const own = openBackend(path)
     await own.log.pull(NOWHERE)
@@ -50,7 +50,7 @@ describe.skipIf(process.platform !== "linux")("a process that is stopped while i
     await own.log.pull(NOWHERE)
     const child = forkChild("append-and-close.ts", path, "15000")
     expect(await once(child, "message")).toEqual(["opened", undefined])
-    const holder = await startChild("hold-lock.mjs", dataFileOf(path))
+    const holder = await holdLock(dataFileOf(path))
     const answer = once(child, "message")
     child.send("go")
     const [told] = (await answer) as [{ outcome: string; longestMs: number; closeMs: number }]
@@ -78,7 +78,7 @@ describe.skipIf(process.platform !== "linux")("a process that is stopped while i
     const own = openBackend(path)
     await own.log.pull(NOWHERE)
     await own.close()
-    await startChild("hold-lock.mjs", dataFileOf(path))
+    await holdLock(dataFileOf(path))
     const child = forkChild("open-and-close.ts", path)
     const [closeMs] = (await once(child, "message")) as [number]
     expect(closeMs).toBeLessThan(1500)
@@ -91,7 +91,7 @@ describe.skipIf(process.platform !== "linux")("a process that is stopped while i
     const path = join(temporaryDirectory(), "cache")
     const { log } = openBackend(path)
     await log.pull(NOWHERE)
-    const holder = await startChild("hold-lock.mjs", dataFileOf(path))
+    const holder = await holdLock(dataFileOf(path))
     const old = log.append([{ kind: "tag", path: "old" }], NOWHERE, "o")
     await pause(100)
     renameSync(path, `${path}.away`)
@@ -119,7 +119,7 @@ describe.skipIf(process.platform !== "linux")("a process that is stopped while i
     const own = openBackend(path)
     await own.log.pull(NOWHERE)
     await own.close()
-    const holder = await startChild("hold-lock.mjs", dataFileOf(path))
+    const holder = await holdLock(dataFileOf(path))
     const child = forkChild("append-and-close.ts", path, "700")
     expect(await once(child, "message")).toEqual(["opening", undefined])
     const answer = once(child, "message")

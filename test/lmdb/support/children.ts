@@ -4,6 +4,7 @@ import { readdirSync } from "node:fs"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
+import { untilStopped } from "../../support/process-state.js"
 import { onCleanUp } from "./backends.js"
 
 /** Starts a JavaScript file of this folder and waits for its first line. It is killed after the test. */
@@ -12,6 +13,14 @@ export async function startChild(file: string, ...args: string[]): Promise<Child
   endAfterTest(child)
   await once(child.stdout, "data")
   return child
+}
+
+/** A process that stands still while it has the write lock of a data file. Goes on, and ends, when it is continued. */
+export async function holdLock(dataFile: string): Promise<ChildProcess> {
+  const holder = await startChild("hold-lock.mjs", dataFile)
+  // It says that it has the lock right before it stops.
+  await untilStopped(holder.pid as number)
+  return holder
 }
 
 /** Starts a TypeScript file of this folder, with a channel for messages. It is killed after the test. */

@@ -1,6 +1,6 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process"
-import { closeSync, openSync, readFileSync } from "node:fs"
-import { setTimeout } from "node:timers/promises"
+import { type ChildProcess, spawn } from "node:child_process"
+import { closeSync, openSync } from "node:fs"
+import { untilStopped } from "../../support/process-state.js"
 import { enlist, strike } from "./reaper.js"
 
 /** A program that runs until it is told to end, or until this process ends. */
@@ -61,19 +61,11 @@ export class ServerProcess {
   /** SIGSTOP; resolves when it stands still. */
   async pause(): Promise<void> {
     this.#child.kill("SIGSTOP")
-    while (!this.#hasEnded && stateOf(this.pid) !== "T") await setTimeout(1)
+    await untilStopped(this.pid)
   }
 
   /** SIGCONT. */
   resume(): void {
     this.#child.kill("SIGCONT")
   }
-}
-
-/** The letter of its state in the kernel. */
-function stateOf(pid: number): string {
-  if (process.platform !== "linux")
-    return execFileSync("ps", ["-o", "state=", "-p", `${pid}`], { encoding: "utf8" })[0]!
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
-  return stat.slice(stat.lastIndexOf(")") + 2, stat.lastIndexOf(")") + 3)
 }
