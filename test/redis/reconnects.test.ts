@@ -15,7 +15,7 @@ const WARM_UP = 100
 /** A client that stays behind has more than twice as much. What more the code that runs takes comes to an end. */
 const MOST_BYTES_EACH = 4096
 /** Something is always on its way. What each reconnect left behind would be a thousand. */
-const SLACK = 30
+const SLACK = RECONNECTS / 10
 
 afterEach(cleanUp)
 
