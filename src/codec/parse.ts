@@ -38,8 +38,8 @@ export interface ParseOptions {
  * Makes the value that MessagePack bytes stand for, which `scan` has found to be good: nothing is checked again here
  * but the names of properties. Byte strings are views of the source, for `Raising` to copy.
  *
- * Twice as fast as msgpackr on short texts and objects, which is most of what a hit of the shared tier costs; and what
- * comes from outside meets no reader that can do more than this.
+ * What comes from outside meets no reader that can do more than this; and on rows it is quicker than msgpackr, which a hit
+ * of the shared tier feels.
  *
  * @throws CorruptEntryError
  */
