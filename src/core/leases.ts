@@ -4,7 +4,10 @@ export type LeaseEnd =
   | "stored"
   /** Nothing was stored, but the next load may do better: the loader failed, or something was invalidated meanwhile. */
   | "failed"
-  /** Nothing was stored, on purpose or because the store did not take it: the next load would not be stored either, so that nobody should wait for it. */
+  /**
+   * Nothing was stored, on purpose or because the store did not take it: the next load would not be stored either, so that
+   * nobody should wait for it.
+   */
   | "unwanted"
 
 /** The right to load a key, for a while. */

@@ -432,7 +432,8 @@ export class Reader {
     let promise = waited.outcome.promise
     if (isolation === "clone") promise = promise.then(cloneIfPossible)
     if (fallback !== undefined) {
-      const letGo = this.#engine.shared?.keep(fallback)
+      // What memory has it keeps.
+      const letGo = fallback.slot < 0 ? this.#engine.shared?.keep(fallback) : undefined
       promise = this.#orFallback(promise, call, run, fallback)
       if (letGo !== undefined) promise = promise.finally(letGo)
     }

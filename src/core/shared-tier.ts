@@ -139,7 +139,7 @@ export class SharedTier {
     for (const [key, id] of asked) {
       const at = index++
       const answer = asking.then((answers) => answers[at] as Answer)
-      void this.#begin(table, id, key, answer, intake)
+      void this.#begin(table, id, key, answer, intake, false)
     }
     return keys.map((key) => (this.#fetches.get(key) as Fetch).entry)
   }
@@ -150,7 +150,7 @@ export class SharedTier {
     key: string,
     asking: Promise<Answer>,
     intake: Intake,
-    isLatest = false,
+    isLatest: boolean,
   ): Promise<Entry | undefined> {
     const entry = this.#arrive(table, id, key, asking, intake, isLatest)
     this.#fetches.set(key, { entry, written: undefined })
