@@ -1,13 +1,14 @@
 import type { Packr } from "msgpackr"
 import type { EntryCodec, EntryHeader, HeaderChange } from "../core/codec.js"
 import { CorruptEntryError, EntryTooLargeError, InvalidOptionError, UnencodableValueError } from "../core/errors.js"
-import { amendHeader, ASCII_ONLY, COMPRESSED, MARKED, readHeader, readPayload, writeEntry } from "./header.js"
+import { amendHeader, ASCII_ONLY, COMPRESSED, MARKED, readHeader, readPayload, SHAPED, writeEntry } from "./header.js"
 import { Lowering } from "./lowering.js"
 import { loadPeers, type Peers } from "./peers.js"
 import { NOT_PLAIN, plainSize, wasAscii } from "./plain.js"
 import { Raising } from "./raising.js"
 import { parse } from "./parse.js"
 import { scan } from "./scan.js"
+import { Shaping } from "./shaping.js"
 import { NO_TYPES, type UserTypes, type ValueType, withType } from "./user-types.js"
 
 export interface CodecOptions {
@@ -116,7 +117,12 @@ class MessagePackCodec implements Codec {
     } else if (wasAscii()) flags |= ASCII_ONLY
     // Before it is written: a value of a gigabyte would take three for that.
     if (bytes > maxEntryBytes) throw new EntryTooLargeError(header.key, bytes, maxEntryBytes)
-    const raw = this.#guarded(value, () => this.#pack(tree))
+    const raw = this.#guarded(value, () => {
+      const shaped = new Shaping().shape(tree)
+      if (shaped === undefined) return this.#pack(tree)
+      flags |= SHAPED
+      return this.#pack(shaped)
+    })
     try {
       this.#check(raw, flags, value, header.key)
       return this.#seal(header, flags, raw)
@@ -166,6 +172,7 @@ class MessagePackCodec implements Codec {
     // What stands for something else is still changed.
     const tree = parse(source, start, end, {
       hasOnlyAscii: (flags & ASCII_ONLY) !== 0,
+      isShaped: (flags & SHAPED) !== 0,
       isFrozen: isFrozen && !isMarked,
     })
     return isMarked ? new Raising(this.#types).raise(tree) : tree

@@ -14,7 +14,9 @@ export const COMPRESSED = 1
 export const MARKED = 2
 /** All texts in the value are ASCII. */
 export const ASCII_ONLY = 4
-const KNOWN_FLAGS = COMPRESSED | MARKED | ASCII_ONLY
+/** Objects that are alike name their properties once, see shaping.ts. */
+export const SHAPED = 8
+const KNOWN_FLAGS = COMPRESSED | MARKED | ASCII_ONLY | SHAPED
 
 /*
  * Little-endian. docs/serialization.md has the same as a table.

@@ -1,5 +1,6 @@
 import { CorruptEntryError } from "../core/errors.js"
 import { viewOf } from "./header.js"
+import { ARRAY, FIRST_SHAPE, MAX_NAMES, MAX_SHAPES, NEW_SHAPE } from "./shaping.js"
 import { latin1Slice, utf8Slice } from "./slices.js"
 
 /** V8 copies shorter parts of a text; a longer one would keep the whole text alive. */
@@ -26,10 +27,14 @@ let from = 0
 let whole: string | undefined
 let freezes = false
 let hasOnlyAscii = false
+/** The names of each shape so far; undefined where there are none. */
+let shapes: (readonly string[])[] | undefined
 
 export interface ParseOptions {
   /** What is known of its texts. */
   readonly hasOnlyAscii: boolean
+  /** See shaping.ts. */
+  readonly isShaped: boolean
   /** Freezes each array and object when it is made. */
   readonly isFrozen: boolean
 }
@@ -46,6 +51,7 @@ export interface ParseOptions {
 export function parse(source: Uint8Array, start: number, end: number, options: ParseOptions): unknown {
   freezes = options.isFrozen
   hasOnlyAscii = options.hasOnlyAscii
+  shapes = options.isShaped ? [] : undefined
   bytes = source
   view = viewOf(source)
   at = from = start
@@ -56,6 +62,7 @@ export function parse(source: Uint8Array, start: number, end: number, options: P
     bytes = nothing
     view = noView
     whole = undefined
+    shapes = undefined
   }
 }
 
@@ -122,7 +129,17 @@ function unsigned(width: 1 | 2 | 4): number {
   return high * 0x10000 + low
 }
 
-function parseArray(length: number): readonly unknown[] {
+function parseArray(length: number): object {
+  if (shapes === undefined || length === 0) return parseElements(length)
+  const kind = bytes[at++] as number
+  if (kind === ARRAY) return parseElements(length - 1)
+  if (kind === NEW_SHAPE) return parseShaped(parseShape(shapes), length - 2)
+  const shape = shapes[kind - FIRST_SHAPE]
+  if (shape === undefined) throw new CorruptEntryError("its value has an object of no shape")
+  return parseShaped(shape, length - 1)
+}
+
+function parseElements(length: number): readonly unknown[] {
   const array: unknown[] = []
   for (let index = 0; index < length; index++) array.push(parseNext())
   return freezes ? Object.freeze(array) : array
@@ -135,6 +152,25 @@ function parseObject(count: number): object {
     object[name] = parseNext()
   }
   return freezes ? Object.freeze(object) : object
+}
+
+function parseShaped(shape: readonly string[], count: number): object {
+  if (count !== shape.length) throw new CorruptEntryError("its value has an object that is not of its shape")
+  const object: Record<string, unknown> = {}
+  for (let index = 0; index < count; index++) object[shape[index] as string] = parseNext()
+  return freezes ? Object.freeze(object) : object
+}
+
+function parseShape(known: (readonly string[])[]): readonly string[] {
+  const token = bytes[at++] as number
+  const count = token === 0xdc ? unsigned(2) : token - 0x90
+  if (count < 0 || count > MAX_NAMES || (token !== 0xdc && count > 15) || known.length === MAX_SHAPES) {
+    throw new CorruptEntryError("its value has a shape that is none")
+  }
+  const shape: string[] = []
+  for (let index = 0; index < count; index++) shape.push(parseName())
+  known.push(shape)
+  return shape
 }
 
 function parseBytes(length: number): Uint8Array {

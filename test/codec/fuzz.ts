@@ -138,7 +138,7 @@ class Run {
         return repair(damage(random, bytes, 8, headerLength))
       case "forged": {
         const payload = damage(random, bytes.subarray(headerLength))
-        return forge(payload, int(random, 4), random() < 0.8 ? payload.length : int(random, 2 ** 32))
+        return forge(payload, int(random, 16), random() < 0.8 ? payload.length : int(random, 2 ** 32))
       }
       case "spliced": {
         const other = Buffer.from(pick(random, this.#codecs).encode(SAMPLE_HEADER, randomValue(random, 4)))
@@ -150,7 +150,7 @@ class Run {
         const isCompressed = random() < 0.2
         return forge(
           isCompressed ? lz4.compressSync(raw) : raw,
-          (isCompressed ? 1 : 0) | (int(random, 2) * 2),
+          (isCompressed ? 1 : 0) | (int(random, 8) * 2),
           raw.length,
         )
       }
@@ -260,9 +260,18 @@ function cook(random: Random, parts: Buffer[], depth: number, room: { left: numb
     for (let index = 0; index < count && room.left > 0; index++) cook(random, parts, depth + 1, room)
   }
   const few = depth > 6 ? 0 : int(random, 6)
-  switch (int(random, 16)) {
+  switch (int(random, 18)) {
     case 0:
       parts.push(Buffer.of(0x90 | few))
+      inner(few)
+      return
+    case 16: // objects of a shape, and arrays where there are shapes
+      parts.push(Buffer.of(0x90 | (few + 1), int(random, 4)))
+      inner(few)
+      return
+    case 17:
+      parts.push(Buffer.of(0x90 | (2 + few), 1, 0x90 | few))
+      for (let index = 0; index < few; index++) parts.push(text(pick(random, KEYS)))
       inner(few)
       return
     case 1:
@@ -375,11 +384,15 @@ function randomValue(random: Random, depth: number, met: object[] = []): unknown
       return keep(new Uint8Array(int(random, 40)).fill(7).buffer)
     case 13:
       return keep(new URL(`https://example.com/${int(random, 100)}`))
-    case 14:
-    case 15: {
+    case 14: {
       const array = keep<unknown[]>([])
       for (let index = 0; index < few; index++) array.push(inner())
       return array
+    }
+    case 15: {
+      const names = [...new Set([randomText(random), "id", "name"])].slice(0, 1 + int(random, 3))
+      const row = () => Object.fromEntries(names.map((name) => [name, inner()]))
+      return keep(Array.from({ length: few }, () => keep(row())))
     }
     case 16:
     case 17:

@@ -43,7 +43,7 @@ interface Golden {
   readonly header?: Partial<EntryHeader>
   /** Another version of the compressor may find another way to the same. */
   readonly isCompressed?: boolean
-  /** From before values with nothing but ASCII were marked as such. */
+  /** From before there were the flags that it would have now. */
   readonly isOld?: boolean
 }
 
@@ -59,6 +59,11 @@ const oddHeader: Golden = {
 
 const rows: Golden = {
   value: () => Array.from({ length: 200 }, (_, id) => ({ id, name: `row ${id}`, at: "2026-01-01" })),
+  isCompressed: true,
+}
+
+const markedRows: Golden = {
+  value: () => Array.from({ length: 200 }, (_, id) => ({ id, at: new Date(id) })),
   isCompressed: true,
 }
 
@@ -116,10 +121,20 @@ const all: Record<string, Golden> = {
   errors: { value: errorOf },
   shared: { value: ring },
   compressed: { ...rows, isOld: true },
-  "compressed-ascii": rows,
-  "compressed-marks": {
-    value: () => Array.from({ length: 200 }, (_, id) => ({ id, at: new Date(id) })),
-    isCompressed: true,
+  "compressed-ascii": { ...rows, isOld: true },
+  "compressed-shaped": rows,
+  "compressed-marks": { ...markedRows, isOld: true },
+  "compressed-marks-shaped": markedRows,
+  shaped: {
+    value: () => [
+      { id: 1, name: "Ada", address: { city: "Köln", zip: "50667" }, tags: [] },
+      { id: 2, name: "Bob", address: { city: "Bonn", zip: "53111" }, tags: ["a", "b"] },
+      { id: 3, name: "Cy" },
+      {},
+    ],
+  },
+  "shaped-marks": {
+    value: () => [bare({ list: [{ at: new Date(5) }] }), { at: undefined }, new Map([["a", { at: 1n }]])],
   },
 }
 
