@@ -5,7 +5,7 @@ import { type Clock, LOOKS_PER_READING, Turn } from "./clock.js"
 import { restContext } from "./context.js"
 import type { EntryCodec } from "./codec.js"
 import { encodeEntry, type Written } from "./encode-entry.js"
-import { Entry, GONE, type Rare } from "./entry.js"
+import { Entry, giveUp, GONE, type Rare } from "./entry.js"
 import { HookError, InvalidOptionError, type InvalidTagError, StoreError, ZooCacheError } from "./errors.js"
 import { type CacheEvent, channels, type StateEvent } from "./events.js"
 import { type Dependencies, expiredSince, freshnessOf, nodesOf } from "./freshness.js"
@@ -103,6 +103,8 @@ export class Engine implements ChangeSink {
   /** What was fresh when the epoch ended. */
   #outliving: Entry[] = []
   readonly #hashSeed: number
+  /** Is being stored. */
+  #arriving: Entry | undefined
   /** A cache that shares nothing is a cluster of one. */
   readonly #canLease: boolean
   readonly #backendName: string | undefined
@@ -307,11 +309,13 @@ export class Engine implements ChangeSink {
     const previous = table.entries.get(id)
     table.entries.set(id, entry)
     table.counters.stores += 1
+    this.#arriving = entry
     if (previous === undefined) tier.add(entry, hashId(id, this.#hashSeed ^ table.keyNode.hash), weight, bornMs)
     else {
       tier.replace(previous, entry, weight, bornMs)
-      this.#releaseAll(previous.dependencies)
+      this.#leave(previous)
     }
+    this.#arriving = undefined
     if (channels.store.hasSubscribers) channels.store.publish(this.event(table, id))
     return entry
   }
@@ -322,7 +326,7 @@ export class Engine implements ChangeSink {
     if (table.entries.get(entry.id) === entry) table.entries.delete(entry.id)
     if (entry.slot < 0) return
     this.tier?.remove(entry)
-    this.#releaseAll(entry.dependencies)
+    this.#leave(entry)
   }
 
   /** @param isOverruled its own key was set or deleted, rather than something that it depended on invalidated. */
@@ -333,9 +337,7 @@ export class Engine implements ChangeSink {
     this.removals[this.#removed % REMEMBERED_REMOVALS] = { entry, bornMs, isOverruled, order: this.#removed }
     this.#removed += 1
     // Only what it depended on is of interest from here.
-    entry.value = undefined
-    entry.promise = null
-    entry.slot = GONE
+    giveUp(entry)
     if (channels.stale.hasSubscribers) channels.stale.publish(this.event(entry.table, entry.id))
   }
 
@@ -597,7 +599,7 @@ export class Engine implements ChangeSink {
     const { table } = entry
     if (table.entries.get(entry.id) === entry) table.entries.delete(entry.id)
     table.counters.evicted += 1
-    this.#releaseAll(entry.dependencies)
+    this.#leave(entry)
     if (channels.evict.hasSubscribers) channels.evict.publish({ ...this.event(table, entry.id), reason: "budget" })
   }
 
@@ -606,8 +608,11 @@ export class Engine implements ChangeSink {
     else if (ageOf(entry, this.turn.current()) === "over") this.removeExpired(entry)
   }
 
-  #releaseAll(dependencies: Dependencies): void {
-    for (const node of nodesOf(dependencies)) this.trie.release(node)
+  /** Memory has let go of an entry. */
+  #leave(entry: Entry): void {
+    for (const node of nodesOf(entry.dependencies)) this.trie.release(node)
+    // One that could not stay is still of use to whoever has just stored it.
+    if (entry !== this.#arriving && this.shared?.isKept(entry) !== true) giveUp(entry)
   }
 }
 

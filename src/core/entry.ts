@@ -20,7 +20,7 @@ export interface Rare {
   rivalVersion: Version
 }
 
-/** In place of a slot: it was found stale, and its value has been given up. */
+/** In place of a slot, see {@link giveUp}. */
 export const GONE = -2
 
 /**
@@ -90,6 +90,16 @@ export class Entry implements Aged, Subject {
   get isError(): boolean {
     return this.rare?.isError === true
   }
+}
+
+/**
+ * Ends the use of an entry: nothing would tell that it became stale. Whoever has it still, such as a table of an older size that
+ * a Map leaves to the garbage collector, keeps neither the value nor the promise of it alive.
+ */
+export function giveUp(entry: Entry): void {
+  entry.value = undefined
+  entry.promise = null
+  entry.slot = GONE
 }
 
 /** The promise that hits return: the same for all, so that a hit allocates nothing. */

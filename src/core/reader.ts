@@ -162,7 +162,9 @@ export class Reader {
     if (engine.shared === undefined) return look
     // Another process may have loaded what is missing or has expired here.
     if (look !== undefined && (look.age !== "grace" || nowMs < (look.entry.aging?.retryAtMs ?? 0))) return look
-    return this.#lookAt(engine.findShared(table, id, intake), nowMs, transaction) ?? look
+    const found = this.#lookAt(engine.findShared(table, id, intake), nowMs, transaction)
+    // What was found has taken its place, also where this caller may not use it.
+    return found ?? (look?.entry.slot === GONE ? undefined : look)
   }
 
   #lookAt(entry: Entry | undefined, nowMs: number, transaction: Transaction | undefined): Look {
@@ -214,9 +216,10 @@ export class Reader {
       return undefined
     }
     const { entry } = look
+    const value = entry.rare?.isCloned === true ? cloneIfPossible(entry.value) : entry.value
     if (!isQuiet) this.use(entry, run)
     else run?.inherit(entry.dependencies, expiryOf(entry), engine.turn.now)
-    return { value: entry.rare?.isCloned === true ? cloneIfPossible(entry.value) : entry.value }
+    return { value }
   }
 
   /** A read that never loads, but asks a shared tier that has to be waited for. */
@@ -250,8 +253,9 @@ export class Reader {
     const entry = table.entries.get(id)
     if (entry?.isError !== true || ageOf(entry, this.#engine.turn.now) !== "current") return undefined
     if (transactionOf(frame, this.#engine) !== undefined || !this.#engine.isFresh(entry)) return undefined
+    const error = entry.value
     this.use(entry, runOf(frame, this.#engine))
-    throw entry.value
+    throw error
   }
 
   /** The expired value that may stand in for a load that failed. */
@@ -261,11 +265,13 @@ export class Reader {
     const transaction = transactionOf(frame, engine)
     const look = this.look(table, id, engine.turn.arrive(), transaction, behaviour.whenUnsure)
     if (look?.age !== "grace") return undefined
-    postponeRetry(look.entry, engine.turn.now)
+    const { entry } = look
+    const value = this.isolated(entry.value, entry.rare?.isCloned === true ? "clone" : "share")
+    postponeRetry(entry, engine.turn.now)
     const key = table.keyOf(id)
     engine.fault(new RefreshError(key, error), key)
-    this.useInGrace(look.entry, runOf(frame, engine))
-    return { value: this.isolated(look.entry.value, look.entry.rare?.isCloned === true ? "clone" : "share") }
+    this.useInGrace(entry, runOf(frame, engine))
+    return { value }
   }
 
   /** A value for one caller. */
@@ -273,7 +279,10 @@ export class Reader {
     return isolation === "clone" ? cloneIfPossible(value) : value
   }
 
-  /** Counts a hit, passes on what the entry depends on, and lets it slide. */
+  /**
+   * Counts a hit, passes on what the entry depends on, lets it slide, and tells of it: whoever listens may do anything, also
+   * to this entry.
+   */
   use(entry: Entry, run: Run | undefined): void {
     const engine = this.#engine
     entry.table.counters.hits += 1
@@ -301,19 +310,21 @@ export class Reader {
   // --- hits ------------------------------------------------------------------------------------------------------
 
   #hit(entry: Entry, run: Run | undefined, due: Call | undefined): Promise<unknown> {
+    const promise = promiseFor(entry)
     this.use(entry, run)
     if (due !== undefined && entry.aging !== null) {
       entry.aging.refreshAtMs = Number.POSITIVE_INFINITY
       if (entry.deadlineMs >= 0) entry.deadlineMs = deadlineOf(entry.aging)
       this.#refreshInBackground(due, entry)
     }
-    return promiseFor(entry)
+    return promise
   }
 
   #serveInGrace(entry: Entry, run: Run | undefined, call: Call): Promise<unknown> {
+    const promise = promiseFor(entry)
     this.useInGrace(entry, run)
     if (entry.aging !== null && this.#engine.turn.now >= entry.aging.retryAtMs) this.#refreshInBackground(call, entry)
-    return promiseFor(entry)
+    return promise
   }
 
   /** Loads anew while readers go on with what there is. A failure is told as a fault: no caller sees it. */
@@ -432,8 +443,7 @@ export class Reader {
     let promise = waited.outcome.promise
     if (isolation === "clone") promise = promise.then(cloneIfPossible)
     if (fallback !== undefined) {
-      // What memory has it keeps.
-      const letGo = fallback.slot < 0 ? this.#engine.shared?.keep(fallback) : undefined
+      const letGo = this.#engine.shared?.keep(fallback)
       promise = this.#orFallback(promise, call, run, fallback)
       if (letGo !== undefined) promise = promise.finally(letGo)
     }
@@ -461,16 +471,18 @@ export class Reader {
     const softTimeoutMs = Math.max(0, behaviour.softTimeoutMs - waitedMs)
     const servable = () => this.#stillServable(fallback, table, call, behaviour.whenUnsure)
     const serve = (entry: Entry) => {
+      const served = promiseFor(entry)
       this.useInGrace(entry, run)
-      return promiseFor(entry)
+      return served
     }
     const orServe = promise.catch((error: unknown) => {
       const entry = servable()
       if (entry === undefined) throw error
       postponeRetry(entry, engine.turn.current())
+      const served = serve(entry)
       const key = table.keyOf(call.id)
       engine.fault(new RefreshError(key, error), key)
-      return serve(entry)
+      return served
     })
     if (softTimeoutMs === Number.POSITIVE_INFINITY) return orServe
     return new Promise((resolve, reject) => {

@@ -1,9 +1,9 @@
 import { type Aged, type Aging, deadlineOf, expiredAging, lookedAtAlways, NEVER } from "./age.js"
 import type { EntryCodec, EntryHeader } from "./codec.js"
 import type { Engine, Stored } from "./engine.js"
-import { Entry } from "./entry.js"
+import { Entry, giveUp } from "./entry.js"
 import { CorruptEntryError, HookError, StoreError, ZooCacheError } from "./errors.js"
-import { type Dependencies, expiredSince, freshnessOf } from "./freshness.js"
+import { type Dependencies, expiredSince, freshnessOf, nodesOf } from "./freshness.js"
 import { freezeOwn } from "./isolation.js"
 import { type EntryId, splitKey } from "./key.js"
 import type { Behaviour } from "./settings.js"
@@ -11,7 +11,6 @@ import type { Amendment, LocalStore, Rank, RemoteStore, Store } from "./store.js
 import type { Table } from "./table.js"
 import { parseTag } from "./tag.js"
 import type { TagNode } from "./tag-node.js"
-import type { Stamp } from "./tag-trie.js"
 import { isSameEpoch, NO_VERSION, TICKS_PER_MS, type Version } from "./version.js"
 
 /** How what comes from the shared tier is taken in: the part of a function's options that concerns it. */
@@ -36,9 +35,6 @@ const CATCH_UP_MS = 250
 /** Of what a store at hand has answered, so much is held: whoever asked uses it before anybody can ask again. */
 const HELD_AT_HAND = 16
 
-/** Of no epoch: nothing with this stamp is fresh. */
-const ENDED: Stamp = { epoch: { ordinal: -1, nonce: "" }, asOf: NO_VERSION }
-
 const NOTHING_ASKED: Answer = { bytes: undefined }
 
 type Answer = { readonly bytes: Uint8Array | undefined } | { readonly error: unknown }
@@ -46,12 +42,6 @@ type Answer = { readonly bytes: Uint8Array | undefined } | { readonly error: unk
 /** What this process has written under a key; undefined where it has removed it. */
 interface Word {
   readonly bytes: Uint8Array | undefined
-}
-
-/** An entry that memory did not keep, and the nodes that tell when it becomes stale. */
-interface Held {
-  readonly entry: Entry
-  readonly nodes: readonly TagNode[]
 }
 
 /** A read of a remote store that is under way. */
@@ -75,10 +65,13 @@ export class SharedTier {
   readonly #writing = new Map<string, Word>()
   /** Reads under way, by key. */
   readonly #fetches = new Map<string, Fetch>()
-  /** Entries that memory did not keep, and the nodes that they depend on: of use until the turn of the event loop ends. */
-  #held: Held[] = []
-  /** Those that somebody still needs, and how many do. */
-  readonly #kept = new Map<Entry, { readonly held: Held; users: number }>()
+  /**
+   * Entries that were read and that memory did not keep, or may evict before whoever waited for them comes to look: of use
+   * until the turn of the event loop ends. Like memory, it holds what tells that they became stale.
+   */
+  #held = new Set<Entry>()
+  /** Those that somebody needs for longer, and how many do. */
+  readonly #kept = new Map<Entry, number>()
   #isHolding = false
 
   constructor(engine: Engine, store: Store, codec: EntryCodec) {
@@ -227,22 +220,33 @@ export class SharedTier {
     return found
   }
 
-  /** Keeps an entry of use that memory did not keep, beyond the turn. Returns what ends that. */
+  /** Whether an entry is of use also when memory has let go of it. */
+  isKept(entry: Entry): boolean {
+    return this.#kept.has(entry) || this.#held.has(entry)
+  }
+
+  /** Each of them once. */
+  *kept(): IterableIterator<Entry> {
+    yield* this.#held
+    yield* this.#kept.keys()
+  }
+
+  /** Keeps an entry of use beyond the turn, whatever memory does. Returns what ends that. */
   keep(entry: Entry): () => void {
-    let kept = this.#kept.get(entry)
-    if (kept === undefined) {
-      const index = this.#held.findIndex((each) => each.entry === entry)
-      if (index < 0) return () => {}
-      kept = { held: this.#held.splice(index, 1)[0] as Held, users: 0 }
-      this.#kept.set(entry, kept)
+    const users = this.#kept.get(entry)
+    if (users === undefined && !this.#held.delete(entry)) {
+      if (entry.slot < 0) return () => {}
+      for (const node of nodesOf(entry.dependencies)) node.uses += 1
     }
-    const { held } = kept
-    kept.users += 1
+    this.#kept.set(entry, (users ?? 0) + 1)
     return () => {
-      const left = this.#kept.get(entry)
-      if (left === undefined || --left.users > 0) return
+      const left = (this.#kept.get(entry) as number) - 1
+      if (left > 0) {
+        this.#kept.set(entry, left)
+        return
+      }
       this.#kept.delete(entry)
-      this.#end(held)
+      this.#end(entry)
     }
   }
 
@@ -361,8 +365,8 @@ export class SharedTier {
         bornMs: turn.now - Math.max(0, wallMs - header.storedAtMs),
       }
       const entry = engine.store(stored) ?? new Entry(table, id, value, dependencies, trie.stamp, aged, rare)
-      if (entry.slot < 0) {
-        this.#hold(entry, acquired)
+      if (entry.slot < 0 || this.isRemote) {
+        this.#hold(entry)
         areHeld = true
       }
       this.#keepUp(key, header, wallMs, freshness === "fresh", entry.aging)
@@ -427,10 +431,10 @@ export class SharedTier {
     if (isOld && aging?.shared != null) aging.shared = { ...aging.shared, rank: { ...rank, asOf: trie.cursor } }
   }
 
-  #hold(entry: Entry, nodes: readonly TagNode[]): void {
+  #hold(entry: Entry): void {
     if (this.#isHolding) {
       // A turn can have thousands of reads, one after the other.
-      if (!this.isRemote && this.#held.length === HELD_AT_HAND) this.#letGo()
+      if (!this.isRemote && this.#held.size === HELD_AT_HAND) this.#letGo()
     } else {
       this.#isHolding = true
       this.#engine.clock.onTurnEnd(() => {
@@ -438,19 +442,18 @@ export class SharedTier {
         this.#letGo()
       })
     }
-    this.#held.push({ entry, nodes })
+    this.#held.add(entry)
   }
 
   #letGo(): void {
     const held = this.#held
-    this.#held = []
-    for (const each of held) this.#end(each)
+    this.#held = new Set()
+    for (const entry of held) this.#end(entry)
   }
 
-  #end({ entry, nodes }: Held): void {
-    // From here on nothing would tell that it became stale.
-    entry.stamp = ENDED
-    for (const node of nodes) this.#engine.trie.release(node)
+  #end(entry: Entry): void {
+    if (entry.slot < 0) giveUp(entry)
+    for (const node of nodesOf(entry.dependencies)) this.#engine.trie.release(node)
   }
 
   #readFailed(error: unknown, key: string): void {

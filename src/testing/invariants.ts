@@ -32,6 +32,7 @@ export function checkInvariants(cache: Cache, options: { idle?: boolean } = {}):
       for (const node of nodesOf(entry.dependencies)) use(node)
     }
   }
+  for (const entry of engine.shared?.kept() ?? []) for (const node of nodesOf(entry.dependencies)) use(node)
   expect(entries === (tier?.size ?? 0), () => `${entries} entries in tables, ${tier?.size ?? 0} in the memory tier`)
   try {
     tier?.check()

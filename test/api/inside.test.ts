@@ -369,6 +369,28 @@ describe("events", () => {
     expect(hits).toEqual([base])
   })
 
+  test("a listener that deletes the entry which was hit takes it from nobody who hit it", async () => {
+    const { cache, clock, load } = setup()
+    const soft = { name: "in grace", ttl: "1s", grace: "1h", timeout: { soft: "10ms" } } as const
+    const failing = cache.cacheable(async (isDown: boolean) => (isDown ? Promise.reject(new Error("down")) : "old"), {
+      ...soft,
+      key: () => "same",
+    })
+    await cache.set("by hand", "set")
+    await failing(false)
+    await load(1)
+    const end = (event: unknown) => void cache.delete((event as { key: string }).key)
+    subscribe("zoocache:hit", end)
+    listeners.push(() => unsubscribe("zoocache:hit", end))
+    expect(await load(1)).toBe(1)
+    expect(load.peek(1)).toBeUndefined()
+    expect(await cache.get("by hand")).toBe("set")
+    expect(await cache.get("by hand")).toBeUndefined()
+    clock.advance(2000)
+    expect(await failing(true)).toBe("old")
+    await expect(failing(true)).rejects.toThrow("down")
+  })
+
   test("load, with its duration and how it ended", async () => {
     const { cache, clock } = makeCache({ prefix: "app" })
     const events = listen("load")

@@ -394,6 +394,42 @@ describe("grace where the source fails", () => {
     }
     await expect(onB.read(1)).rejects.toThrow("the source is down")
   })
+
+  /** Node b has in memory what has expired; its loader fails, after others have taken its place in memory. */
+  async function evictedMeanwhile(before: (a: FleetNode) => Promise<void>) {
+    // A tag that is only known once there is a value: the load that fails does not depend on it.
+    const late = { ...soft, deps: [], depsOf: () => ["late:1"] }
+    const { fleet, a, b, onB } = await loaded(late, { memory: { maxEntries: 4 } })
+    await onB.read(1)
+    await fleet.clock.advanceAsync(2000, 500)
+    expect(b.cache.stats().entries).toBe(1)
+    onB.fail = true
+    let wasEvicted = false
+    onB.before = async () => {
+      for (let times = 0; times < 3; times += 1) {
+        for (let other = 0; other < 8; other += 1) await b.cache.getOrLoad(`other ${other}`, async () => other)
+      }
+      wasEvicted = b.cache.explain("ƒ:row::1").state === "absent"
+      b.store.decide = ({ kind }) => (kind === "get" ? "fail" : "pass")
+      await before(a)
+    }
+    return { onB, wasEvicted: () => wasEvicted }
+  }
+
+  test("stands in for a load that fails after memory has evicted it", async () => {
+    const { onB, wasEvicted } = await evictedMeanwhile(async () => {})
+    expect(await onB.read(1)).toEqual({ name: "one" })
+    expect(wasEvicted()).toBe(true)
+  })
+
+  test("does not stand in for what was invalidated after memory has evicted it", async () => {
+    const { onB, wasEvicted } = await evictedMeanwhile(async (a) => {
+      await a.cache.invalidate("late:1")
+      await settled()
+    })
+    await expect(onB.read(1)).rejects.toThrow("the source is down")
+    expect(wasEvicted()).toBe(true)
+  })
 })
 
 describe("a transaction", () => {
