@@ -162,14 +162,13 @@ export class Appender {
     )
   }
 
-  /** An answer that breaks the contract is a failure like any other. */
-  async #call(changes: readonly LogChange[]): Promise<AppendReply> {
+  #call(changes: readonly LogChange[]): Promise<AppendReply> {
     const { log, port, origin } = this.#options
-    const reply = await log.append(changes, port.position(), origin)
-    if (!isVersion(reply?.version) || !isVersion(reply.previousHead) || !isEpochLike(reply.epoch)) {
-      throw new LogError("append", "it answered without a version")
+    try {
+      return Promise.resolve(log.append(changes, port.position(), origin)).then(checkedReply)
+    } catch (error) {
+      return Promise.reject(error)
     }
-    return reply
   }
 
   #acknowledge(append: PendingAppend, reply: AppendReply): void {
@@ -328,6 +327,14 @@ export class Appender {
   #answer(append: PendingAppend, outcome: AppendReply | Unacknowledged): void {
     append.answer?.(outcome)
   }
+}
+
+/** An answer that breaks the contract is a failure like any other. */
+function checkedReply(reply: AppendReply): AppendReply {
+  if (!isVersion(reply?.version) || !isVersion(reply.previousHead) || !isEpochLike(reply.epoch)) {
+    throw new LogError("append", "it answered without a version")
+  }
+  return reply
 }
 
 function describe(error: unknown): string {

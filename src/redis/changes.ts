@@ -16,6 +16,16 @@ export function memberOf({ kind, path }: LogChange): string {
   return LETTERS[kind].toUpperCase() + JSON.stringify(path)
 }
 
+/** Of several changes: those that are remembered with the tags come first. */
+export function membersOf(changes: readonly LogChange[]): string[] {
+  if (changes.length === 1) return [memberOf(changes[0] as LogChange)]
+  const tags: string[] = []
+  const keys: string[] = []
+  for (const change of changes) (isOfTags(change.kind) ? tags : keys).push(memberOf(change))
+  for (const key of keys) tags.push(key)
+  return tags
+}
+
 /** Undefined for what no `memberOf` has made. */
 export function changeOf(member: string): LogChange | undefined {
   const letter = member.charAt(0)
@@ -32,6 +42,6 @@ export function changeOf(member: string): LogChange | undefined {
 }
 
 /** Tags and expiries share a budget and a floor, keys and functions another. */
-export function isOfTags(kind: ChangeKind): boolean {
+function isOfTags(kind: ChangeKind): boolean {
   return kind === "tag" || kind === "expiry"
 }

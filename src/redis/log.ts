@@ -3,7 +3,7 @@ import type { Clock } from "../core/clock.js"
 import { LogError } from "../core/errors.js"
 import type { AppendReply, LogChange, LoggedChange, LogNews, LogPosition, PullReply, RemoteLog } from "../core/log.js"
 import { type Epoch, isSameEpoch, TICKS_PER_MS, type Version } from "../core/version.js"
-import { isOfTags, memberOf } from "./changes.js"
+import { membersOf } from "./changes.js"
 import type { RedisArgument } from "./client.js"
 import type { RedisConnection } from "./connection.js"
 import { readRing, ringText } from "./doorbell.js"
@@ -66,14 +66,11 @@ export class RedisLog implements RemoteLog {
   append(changes: readonly LogChange[], position: LogPosition, origin: string): Promise<AppendReply> {
     const { maxTags, maxKeys } = this.#options
     // Made at once: the caller's array is the caller's.
-    const tags: string[] = []
-    const keys: string[] = []
-    for (const change of changes) (isOfTags(change.kind) ? tags : keys).push(memberOf(change))
-    const ring = ringText(changes, origin)
-    const args = [...this.#head(position), maxTags, maxKeys, this.keys.channel, ring, tags.length]
-    for (const tag of tags) args.push(tag)
-    for (const key of keys) args.push(key)
-    return this.#run("append", appendScript, args, this.#readAppend)
+    const members = membersOf(changes)
+    const args = this.#begin(appendScript, position)
+    args.push(`${maxTags} ${maxKeys}`, this.keys.channel, ringText(members, origin))
+    for (const member of members) args.push(member)
+    return this.#run(appendScript, args, this.#readAppend)
   }
 
   readonly #readAppend = (reply: unknown): AppendReply => {
@@ -87,8 +84,9 @@ export class RedisLog implements RemoteLog {
     const { pageSize = PAGE_SIZE } = this.#options
     let before: { page: Page; next: Version } | undefined
     for (;;) {
-      const args = [...this.#head(position), epochText(before?.page.reply.epoch), before?.next ?? 0, pageSize]
-      const page = await this.#run("pull", pullScript, args, readPage)
+      const args = this.#begin(pullScript, position)
+      args.push(epochText(before?.page.reply.epoch), before?.next ?? 0, pageSize)
+      const page = await this.#run(pullScript, args, readPage)
       // A new life has begun between two pages: this is its first.
       if (before !== undefined && !isSameEpoch(before.page.reply.epoch, page.reply.epoch)) found.clear()
       // A path that has moved up meanwhile is met again, with its newer version.
@@ -162,27 +160,27 @@ export class RedisLog implements RemoteLog {
     onFault(logError("listen", fail(connection.where, connection.where.scrub(reason), code), false))
   }
 
-  /** What both scripts begin with. */
-  #head({ epoch, cursor }: LogPosition): RedisArgument[] {
+  /** What a call of either script begins with: its name, the keys, and what both want to know. */
+  #begin(script: Script, { epoch, cursor }: LogPosition): RedisArgument[] {
     const { trust, random, connection } = this.#options
     // An hour or two ahead: above whatever a server gave out before it was lost, and not where another leap has led.
-    const leap = trust ? String(Math.floor(HOUR_MS * (1 + random())) * TICKS_PER_MS) : ""
-    return [epochText(epoch), cursor, this.#nonce(), leap, connection.commands.runId]
+    const leap = trust ? ` ${Math.floor(HOUR_MS * (1 + random())) * TICKS_PER_MS}` : ""
+    const { state, tags, keys } = this.keys
+    const { runId } = connection.commands
+    return [script.sha1, 3, state, tags, keys, epochText(epoch), cursor, this.#nonce() + leap, runId]
   }
 
   // Promises instead of async functions, here and below: each of those costs an append a tenth of its time.
-  #run<T>(operation: string, script: Script, args: readonly RedisArgument[], read: (reply: unknown) => T): Promise<T> {
-    if (this.#isClosed) return Promise.reject(new LogError(operation, "it is closed"))
-    const { state, tags, keys } = this.keys
-    const withKeys: readonly RedisArgument[] = [3, state, tags, keys, ...args]
-    return this.#options.connection.commands.call("evalsha", [script.sha1, ...withKeys]).then(
-      (reply) => this.#read(operation, read, reply),
+  #run<T>(script: Script, args: readonly RedisArgument[], read: (reply: unknown) => T): Promise<T> {
+    if (this.#isClosed) return Promise.reject(new LogError(script.name, "it is closed"))
+    return this.#options.connection.commands.call("evalsha", args).then(
+      (reply) => this.#read(script, read, reply),
       (error: unknown) => {
-        if (!(error instanceof Failure) || error.code !== "NOSCRIPT") throw this.#errorOf(operation, error)
-        return this.#tell(script, withKeys).then(
-          (reply) => this.#read(operation, read, reply),
+        if (!(error instanceof Failure) || error.code !== "NOSCRIPT") throw this.#errorOf(script, error)
+        return this.#tell(script, args).then(
+          (reply) => this.#read(script, read, reply),
           (failure: unknown) => {
-            throw this.#errorOf(operation, failure)
+            throw this.#errorOf(script, failure)
           },
         )
       },
@@ -196,13 +194,13 @@ export class RedisLog implements RemoteLog {
     if (telling !== undefined) {
       await telling
       try {
-        return await commands.call("evalsha", [script.sha1, ...args])
+        return await commands.call("evalsha", args)
       } catch (error) {
         if (!(error instanceof Failure) || error.code !== "NOSCRIPT") throw error
         // Forgotten once more, or never told: the one that was to do it has failed.
       }
     }
-    const told = commands.call("eval", [script.text, ...args])
+    const told = commands.call("eval", [script.text, ...args.slice(1)])
     if (telling === undefined) {
       const end = () => void this.#telling.delete(script)
       this.#telling.set(script, told.then(end, end))
@@ -210,28 +208,36 @@ export class RedisLog implements RemoteLog {
     return told
   }
 
-  #read<T>(operation: string, read: (reply: unknown) => T, reply: unknown): T {
+  #read<T>(script: Script, read: (reply: unknown) => T, reply: unknown): T {
     this.#readonlySinceMs = undefined
     try {
       return read(reply)
     } catch (error) {
-      throw this.#errorOf(operation, error)
+      throw this.#errorOf(script, error)
     }
   }
 
-  #errorOf(operation: string, error: unknown): LogError {
+  #errorOf({ name }: Script, error: unknown): LogError {
     const { connection, clock } = this.#options
     const failure =
       error instanceof ReplyError
         ? fail(connection.where, `a reply makes no sense: ${error.message}`)
         : connection.commands.failureOf(error)
-    if (failure.code !== "READONLY") return logError(operation, failure)
+    if (failure.code !== "READONLY") return logError(name, failure)
     const nowMs = clock.now()
     this.#readonlySinceMs ??= nowMs
-    return logError(operation, failure, nowMs - this.#readonlySinceMs >= FAILOVER_MS)
+    return logError(name, failure, nowMs - this.#readonlySinceMs >= FAILOVER_MS)
   }
 }
 
+// It is the same from one call to the next, until a life ends.
+let lastEpoch: Epoch | undefined
+let lastEpochText = ""
+
 function epochText(epoch: Epoch | undefined): string {
-  return epoch === undefined ? "" : `${epoch.ordinal} ${epoch.nonce}`
+  if (epoch !== lastEpoch) {
+    lastEpochText = epoch === undefined ? "" : `${epoch.ordinal} ${epoch.nonce}`
+    lastEpoch = epoch
+  }
+  return lastEpochText
 }

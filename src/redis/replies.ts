@@ -9,6 +9,9 @@ const ABOUT = /^(\d{1,16}) ([\w-]{1,32}) (\d{1,16}) (\d{1,16}) ([\w-]{1,32}) (\d
 const APPENDED = /^(\d+ \S+ \d+ \d+ \S+ \d+) (\d{1,16}) (\d{1,16}) /
 const PULLED = /^(\d+ \S+ \d+ \d+ \S+ \d+) (\d{1,16}) (\d{1,16}) (\d{1,16}) (-|\d{1,16})$/
 
+const SPACE = 32
+const ZERO = 48
+
 export interface Appended {
   readonly reply: AppendReply
   /** What follows: of a reply the state of the doorbell, of a message what the doorbell says besides. */
@@ -17,6 +20,8 @@ export interface Appended {
 
 /** What an append replies, and a doorbell begins with. */
 export function readAppended(text: string): Appended {
+  const known = readOfSameLife(text)
+  if (known !== undefined) return known
   const parts = APPENDED.exec(text)
   if (parts === null) throw new ReplyError("it does not begin as an append does")
   const { epoch, ended } = aboutOf(parts[1] as string)
@@ -93,6 +98,35 @@ function aboutOf(text: string): About {
   lastAbout = { epoch, ended }
   lastText = text
   return lastAbout
+}
+
+/** The same without a look at what nearly always is the same: a quarter of the time. Undefined where it needs one. */
+function readOfSameLife(text: string): Appended | undefined {
+  const versionAt = lastText.length + 1
+  if (lastAbout === undefined || !text.startsWith(lastText) || text.charCodeAt(lastText.length) !== SPACE)
+    return undefined
+  const previousAt = text.indexOf(" ", versionAt) + 1
+  const restAt = text.indexOf(" ", previousAt) + 1
+  const version = digitsOf(text, versionAt, previousAt - 1)
+  const previousHead = digitsOf(text, previousAt, restAt - 1)
+  // Not so, or not as it should be.
+  if (previousAt === 0 || restAt === 0 || !isVersion(previousHead) || !isVersion(version) || version <= previousHead) {
+    return undefined
+  }
+  const { epoch, ended } = lastAbout
+  return { reply: { epoch, ended, version, previousHead }, rest: text.slice(restAt) }
+}
+
+/** NaN for anything else. */
+function digitsOf(text: string, start: number, end: number): number {
+  if (end <= start || end - start > 16) return Number.NaN
+  let number = 0
+  for (let index = start; index < end; index += 1) {
+    const digit = text.charCodeAt(index) - ZERO
+    if (digit < 0 || digit > 9) return Number.NaN
+    number = number * 10 + digit
+  }
+  return number
 }
 
 function integerOf(text: string | undefined): number {

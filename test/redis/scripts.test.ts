@@ -34,14 +34,19 @@ interface More {
 
 function head({ epoch, cursor }: LogPosition, { leap = "", runId = "" }: More) {
   count += 1
-  return [epoch === undefined ? "" : `${epoch.ordinal} ${epoch.nonce}`, cursor, `nonce-${count}`, leap, runId]
+  return [
+    epoch === undefined ? "" : `${epoch.ordinal} ${epoch.nonce}`,
+    cursor,
+    `nonce-${count}${leap === "" ? "" : ` ${leap}`}`,
+    runId,
+  ]
 }
 
 const names = [keys.state, keys.tags, keys.keys]
 
 async function append(tags: readonly string[], position = NOWHERE, more: More = {}) {
   const members = tags.map((path) => `t${path}`)
-  const args = [...head(position, more), more.maxTags ?? 1000, 1000, keys.channel, "{}", members.length, ...members]
+  const args = [...head(position, more), `${more.maxTags ?? 1000} 1000`, keys.channel, "{}", ...members]
   return readAppended(textOf(await redis.callBuffer("eval", appendScript.text, 3, ...names, ...args))).reply
 }
 

@@ -1,20 +1,24 @@
-import { stateScript } from "./state.js"
+import { SAVE, stateScript } from "./state.js"
 
 /**
  * One page of what is above the cursor, in whole versions: where a page ends, no version goes on.
  *
- * ARGV: 6 the epoch of the page before (or empty), 7 the version at which that ended, 8 how many changes a page should have
+ * ARGV: 5 the epoch of the page before (or empty), 6 the version at which that ended, 7 how many changes a page should have
  *
  * Replies `<epoch> <life> <head> <floor> <key floor> <where the next page begins, or ->`, and then the changes: a version, as
  * `@<version>`, goes before those that have it. A page of another epoch than the one before begins anew.
  */
 export const PULL = `${stateScript({ trustsCaller: false })}
-if begins or leaps then save() end
-if begins then clear() end
+if begins or leaps then
+  ${SAVE}
+end
 
+local function text(number)
+  return format('%.0f', number)
+end
 local from = '0'
-if ARGV[6] == epoch then
-  from = ARGV[7]
+if ARGV[5] == epoch then
+  from = ARGV[6]
 elseif isCallers then
   from = ARGV[2]
 end
@@ -31,10 +35,10 @@ if from ~= head then
     size = size + 1
     reply[size] = member
   end
-  local most = tonumber(ARGV[8])
+  local most = tonumber(ARGV[7])
   local pages = {}
   for index = 2, 3 do
-    local page = redis.call('ZRANGEBYSCORE', KEYS[index], '(' .. from, '+inf', 'WITHSCORES', 'LIMIT', 0, most)
+    local page = call('ZRANGEBYSCORE', KEYS[index], '(' .. from, '+inf', 'WITHSCORES', 'LIMIT', 0, most)
     pages[index] = page
     if #page == 2 * most then
       local last = tonumber(page[#page])
@@ -49,7 +53,7 @@ if from ~= head then
       tell(page[at], text(version))
     end
     if bound then
-      local whole = redis.call('ZRANGEBYSCORE', KEYS[index], text(bound), text(bound))
+      local whole = call('ZRANGEBYSCORE', KEYS[index], text(bound), text(bound))
       for at = 1, #whole do tell(whole[at], text(bound)) end
     end
   end
