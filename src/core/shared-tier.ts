@@ -37,11 +37,16 @@ const HELD_AT_HAND = 16
 
 const NOTHING_ASKED: Answer = { bytes: undefined }
 
-type Answer = { readonly bytes: Uint8Array | undefined } | { readonly error: unknown }
+/** With the header once it has been looked at. */
+type Answer = { readonly bytes: Uint8Array | undefined; header?: EntryHeader | undefined } | { readonly error: unknown }
+
+const answerOf = (bytes: Uint8Array | undefined): Answer => ({ bytes, header: undefined })
+const failureOf = (error: unknown): Answer => ({ error })
 
 /** What this process has written under a key; undefined where it has removed it. */
 interface Word {
   readonly bytes: Uint8Array | undefined
+  header?: EntryHeader | undefined
 }
 
 /** A read of a remote store that is under way. */
@@ -113,7 +118,7 @@ export class SharedTier {
     const key = table.keyOf(id)
     const fetch = this.#fetches.get(key)
     if (fetch !== undefined) return fetch.entry
-    return this.#begin(table, id, key, this.#askOne(key, isLatest), intake, isLatest)
+    return this.#begin(table, id, key, this.#ask(key, isLatest), intake, isLatest)
   }
 
   isFetching(table: Table, id: EntryId): boolean {
@@ -150,12 +155,6 @@ export class SharedTier {
     return entry
   }
 
-  async #askOne(key: string, isLatest: boolean): Promise<Answer> {
-    const answer = await this.#ask(key, isLatest)
-    if (this.#isAhead(answer)) await this.#engine.client.catchUp(CATCH_UP_MS)
-    return answer
-  }
-
   /** All answers at once, also where some are there before others or some need a look at the log. */
   async #askAll(keys: readonly string[]): Promise<Answer[]> {
     const answers = await Promise.all(keys.map((key) => this.#ask(key, false)))
@@ -163,15 +162,16 @@ export class SharedTier {
     return answers
   }
 
-  async #ask(key: string, isLatest: boolean): Promise<Answer> {
+  // Promises instead of async functions: a read that finds something has to pass through all of them.
+  #ask(key: string, isLatest: boolean): Promise<Answer> {
     // Before the log was first read, nothing could be told of what is found.
-    if (this.#engine.trie.epoch.ordinal === 0) return NOTHING_ASKED
-    const word = this.#writing.get(key)
-    if (word !== undefined) return word
+    if (this.#engine.trie.epoch.ordinal === 0) return Promise.resolve(NOTHING_ASKED)
+    const word = this.#writing.size === 0 ? undefined : this.#writing.get(key)
+    if (word !== undefined) return Promise.resolve(word)
     try {
-      return { bytes: await (this.#store as RemoteStore).get(key, isLatest) }
+      return (this.#store as RemoteStore).get(key, isLatest).then(answerOf, failureOf)
     } catch (error) {
-      return { error }
+      return Promise.resolve({ error })
     }
   }
 
@@ -184,6 +184,9 @@ export class SharedTier {
     isLatest: boolean,
   ): Promise<Entry | undefined> {
     const answer = await asking
+    // Those of several keys have been looked at together.
+    const isLookedAt = "header" in answer && answer.header !== undefined
+    if (!isLookedAt && this.#isAhead(answer)) await this.#engine.client.catchUp(CATCH_UP_MS)
     const written = this.#fetches.get(key)?.written
     this.#fetches.delete(key)
     if (this.#engine.isClosed || table.isReplaced) return undefined
@@ -192,8 +195,8 @@ export class SharedTier {
     let found: Entry | undefined
     try {
       if (written === undefined && "error" in answer) throw answer.error
-      const bytes = written === undefined ? (answer as { bytes: Uint8Array | undefined }).bytes : written.bytes
-      if (bytes !== undefined) found = this.#read(table, id, key, bytes, intake)
+      const { bytes, header } = written ?? (answer as Exclude<Answer, { error: unknown }>)
+      if (bytes !== undefined) found = this.#read(table, id, key, bytes, intake, header)
     } catch (error) {
       this.#readFailed(error, key)
     }
@@ -206,7 +209,7 @@ export class SharedTier {
     if ("error" in answer || answer.bytes === undefined) return false
     const { trie } = this.#engine
     try {
-      const { epoch, asOf } = this.#codec.decodeHeader(answer.bytes)
+      const { epoch, asOf } = (answer.header = this.#codec.decodeHeader(answer.bytes))
       return isSameEpoch(epoch, trie.epoch) ? asOf > trie.cursor : epoch.ordinal > trie.epoch.ordinal
     } catch {
       // It will be told where its key is looked at.
@@ -318,10 +321,16 @@ export class SharedTier {
     return this.#store.close()
   }
 
-  #read(table: Table, id: EntryId, key: string, bytes: Uint8Array, intake: Intake): Entry | undefined {
+  #read(
+    table: Table,
+    id: EntryId,
+    key: string,
+    bytes: Uint8Array,
+    intake: Intake,
+    header = this.#codec.decodeHeader(bytes),
+  ): Entry | undefined {
     const engine = this.#engine
     const { trie, turn, clock } = engine
-    const header = this.#codec.decodeHeader(bytes)
     // A store may keep two keys in one place.
     if (header.key !== key) return undefined
     const isOfNow = isSameEpoch(header.epoch, trie.epoch) && header.asOf >= trie.forgotten

@@ -10,6 +10,8 @@ const KEYS_PER_COMMAND = 64
 /** A timer that is later than this was kept back by this process itself. */
 const LATE_MS = 20
 const SECOND_CHANCE_MS = 10
+/** So many commands that are over are kept at most before the list of what was sent is made anew. */
+const MOST_FORGOTTEN = 1024
 
 export interface StoreReadsOptions {
   readonly client: RedisClient
@@ -36,6 +38,10 @@ export class StoreReads {
   readonly #options: StoreReadsOptions
   readonly #reach: Reach
   #pending: Read[] | undefined
+  /** What was sent, in the order of sending; those that are over go when the ones before them are. */
+  #sent: ReadCommand[] = []
+  #firstSent = 0
+  #watching: Timer | undefined
   #timeouts = 0
   readonly #onTurnEnd = () => this.#flush()
 
@@ -63,6 +69,14 @@ export class StoreReads {
     })
   }
 
+  /** Nobody waits for an answer any more. */
+  close(): void {
+    this.#watching?.cancel()
+    for (const command of this.#sent) command.drop()
+    this.#sent = []
+    this.#firstSent = 0
+  }
+
   #flush(): void {
     const reads = this.#pending as Read[]
     this.#pending = undefined
@@ -76,25 +90,54 @@ export class StoreReads {
     const { clock, breaker, timeoutMs } = this.#options
     const admission = breaker.enter()
     if (admission === undefined) return answer(reads, NOTHING)
-    const command = new ReadCommand(reads, this.#options, admission)
+    const command = new ReadCommand(reads, this.#options, admission, clock.now() + timeoutMs)
     if (this.#reach.isLost) return command.fail(new Error("the connection is lost"))
-    command.timer = startTimeout(clock, timeoutMs, () => {
-      this.#timeouts += 1
-      command.fail(new Error(`a read was not answered within ${timeoutMs} ms`))
-    })
+    this.#forgetOver()
+    this.#sent.push(command)
+    this.#watching ??= this.#watch(timeoutMs)
     command.send()
+  }
+
+  #forgetOver(): void {
+    while (this.#firstSent < this.#sent.length && (this.#sent[this.#firstSent] as ReadCommand).isOver)
+      this.#firstSent += 1
+    if (this.#firstSent === this.#sent.length) this.#sent.length = 0
+    else if (this.#firstSent < MOST_FORGOTTEN) return
+    else this.#sent = this.#sent.slice(this.#firstSent)
+    this.#firstSent = 0
+  }
+
+  /** One timer for all that was sent, since a timer for each costs as much as the rest of a read. */
+  #watch(delayMs: number): Timer {
+    return startTimeout(this.#options.clock, delayMs, () => {
+      this.#watching = undefined
+      const { clock, timeoutMs } = this.#options
+      const nowMs = clock.now()
+      for (let at = this.#firstSent; at < this.#sent.length; at += 1) {
+        const command = this.#sent[at] as ReadCommand
+        if (command.isOver) continue
+        if (command.dueMs > nowMs) {
+          this.#watching = this.#watch(command.dueMs - nowMs)
+          break
+        }
+        this.#timeouts += 1
+        command.fail(new Error(`a read was not answered within ${timeoutMs} ms`))
+      }
+      this.#forgetOver()
+    })
   }
 }
 
 /** Reads that go out together. */
 class ReadCommand {
-  timer: Timer | undefined
+  readonly dueMs: number
+  isOver = false
   readonly #reads: readonly Read[]
   readonly #options: StoreReadsOptions
   readonly #admission: Admission
-  #isOver = false
 
-  constructor(reads: readonly Read[], options: StoreReadsOptions, admission: Admission) {
+  constructor(reads: readonly Read[], options: StoreReadsOptions, admission: Admission, dueMs: number) {
+    this.dueMs = dueMs
     this.#reads = reads
     this.#options = options
     this.#admission = admission
@@ -124,6 +167,10 @@ class ReadCommand {
     answer(this.#reads, NOTHING)
   }
 
+  drop(): void {
+    if (this.#end()) answer(this.#reads, NOTHING)
+  }
+
   #succeed(reply: unknown): void {
     if (!this.#end()) return
     this.#options.breaker.succeeded(this.#admission)
@@ -143,9 +190,8 @@ class ReadCommand {
 
   /** False where it is over: what comes after the time is dropped. */
   #end(): boolean {
-    if (this.#isOver) return false
-    this.#isOver = true
-    this.timer?.cancel()
+    if (this.isOver) return false
+    this.isOver = true
     return true
   }
 }

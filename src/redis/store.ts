@@ -162,12 +162,17 @@ export class RedisStore implements RemoteStore {
     client.on("ready", this.#onReady)
   }
 
-  async get(key: string, isLatest = false): Promise<Uint8Array | undefined> {
-    if (this.#closing !== undefined) throw closed("read")
+  // Promises instead of async functions: each of those costs a read a tenth of its time.
+  get(key: string, isLatest = false): Promise<Uint8Array | undefined> {
+    if (this.#closing !== undefined) return Promise.reject(closed("read"))
     const name = this.#names.of(key)
     const pastReplicas = isLatest && this.#options.readsReplicas === true ? this.leases : undefined
-    const record = await (pastReplicas ?? this.#reads).read(name)
-    if (record === undefined) return undefined
+    return (pastReplicas ?? this.#reads)
+      .read(name)
+      .then((record) => (record === undefined ? undefined : this.#bytesOf(record, key, name)))
+  }
+
+  #bytesOf(record: Buffer, key: string, name: string): Uint8Array {
     const { maxEntryBytes } = this.#limits
     const bytes = record.length - HEAD_BYTES
     if (bytes > maxEntryBytes) throw new EntryTooLargeError(key, bytes, maxEntryBytes)
@@ -233,6 +238,7 @@ export class RedisStore implements RemoteStore {
     await this.#queue.flush(this.#limits.closeTimeoutMs)
     // What was given back when its value was written is on its way.
     await this.leases?.close()
+    this.#reads.close()
     this.#options.client.off("ready", this.#onReady)
     this.#downTimer?.cancel()
   }

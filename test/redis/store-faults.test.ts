@@ -74,6 +74,49 @@ describe("a server that stands still", () => {
     expect(store.stats().dropped).toBeGreaterThanOrEqual(2)
   })
 
+  test("gives each read its own time, also one that was sent while another waited", async () => {
+    const { store, clock, put } = await openStore(server)
+    await put("key", "value")
+    for (const pauseMs of [100, 249]) {
+      await store.get("key")
+      await clock.advanceAsync(pauseMs)
+      await server.pause()
+      const reads: ReturnType<typeof watch>[] = []
+      for (let at = 0; at < 2; at += 1) {
+        reads.push(watch(store.get(`key ${at}`)))
+        await settled()
+        if (at === 0) await clock.advanceAsync(60)
+      }
+      await clock.advanceAsync(READ_MS - 61)
+      expect(reads.map(({ state }) => state)).toEqual(["open", "open"])
+      await clock.advanceAsync(1)
+      expect(reads.map(({ state }) => state)).toEqual([undefined, "open"])
+      await clock.advanceAsync(59)
+      expect(reads.map(({ state }) => state)).toEqual([undefined, "open"])
+      await clock.advanceAsync(1)
+      expect(reads.map(({ state }) => state)).toEqual([undefined, undefined])
+      server.resume()
+      await until(async () => (await store.get("key")) !== undefined, { what: "the server" })
+    }
+    expect(store.stats().timeouts).toBe(4)
+  })
+
+  test("keeps no read waiting when the store is closed, and that is no fault", async () => {
+    const { store, clock, put, faults } = await openStore(server)
+    await put("key", "value")
+    await server.pause()
+    const reads: Promise<unknown>[] = []
+    for (let at = 0; at < 5; at += 1) {
+      reads.push(store.get(`key ${at}`))
+      await settled()
+    }
+    await store.close()
+    expect(await Promise.all(reads)).toEqual(reads.map(() => undefined))
+    expect(clock.timers).toBe(0)
+    expect(faults).toEqual([])
+    server.resume()
+  })
+
   test("is tried by one call at a time after a pause, and used again when it answers", async () => {
     const bench = await openStore(server)
     const { store, clock, put, valueOf, faults } = bench
