@@ -19,6 +19,7 @@ export async function startProcess(
   })
   await replyOf(child, label)
   return {
+    pid: child.pid as number,
     async round(parameters = {}) {
       child.send(parameters)
       const reply = await replyOf(child, label)

@@ -40,6 +40,7 @@ export function startPython(python: string, args: readonly string[]): Runner {
   const child = spawn(python, args, { stdio: ["pipe", "pipe", "inherit"] })
   const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   return {
+    pid: child.pid as number,
     async round() {
       child.stdin.write("\n")
       const answer = await answers.next()

@@ -12,6 +12,7 @@ export type Contestant = (parameters: Parameters) => Promise<Round>
 
 /** A contestant at work in its process. */
 export interface Runner {
+  readonly pid: number
   round(parameters?: Parameters): Promise<Measured>
   stop(): Promise<void>
 }

@@ -1,6 +1,7 @@
 import type { Cache } from "zoocache"
 import { alternate, column, withRunners } from "../harness/alternate.js"
 import { ratiosOf, seededRandom, show, showSpread, spreadOf } from "../harness/numbers.js"
+import { type Placement, placed, placementNames, placements } from "../harness/processors.js"
 import type { Bar, Bench, Contestant, Measured, Parameters, Question, Runner, Table } from "../harness/question.js"
 import { connect, inGroups, openCache, withRedis, written } from "../harness/redis.js"
 import { type Row, rowsOf } from "../harness/rows.js"
@@ -181,13 +182,13 @@ const withMemory: Readonly<Record<string, Contestant>> = {
 export const redisHit: Question = {
   name: QUESTION,
   title: "What does a hit cost with Redis?",
-  method: `Awaited reads with values of ${VALUE_BYTES.toLocaleString("en-US")} bytes as JSON: ten rows; all on one server on this machine, each with keys of its own. Beyond memory: ${KEYS.toLocaleString("en-US")} keys, drawn uniformly; functions with one tag whose entries come from Redis, decoded, by the freshness rule, against \`GET\` and \`JSON.parse\` with the ioredis package; one after the other, and ${AT_ONCE} at once. In memory: everything is there, and Redis behind it. bentocache does the same job with one tag, and once without; it asks for ioredis 5 and gets the installed one.`,
+  method: `Awaited reads with values of ${VALUE_BYTES.toLocaleString("en-US")} bytes as JSON: ten rows; all on one server on this machine, each with keys of its own. Beyond memory: ${KEYS.toLocaleString("en-US")} keys, drawn uniformly; functions with one tag whose entries come from Redis, decoded, by the freshness rule, against \`GET\` and \`JSON.parse\` with the ioredis package; one after the other, and ${AT_ONCE} at once; once with the server on a processor of its own, where the system allows it, and once with all of them wherever it puts them. In memory: everything is there, and Redis behind it. bentocache does the same job with one tag, and once without; it asks for ioredis 5 and gets the installed one.`,
   contestants: { ...beyondMemory, ...withMemory },
 
   ask: (bench) =>
-    withRedis(async ({ server: { url }, version }) => {
-      const inFront = await askInFront(bench, url)
-      const { tables, bars } = await askBeyond(bench, url)
+    withRedis(async ({ server, version }) => {
+      const inFront = await askInFront(bench, server.url)
+      const { tables, bars } = await askBeyond(bench, server)
       return { tables: [inFront, ...tables], bars, notes: [`${version}.`] }
     }),
 }
@@ -210,36 +211,55 @@ async function askInFront(bench: Bench, url: string): Promise<Table> {
   }
 }
 
-async function askBeyond(bench: Bench, url: string): Promise<{ tables: Table[]; bars: Bar[] }> {
+type Server = { readonly url: string; readonly pid: number }
+
+async function askBeyond(bench: Bench, server: Server): Promise<{ tables: Table[]; bars: Bar[] }> {
   const names = Object.keys(beyondMemory)
-  return withRunners(startAll(bench, names, url), async (runners) => {
-    const measured = await alternate(bench, runners, { atOnce: 1 })
-    const together = await alternate(bench, runners, { atOnce: AT_ONCE }, Math.ceil(bench.rounds / 2))
-    const ratio = ratiosOf(usOf(measured, BASELINE), usOf(measured, "zoocache, `memory: false`"))
-    const bar: Bar = {
-      what: "Redis hit beyond memory, one after the other, against ioredis `GET` and `JSON.parse`",
-      limit: "≥ 0.8×",
-      measured: `${showSpread(ratio)}×`,
-      isMet: ratio.median >= 0.8,
+  return withRunners(startAll(bench, names, server.url), async (runners) => {
+    const tables: Table[] = []
+    const bars: Bar[] = []
+    for (const placement of placements()) {
+      const [alone, together] = await placed(placement, server, runners, async () => [
+        await alternate(bench, runners, { atOnce: 1 }),
+        await alternate(bench, runners, { atOnce: AT_ONCE }, Math.ceil(bench.rounds / 2)),
+      ])
+      tables.push(...tablesOf(names, placement, alone, together))
+      // Of the first: the others are for whoever wants to know.
+      if (bars.length === 0) bars.push(barOf(placement, alone))
     }
-    const tables: Table[] = [
-      {
-        caption: "Beyond memory, one after the other",
-        head: ["", "µs per read", "against ioredis", "from Redis, %"],
-        rows: names.map((name) => [name, showSpread(spreadOf(usOf(measured, name))), ...besides(measured, name)]),
-      },
-      {
-        caption: `Beyond memory, ${AT_ONCE} at once`,
-        head: ["", "reads per second", "against ioredis", "from Redis, %"],
-        rows: names.map((name) => [
-          name,
-          showSpread(spreadOf(usOf(together, name).map((us) => Math.round(1e6 / us)))),
-          ...besides(together, name),
-        ]),
-      },
-    ]
-    return { tables, bars: [bar] }
+    return { tables, bars }
   })
+}
+
+type ByName = Record<string, Measured[]>
+
+function barOf(placement: Placement, alone: ByName): Bar {
+  const ratio = ratiosOf(usOf(alone, BASELINE), usOf(alone, "zoocache, `memory: false`"))
+  return {
+    what: `Redis hit beyond memory, one after the other, against ioredis \`GET\` and \`JSON.parse\`, ${placementNames[placement]}`,
+    limit: "≥ 0.8×",
+    measured: `${showSpread(ratio)}×`,
+    isMet: ratio.median >= 0.8,
+  }
+}
+
+function tablesOf(names: readonly string[], placement: Placement, alone: ByName, together: ByName): Table[] {
+  return [
+    {
+      caption: `Beyond memory, one after the other, ${placementNames[placement]}`,
+      head: ["", "µs per read", "against ioredis", "from Redis, %"],
+      rows: names.map((name) => [name, showSpread(spreadOf(usOf(alone, name))), ...besides(alone, name)]),
+    },
+    {
+      caption: `Beyond memory, ${AT_ONCE} at once, ${placementNames[placement]}`,
+      head: ["", "reads per second", "against ioredis", "from Redis, %"],
+      rows: names.map((name) => [
+        name,
+        showSpread(spreadOf(usOf(together, name).map((us) => Math.round(1e6 / us)))),
+        ...besides(together, name),
+      ]),
+    },
+  ]
 }
 
 function usOf(measured: Record<string, Measured[]>, name: string): number[] {

@@ -2,6 +2,7 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import { alternate, column, withRunners } from "../harness/alternate.js"
 import { quantile, ratiosOf, show, showSpread, spreadOf } from "../harness/numbers.js"
 import { startProcess } from "../harness/processes.js"
+import { type Placement, placed, placementNames, placements } from "../harness/processors.js"
 import type { Bar, Contestant, Measured, Parameters, Question, Runner, Table } from "../harness/question.js"
 import { connect, openCache, withRedis } from "../harness/redis.js"
 import { elapsedMs, nextTurn } from "../harness/timing.js"
@@ -169,11 +170,12 @@ type Way = keyof typeof ways
 export const redisInvalidation: Question = {
   name: QUESTION,
   title: "What does an invalidation cost with Redis?",
-  method: `\`await cache.invalidate(tag)\`, which resolves when the log has acknowledged it, one after the other (each timed by itself), and many in flight; beside \`PUBLISH\` of the very message that it rings with, by the ioredis package. In both cases a second connection of the same process listens. Then with another process on this machine that has an entry in memory: from the call of \`invalidate\` until that process's answer that it no longer serves it has arrived over a pipe. It either waits until it is told by the event \`zoocache:invalidate\` and reads then, or reads all the time, once per turn. A stale answer would be one that came from before the invalidation.`,
+  method: `\`await cache.invalidate(tag)\`, which resolves when the log has acknowledged it, one after the other (each timed by itself), and many in flight; beside \`PUBLISH\` of the very message that it rings with, by the ioredis package. In both cases a second connection of the same process listens. Once with the server on a processor of its own, where the system allows it, and once with all of them wherever it puts them. Then with another process on this machine that has an entry in memory: from the call of \`invalidate\` until that process's answer that it no longer serves it has arrived over a pipe. It either waits until it is told by the event \`zoocache:invalidate\` and reads then, or reads all the time, once per turn. A stale answer would be one that came from before the invalidation.`,
   contestants: { ...writers, reader, teller },
 
   ask: (bench) =>
-    withRedis(async ({ server: { url }, version }) => {
+    withRedis(async ({ server, version }) => {
+      const { url } = server
       const sizes = { url, count: bench.isQuick ? 200 : 500, inFlight: bench.isQuick ? 1000 : 5000 }
       const names = Object.keys(writers) as (keyof typeof writers)[]
       const starting = Object.fromEntries(names.map((name) => [name, bench.start(QUESTION, name, sizes)])) as Record<
@@ -181,17 +183,25 @@ export const redisInvalidation: Question = {
         Promise<Runner>
       >
       const rounds = Math.ceil(bench.rounds / 3)
-      const writes = await withRunners(starting, (runners) => alternate(bench, runners, {}, rounds))
+      const writes = await withRunners(starting, async (runners) => {
+        const byPlacement: [Placement, Writes][] = []
+        for (const placement of placements()) {
+          const work = () => alternate(bench, runners, {}, rounds)
+          byPlacement.push([placement, await placed(placement, server, runners, work)])
+        }
+        return byPlacement
+      })
       const parameters = { url, samples: bench.isQuick ? 100 : 500 }
       const seen = await withRunners({ teller: bench.start(QUESTION, "teller", parameters) }, (runners) =>
         askBoth(runners.teller, Math.ceil(bench.rounds / 5)),
       )
-      const ratio = ratiosOf(column(writes[OWN], "p50Us"), column(writes[BASELINE], "p50Us"))
+      const [placement, measured] = writes[0] as [Placement, Writes]
+      const ratio = ratiosOf(column(measured[OWN], "p50Us"), column(measured[BASELINE], "p50Us"))
       return {
-        tables: [writesTable(writes), seenTable(seen)],
+        tables: [...writes.map(([where, each]) => writesTable(where, each)), seenTable(seen)],
         bars: [
           {
-            what: "`await invalidate()` on Redis against one `PUBLISH` of the same size, p50",
+            what: `\`await invalidate()\` on Redis against one \`PUBLISH\` of the same size, p50, ${placementNames[placement]}`,
             limit: "≤ 1.5×",
             measured: `${showSpread(ratio)}×`,
             isMet: ratio.median <= 1.5,
@@ -224,11 +234,13 @@ async function askBoth(runner: Runner, rounds: number): Promise<Record<Way, Meas
   return measured
 }
 
-function writesTable(writes: Readonly<Record<keyof typeof writers, Measured[]>>): Table {
+type Writes = Readonly<Record<keyof typeof writers, Measured[]>>
+
+function writesTable(placement: Placement, writes: Writes): Table {
   const names = Object.keys(writers) as (keyof typeof writers)[]
   const p50 = (name: keyof typeof writers) => column(writes[name], "p50Us")
   return {
-    caption: "In the process that invalidates",
+    caption: `In the process that invalidates, ${placementNames[placement]}`,
     head: ["", "one after the other, p50, µs", "p99, µs", "p50 against `PUBLISH`", "in flight, per second"],
     rows: names.map((name) => [
       name,
