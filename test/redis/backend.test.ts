@@ -168,6 +168,32 @@ test("a cluster is shared; its entries lie in all its nodes", async () => {
   await expectSharing({ client }, { cluster: cluster.urls }, "other shop")
 }, 30_000)
 
+test("a cluster over TLS with a password is shared, named by its urls, by its nodes and by a client", async () => {
+  const cluster = await start(RedisCluster.start({ server: { tls: true, requirepass: "secret" } }))
+  const [url] = cluster.urls as [string]
+  expect(url).toMatch(/^rediss:/)
+  await expectSharing({ cluster: cluster.urls, tls: { ca } })
+  const hosts = cluster.nodes.map(({ port }) => ({ host: "127.0.0.1", port }))
+  await expectSharing({ cluster: hosts, password: "secret", tls: { ca } }, { cluster: [url], tls: { ca } }, "by hosts")
+  const client = new Cluster(hosts, { redisOptions: { password: "secret", tls: { ca } } }) as unknown as RedisClient
+  cleanUps.push(() => client.disconnect())
+  await expectSharing({ client }, { cluster: cluster.urls, tls: { ca } }, "by a client")
+}, 60_000)
+
+test("sentinels over TLS with a password: shared, and again after a failover", async () => {
+  const watched = await start(RedisSentinel.start({ server: { tls: true, requirepass: "secret" } }))
+  const options = { sentinels: watched.addresses, name: watched.name, password: "secret", tls: { ca } }
+  await expectSharing(options)
+  const node = await join(options)
+  await node.cache.set("k", "before")
+  await watched.failover()
+  await until(async () => (await node.cache.invalidate("any").catch(() => "")) !== "", { what: "the new master" })
+  await until(() => node.cache.status().state === "ready", { what: "the log" })
+  expect(await node.cache.get("k")).toBeUndefined()
+  await node.cache.set("k", "after")
+  expect(await node.cache.get("k")).toBe("after")
+}, 60_000)
+
 test("sentinels: shared, and again after a failover, with everything of before loaded anew", async () => {
   const watched = await start(RedisSentinel.start())
   const options = { sentinels: watched.addresses, name: watched.name }
