@@ -117,12 +117,20 @@ class MessagePackCodec implements Codec {
     } else if (wasAscii()) flags |= ASCII_ONLY
     // Before it is written: a value of a gigabyte would take three for that.
     if (bytes > maxEntryBytes) throw new EntryTooLargeError(header.key, bytes, maxEntryBytes)
-    const raw = this.#guarded(value, () => {
-      const shaped = new Shaping().shape(tree)
-      if (shaped === undefined) return this.#pack(tree)
-      flags |= SHAPED
-      return this.#pack(shaped)
-    })
+    const shaped = this.#guarded(value, () => new Shaping().shape(tree))
+    if (shaped !== undefined) {
+      try {
+        return this.#write(header, flags | SHAPED, shaped, value)
+      } catch (error) {
+        // Each shape is one part more than the value has without.
+        if (!(error instanceof UnencodableValueError)) throw error
+      }
+    }
+    return this.#write(header, flags, tree, value)
+  }
+
+  #write(header: EntryHeader, flags: number, tree: unknown, value: unknown): Uint8Array {
+    const raw = this.#guarded(value, () => this.#pack(tree))
     try {
       this.#check(raw, flags, value, header.key)
       return this.#seal(header, flags, raw)

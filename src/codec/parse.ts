@@ -1,4 +1,5 @@
 import { CorruptEntryError } from "../core/errors.js"
+import { isFarIndex, keepSparse } from "./far-index.js"
 import { viewOf } from "./header.js"
 import { ARRAY, FIRST_SHAPE, MAX_NAMES, MAX_SHAPES, NEW_SHAPE } from "./shaping.js"
 import { latin1Slice, utf8Slice } from "./slices.js"
@@ -27,8 +28,13 @@ let from = 0
 let whole: string | undefined
 let freezes = false
 let hasOnlyAscii = false
-/** The names of each shape so far; undefined where there are none. */
-let shapes: (readonly string[])[] | undefined
+/** Those so far; undefined where there are none. */
+let shapes: Shape[] | undefined
+
+interface Shape {
+  readonly names: readonly string[]
+  readonly hasFarIndex: boolean
+}
 
 export interface ParseOptions {
   /** What is known of its texts. */
@@ -147,28 +153,40 @@ function parseElements(length: number): readonly unknown[] {
 
 function parseObject(count: number): object {
   const object: Record<string, unknown> = {}
+  let isSparse = false
   for (let index = 0; index < count; index++) {
     const name = parseName()
+    if (!isSparse && isFarIndex(name)) {
+      keepSparse(object)
+      isSparse = true
+    }
     object[name] = parseNext()
   }
   return freezes ? Object.freeze(object) : object
 }
 
-function parseShaped(shape: readonly string[], count: number): object {
+function parseShaped({ names: shape, hasFarIndex }: Shape, count: number): object {
   if (count !== shape.length) throw new CorruptEntryError("its value has an object that is not of its shape")
   const object: Record<string, unknown> = {}
+  if (hasFarIndex) keepSparse(object)
   for (let index = 0; index < count; index++) object[shape[index] as string] = parseNext()
   return freezes ? Object.freeze(object) : object
 }
 
-function parseShape(known: (readonly string[])[]): readonly string[] {
+function parseShape(known: Shape[]): Shape {
   const token = bytes[at++] as number
   const count = token === 0xdc ? unsigned(2) : token - 0x90
   if (count < 0 || count > MAX_NAMES || (token !== 0xdc && count > 15) || known.length === MAX_SHAPES) {
     throw new CorruptEntryError("its value has a shape that is none")
   }
-  const shape: string[] = []
-  for (let index = 0; index < count; index++) shape.push(parseName())
+  const names: string[] = []
+  let hasFarIndex = false
+  for (let index = 0; index < count; index++) {
+    const name = parseName()
+    hasFarIndex ||= isFarIndex(name)
+    names.push(name)
+  }
+  const shape = { names, hasFarIndex }
   known.push(shape)
   return shape
 }

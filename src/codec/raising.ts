@@ -1,4 +1,5 @@
 import { CorruptEntryError } from "../core/errors.js"
+import { isFarIndex, keepSparse } from "./far-index.js"
 import {
   BARE_OBJECT,
   BIGINT,
@@ -115,10 +116,16 @@ export class Raising {
   /** Keys and values in turn. */
   #define(object: object, parts: readonly unknown[], from: number, enumerable: boolean): void {
     if ((parts.length - from) % 2 !== 0) throw malformed()
+    let isSparse = false
     for (let index = from; index < parts.length; index += 2) {
       const value = this.raise(parts[index + 1])
+      const name = this.#text(parts[index])
+      if (!isSparse && isFarIndex(name)) {
+        keepSparse(object)
+        isSparse = true
+      }
       // Unlike an assignment this makes an own property of `__proto__`.
-      Object.defineProperty(object, this.#text(parts[index]), { value, enumerable, writable: true, configurable: true })
+      Object.defineProperty(object, name, { value, enumerable, writable: true, configurable: true })
     }
   }
 

@@ -22,61 +22,100 @@ export const MAX_SHAPES = 126
 /** Shapes are looked through one after the other, so this writes fewer than may be read. */
 const MOST_WRITTEN = 32
 
+interface Shape {
+  readonly names: readonly string[]
+  /** How many bytes each further object of it has less than name by name. */
+  readonly saves: number
+}
+
 /** Puts the objects of a tree of arrays and objects, which it leaves as it is, into shapes. For one tree. */
 export class Shaping {
-  readonly #shapes: (readonly string[])[] = []
-  #isWorthIt = false
+  readonly #shapes: Shape[] = []
+  /** The shape of each object, or -1, in the order in which they are met. */
+  readonly #found: number[] = []
+  #met = 0
+  #begun = 0
+  #saved = 0
 
-  /** The tree in shapes; undefined where no two objects are alike. */
+  /** The tree in shapes; undefined where that would not be shorter. */
   shape(tree: unknown): unknown {
-    const shaped = this.#shaped(tree)
-    return this.#isWorthIt ? shaped : undefined
+    if (!isNode(tree)) return undefined
+    this.#look(tree)
+    return this.#saved > 0 ? this.#shaped(tree) : undefined
   }
 
-  #shaped(node: unknown): unknown {
-    if (typeof node !== "object" || node === null) return node
-    if (Array.isArray(node)) return this.#array(node)
-    return node instanceof Uint8Array ? node : this.#object(node as Record<string, unknown>)
-  }
-
-  #array(array: readonly unknown[]): readonly unknown[] {
-    if (array.length === 0) return array
-    const shaped: unknown[] = [ARRAY]
-    for (const element of array) shaped.push(this.#shaped(element))
-    return shaped
-  }
-
-  #object(object: Record<string, unknown>): object {
-    const names = Object.keys(object)
-    if (names.length === 0) return object
-    const shaped = names.length > MAX_NAMES ? undefined : this.#begin(names)
-    if (shaped === undefined) return this.#nameByName(object, names)
-    for (const name of names) shaped.push(this.#shaped(object[name]))
-    return shaped
-  }
-
-  /** What stands before the values of an object with these names; undefined where there are too many shapes. */
-  #begin(names: readonly string[]): unknown[] | undefined {
-    const shapes = this.#shapes
-    const known = shapes.findIndex((shape) => isSame(shape, names))
-    if (known >= 0) {
-      this.#isWorthIt = true
-      return [FIRST_SHAPE + known]
+  #look(node: object): void {
+    if (Array.isArray(node)) {
+      const { length } = node
+      this.#saved -= length === 0 ? 0 : isLastOfItsWidth(length) ? 3 : 1
+      for (const element of node) if (isNode(element)) this.#look(element)
+      return
     }
-    if (shapes.length === MOST_WRITTEN) return undefined
-    shapes.push(names)
-    return [NEW_SHAPE, names]
+    const names = Object.keys(node)
+    this.#found.push(this.#shapeOf(names))
+    for (const name of names) {
+      const value = (node as Record<string, unknown>)[name]
+      if (isNode(value)) this.#look(value)
+    }
   }
 
-  #nameByName(object: Record<string, unknown>, names: readonly string[]): object {
-    const shaped: Record<string, unknown> = {}
-    for (const name of names) shaped[name] = this.#shaped(object[name])
+  #shapeOf(names: readonly string[]): number {
+    if (names.length === 0 || names.length > MAX_NAMES) return -1
+    const shapes = this.#shapes
+    for (let index = 0; index < shapes.length; index++) {
+      const { names: known, saves } = shapes[index] as Shape
+      if (!isSame(known, names)) continue
+      this.#saved += saves
+      return index
+    }
+    if (shapes.length === MOST_WRITTEN) return -1
+    let saves = isLastOfItsWidth(names.length) ? -3 : -1
+    for (const name of names) saves += name.length + 1
+    this.#saved -= 3
+    return shapes.push({ names, saves }) - 1
+  }
+
+  #shaped(node: object): object {
+    if (Array.isArray(node)) {
+      if (node.length === 0) return node
+      const shaped: unknown[] = [ARRAY]
+      for (const element of node) shaped.push(isNode(element) ? this.#shaped(element) : element)
+      return shaped
+    }
+    const object = node as Record<string, unknown>
+    const index = this.#found[this.#met++] as number
+    if (index < 0) {
+      const shaped: Record<string, unknown> = {}
+      for (const name of Object.keys(object)) {
+        const value = object[name]
+        shaped[name] = isNode(value) ? this.#shaped(value) : value
+      }
+      return shaped
+    }
+    const { names } = this.#shapes[index] as Shape
+    const isFirst = index === this.#begun
+    if (isFirst) this.#begun++
+    const shaped: unknown[] = isFirst ? [NEW_SHAPE, names] : [FIRST_SHAPE + index]
+    for (const name of names) {
+      const value = object[name]
+      shaped.push(isNode(value) ? this.#shaped(value) : value)
+    }
     return shaped
   }
 }
 
+function isNode(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !(value instanceof Uint8Array)
+}
+
+/** With one element more, MessagePack writes the length of an array in two bytes more. */
+function isLastOfItsWidth(length: number): boolean {
+  return length === 15 || length === 65_535
+}
+
+/** From the end: of names that are nearly alike, the first ones are. */
 function isSame(a: readonly string[], b: readonly string[]): boolean {
   if (a.length !== b.length) return false
-  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false
+  for (let index = a.length - 1; index >= 0; index--) if (a[index] !== b[index]) return false
   return true
 }

@@ -36,7 +36,7 @@ export interface CandidacyOptions {
   /** It wants to ask again, as soon as there is a slot: who has a lease is to load, not to queue. */
   readonly onAgain: () => void
   /** Another node's value has come, fresh by the rule at this moment. */
-  readonly onFound: (entry: Entry) => void
+  readonly onFound: (entry: Entry, value: unknown) => void
 }
 
 /**
@@ -107,13 +107,17 @@ export class Candidacy {
     // From before the question on: what is given back between the answer and the wait would be missed.
     this.#watch(key)
     const asking = this.#acquire(key)
-    const looking = flight.needsLoad ? undefined : engine.fetchShared(table, id, this.#intake, true)
-    const [answer, entry] = await Promise.all([asking, looking])
-    if (this.#isOver) return "gone"
-    this.#phase = "queued"
-    if (this.#isUsable(entry)) {
-      this.#found(entry)
-      return "found"
+    const looking = flight.needsLoad ? undefined : this.#lookAndKeep()
+    const [answer, looked] = await Promise.all([asking, looking])
+    try {
+      if (this.#isOver) return "gone"
+      this.#phase = "queued"
+      if (this.#isUsable(looked?.entry)) {
+        this.#found(looked.entry)
+        return "found"
+      }
+    } finally {
+      looked?.letGo()
     }
     if (wasUnseen) this.#noteUselessEnd()
     if (answer === undefined) return "load"
@@ -125,6 +129,13 @@ export class Candidacy {
     if (!this.#mayWait) return "load"
     this.#heldForMs = answer.heldForMs
     return "wait"
+  }
+
+  /** The answer of the lease may come turns later. */
+  async #lookAndKeep(): Promise<{ entry: Entry; letGo: () => void } | undefined> {
+    const { engine, flight } = this.#options
+    const entry = await engine.fetchShared(flight.table, flight.id, this.#intake, true)
+    return entry === undefined ? undefined : { entry, letGo: engine.shared?.keep(entry) ?? (() => {}) }
   }
 
   /** Waits for another node, and asks again when there is a reason to. */
@@ -276,11 +287,13 @@ export class Candidacy {
   }
 
   #found(entry: Entry): void {
+    // Before anybody hears of it, who may do anything, also to this entry.
+    const { value } = entry
     if (this.#waitedSinceMs !== undefined) this.#flight.table.counters.leaseHits += 1
     this.#tell("found")
     this.end()
     giveBack(this.#flight, "stored", this.#options.engine)
-    this.#options.onFound(entry)
+    this.#options.onFound(entry, value)
   }
 
   #runOut(): void {

@@ -231,7 +231,7 @@ export class Launcher {
       order,
       replaced,
       onAgain: () => this.#depart(flight, order),
-      onFound: (entry) => this.#landElsewhere(flight, entry),
+      onFound: (entry, value) => this.#landElsewhere(flight, entry, value),
     })
     this.#candidacies.set(flight, candidacy)
   }
@@ -264,14 +264,14 @@ export class Launcher {
   }
 
   /** Another node has loaded it: everyone who came until now gets that value, since the rule was applied just now. */
-  #landElsewhere(flight: Flight, entry: Entry): void {
+  #landElsewhere(flight: Flight, entry: Entry, value: unknown): void {
     const { table, id } = flight
     this.#candidacies.delete(flight)
     inheritEntry(flight, entry, this.#engine)
     flight.isLanded = true
     if (table.flights.get(id) === flight) table.flights.delete(id)
     flight.leaveQueue?.()
-    settle(flight, { isError: false, value: entry.value })
+    settle(flight, { isError: false, value })
   }
 
   // --- beginning -------------------------------------------------------------------------------------------------

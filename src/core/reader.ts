@@ -38,6 +38,12 @@ export interface Fetched {
   readonly arrivedMs: number
 }
 
+/** An expired entry that may stand in for a load, and what ends that. */
+interface Fallback {
+  readonly entry: Entry
+  readonly letGo: () => void
+}
+
 /** What a look at an entry says: it can be used (and how), or there is nothing to use. */
 export type Look = { readonly entry: Entry; readonly age: "current" | "due" | "grace" } | undefined
 
@@ -104,15 +110,20 @@ export class Reader {
     if (fetched === undefined && !call.isFresh && isOfUse && engine.canFetch(table, id)) {
       return this.#fetch(call, intake, nowMs)
     }
+    // Before the user's code runs, which may have memory evict it.
+    const fallback = look === undefined ? undefined : this.#keepFallback(look.entry)
     this.#countMiss(table, id)
-    const fallback = look?.entry
     // What a later definition has taken over is loaded for its callers alone.
     if (transaction !== undefined || table.isReplaced) {
       const cycle = ancestorCycle(table, id, frame)
-      if (cycle !== undefined) return Promise.reject(new LoadCycleError(cycle))
+      if (cycle !== undefined) return rejectCycle(cycle, fallback)
       return this.#await(this.#launcher.start(this.#order(call, true)), call, run, fallback)
     }
     return this.#join(call, run, nowMs, isUnsure, fallback)
+  }
+
+  #keepFallback(entry: Entry): Fallback {
+    return { entry, letGo: this.#engine.shared?.keep(entry) ?? (() => {}) }
   }
 
   /** Asks the shared tier, then goes on as if the caller came anew: what has happened meanwhile counts. */
@@ -377,7 +388,7 @@ export class Reader {
     run: Run | undefined,
     nowMs: number,
     isUnsure: boolean,
-    fallback: Entry | undefined,
+    fallback: Fallback | undefined,
   ): Promise<unknown> {
     const engine = this.#engine
     const { recipe, id, frame } = call
@@ -393,13 +404,13 @@ export class Reader {
           })
     if (flight === undefined || how === "replace") {
       const cycle = ancestorCycle(table, id, frame)
-      if (cycle !== undefined) return Promise.reject(new LoadCycleError(cycle))
+      if (cycle !== undefined) return rejectCycle(cycle, fallback)
       return this.#await(this.#launcher.start(this.#order(call, false)), call, run, fallback)
     }
     const waiting = runsAround(frame)
     if (waiting.length > 0) {
       const cycle = findCycle(flight, waiting)
-      if (cycle !== undefined) return Promise.reject(new LoadCycleError(cycle))
+      if (cycle !== undefined) return rejectCycle(cycle, fallback)
       if (flight.load === undefined && !needsSlot(this.#order(call, false), engine)) {
         flight.isNested = true
         flight.beginNow?.()
@@ -430,7 +441,12 @@ export class Reader {
   }
 
   /** The promise of one caller: the flight's own wherever nothing is special about the caller. */
-  #await(waited: Flight | LateGroup, call: Call, run: Run | undefined, fallback: Entry | undefined): Promise<unknown> {
+  #await(
+    waited: Flight | LateGroup,
+    call: Call,
+    run: Run | undefined,
+    fallback: Fallback | undefined,
+  ): Promise<unknown> {
     waited.waiters += 1
     const waiting = runOf(call.frame)
     const { isolation } = call.recipe.behaviour
@@ -443,9 +459,7 @@ export class Reader {
     let promise = waited.outcome.promise
     if (isolation === "clone") promise = promise.then(cloneIfPossible)
     if (fallback !== undefined) {
-      const letGo = this.#engine.shared?.keep(fallback)
-      promise = this.#orFallback(promise, call, run, fallback)
-      if (letGo !== undefined) promise = promise.finally(letGo)
+      promise = this.#orFallback(promise, call, run, fallback.entry).finally(fallback.letGo)
     }
     if (call.signal !== undefined) promise = this.#detachable(promise, waited, call.signal)
     if (waiting === undefined) return promise
@@ -511,10 +525,11 @@ export class Reader {
     if (trie.trusted === null && whenUnsure !== "serve") return undefined
     const transaction = transactionOf(call.frame, engine)
     const kept = table.entries.get(call.id)
-    if (kept !== undefined) return kept.isError ? undefined : this.#lookAt(kept, nowMs, transaction)?.entry
+    if (kept !== undefined && !kept.isError) return this.#lookAt(kept, nowMs, transaction)?.entry
     if (entry.slot === GONE || transaction?.covers(entry) === true) return undefined
-    // Where memory does not keep it, marks on its own key could not remove it.
-    const { stamp, dependencies, keyVersion } = entry
+    // Where memory does not keep it, marks on its own key could not remove it, nor count as a new state of the log.
+    const { dependencies, keyVersion } = entry
+    const stamp = { ...entry.stamp }
     const keyNode = engine.keyNodeOf(table, call.id) ?? table.keyNode
     const isStale = freshnessOf({ stamp, dependencies, keyNode, keyVersion }, trie) === "stale"
     return engine.shared !== undefined && !isStale && ageOf(entry, nowMs) !== "over" ? entry : undefined
@@ -575,6 +590,11 @@ function runsAround(frame: Frame | undefined): Run[] {
 function noteForeign(frame: Frame, engine: Engine, table: Table, id: EntryId): void {
   const reading = runOf(frame)
   if (reading !== undefined && reading.engine !== engine) reading.useForeign(table, id)
+}
+
+function rejectCycle(cycle: readonly string[], fallback: Fallback | undefined): Promise<never> {
+  fallback?.letGo()
+  return Promise.reject(new LoadCycleError(cycle))
 }
 
 function promiseFor(entry: Entry): Promise<unknown> {

@@ -118,7 +118,7 @@ export class SharedTier {
     const key = table.keyOf(id)
     const fetch = this.#fetches.get(key)
     if (fetch !== undefined) return fetch.entry
-    return this.#begin(table, id, key, this.#ask(key, isLatest), intake, isLatest)
+    return this.#begin(table, id, key, this.#ask(key, isLatest), intake, isLatest, true)
   }
 
   isFetching(table: Table, id: EntryId): boolean {
@@ -137,7 +137,7 @@ export class SharedTier {
     for (const [key, id] of asked) {
       const at = index++
       const answer = asking.then((answers) => answers[at] as Answer)
-      void this.#begin(table, id, key, answer, intake, false)
+      void this.#begin(table, id, key, answer, intake, false, false)
     }
     return keys.map((key) => (this.#fetches.get(key) as Fetch).entry)
   }
@@ -149,8 +149,9 @@ export class SharedTier {
     asking: Promise<Answer>,
     intake: Intake,
     isLatest: boolean,
+    isAlone: boolean,
   ): Promise<Entry | undefined> {
-    const entry = this.#arrive(table, id, key, asking, intake, isLatest)
+    const entry = this.#arrive(table, id, key, asking, intake, isLatest, isAlone)
     this.#fetches.set(key, { entry, written: undefined })
     return entry
   }
@@ -158,7 +159,9 @@ export class SharedTier {
   /** All answers at once, also where some are there before others or some need a look at the log. */
   async #askAll(keys: readonly string[]): Promise<Answer[]> {
     const answers = await Promise.all(keys.map((key) => this.#ask(key, false)))
-    if (answers.some((answer) => this.#isAhead(answer))) await this.#engine.client.catchUp(CATCH_UP_MS)
+    // All of them, so that none is looked at, and waits, again.
+    const ahead = answers.filter((answer) => this.#isAhead(answer))
+    if (ahead.length > 0) await this.#engine.client.catchUp(CATCH_UP_MS)
     return answers
   }
 
@@ -169,7 +172,7 @@ export class SharedTier {
     const word = this.#writing.size === 0 ? undefined : this.#writing.get(key)
     if (word !== undefined) return Promise.resolve(word)
     try {
-      return (this.#store as RemoteStore).get(key, isLatest).then(answerOf, failureOf)
+      return Promise.resolve((this.#store as RemoteStore).get(key, isLatest)).then(answerOf, failureOf)
     } catch (error) {
       return Promise.resolve({ error })
     }
@@ -182,11 +185,10 @@ export class SharedTier {
     asking: Promise<Answer>,
     intake: Intake,
     isLatest: boolean,
+    isAlone: boolean,
   ): Promise<Entry | undefined> {
     const answer = await asking
-    // Those of several keys have been looked at together.
-    const isLookedAt = "header" in answer && answer.header !== undefined
-    if (!isLookedAt && this.#isAhead(answer)) await this.#engine.client.catchUp(CATCH_UP_MS)
+    if (isAlone && this.#isAhead(answer)) await this.#engine.client.catchUp(CATCH_UP_MS)
     const written = this.#fetches.get(key)?.written
     this.#fetches.delete(key)
     if (this.#engine.isClosed || table.isReplaced) return undefined

@@ -43,6 +43,7 @@ export class StoreReads {
   #firstSent = 0
   #watching: Timer | undefined
   #timeouts = 0
+  #isClosed = false
   readonly #onTurnEnd = () => this.#flush()
 
   constructor(options: StoreReadsOptions) {
@@ -71,6 +72,7 @@ export class StoreReads {
 
   /** Nobody waits for an answer any more. */
   close(): void {
+    this.#isClosed = true
     this.#watching?.cancel()
     for (const command of this.#sent) command.drop()
     this.#sent = []
@@ -88,6 +90,8 @@ export class StoreReads {
 
   #send(reads: readonly Read[]): void {
     const { clock, breaker, timeoutMs } = this.#options
+    // What was to go out at the end of the turn, and in it the store was closed.
+    if (this.#isClosed) return answer(reads, NOTHING)
     const admission = breaker.enter()
     if (admission === undefined) return answer(reads, NOTHING)
     const command = new ReadCommand(reads, this.#options, admission, clock.now() + timeoutMs)
@@ -131,8 +135,8 @@ export class StoreReads {
 /** Reads that go out together. */
 class ReadCommand {
   readonly dueMs: number
-  isOver = false
-  readonly #reads: readonly Read[]
+  /** Undefined once they are answered. */
+  #reads: readonly Read[] | undefined
   readonly #options: StoreReadsOptions
   readonly #admission: Admission
 
@@ -143,9 +147,13 @@ class ReadCommand {
     this.#admission = admission
   }
 
+  get isOver(): boolean {
+    return this.#reads === undefined
+  }
+
   send(): void {
     const { client } = this.#options
-    const reads = this.#reads
+    const reads = this.#reads as readonly Read[]
     try {
       const reply =
         reads.length === 1
@@ -162,37 +170,41 @@ class ReadCommand {
 
   /** There is no server to ask: nothing is found. */
   fail(error: unknown): void {
-    if (!this.#end()) return
+    const reads = this.#end()
+    if (reads === undefined) return
     this.#options.breaker.failed(this.#admission, error)
-    answer(this.#reads, NOTHING)
+    answer(reads, NOTHING)
   }
 
+  /** Nobody is to wait any longer. */
   drop(): void {
-    if (this.#end()) answer(this.#reads, NOTHING)
+    answer(this.#end() ?? [], NOTHING)
   }
 
   #succeed(reply: unknown): void {
-    if (!this.#end()) return
+    const reads = this.#end()
+    if (reads === undefined) return
     this.#options.breaker.succeeded(this.#admission)
-    if (this.#reads.length === 1) answerOne(this.#reads[0] as Read, reply)
-    else answer(this.#reads, Array.isArray(reply) ? reply : NOTHING)
+    if (reads.length === 1) answerOne(reads[0] as Read, reply)
+    else answer(reads, Array.isArray(reply) ? reply : NOTHING)
   }
 
   /** The first of a kind is told by who asked; the others find nothing. */
   #reject(error: unknown): void {
     if (isUnavailable(error)) return this.fail(error)
-    if (!this.#end()) return
+    const reads = this.#end()
+    if (reads === undefined) return
     const { breaker, name, rarely } = this.#options
     breaker.succeeded(this.#admission)
-    if (rarely.isDue(`read ${codeOf(error)}`)) this.#reads[0]?.reject(refusalOf("read from", name, error))
-    answer(this.#reads, NOTHING)
+    if (rarely.isDue(`read ${codeOf(error)}`)) reads[0]?.reject(refusalOf("read from", name, error))
+    answer(reads, NOTHING)
   }
 
-  /** False where it is over: what comes after the time is dropped. */
-  #end(): boolean {
-    if (this.isOver) return false
-    this.isOver = true
-    return true
+  /** Undefined where it is over: what comes after the time is dropped. */
+  #end(): readonly Read[] | undefined {
+    const reads = this.#reads
+    this.#reads = undefined
+    return reads
   }
 }
 

@@ -317,6 +317,39 @@ describe("a store that fails", () => {
   })
 })
 
+describe("many that are asked for at once", () => {
+  test("wait for a silent log once, and what needs no look at it is served", async () => {
+    const fleet = new Fleet()
+    const [a, b] = [await fleet.join("a"), await fleet.join("b", { memory: false })]
+    const batches: number[][] = []
+    const define = ({ cache }: FleetNode) =>
+      cache.cacheableMany(
+        async (ids: readonly number[]) => {
+          batches.push([...ids])
+          return new Map(ids.map((id) => [id, id]))
+        },
+        { name: "many" },
+      )
+    const [onA, onB] = [define(a), define(b)]
+    await onA([3])
+    await settled()
+    // From here on b hears nothing of the log.
+    fleet.log.decide = ({ kind, connection }) =>
+      connection === "b" && kind !== "append" ? (kind === "pull" ? "hold" : "lose") : "pass"
+    await a.cache.invalidate("x")
+    await onA([1, 2])
+    await settled()
+    batches.length = 0
+    const reading = onB([1, 2, 3])
+    await settled()
+    await fleet.clock.advanceAsync(260, 10)
+    await settled()
+    expect(batches).toEqual([[1, 2]])
+    expect([...(await reading).values()]).toEqual([1, 2, 3])
+    fleet.log.heal()
+  })
+})
+
 describe("grace", () => {
   test("serves what has expired in the store, and loads anew in the background", async () => {
     const { fleet, onB, table } = await loaded({ ttl: 1000, grace: 10_000 })
@@ -395,10 +428,23 @@ describe("grace where the source fails", () => {
     await expect(onB.read(1)).rejects.toThrow("the source is down")
   })
 
+  test("does not stand in for what this process has deleted while memory kept nothing, acknowledged or not", async () => {
+    const { fleet, onB } = await loaded(soft, { memory: false })
+    await fleet.clock.advanceAsync(2000, 500)
+    onB.fail = true
+    onB.before = async () => {
+      fleet.log.decide = ({ kind }) => (kind === "append" ? "hold" : "pass")
+      void onB.read.delete(1).catch(() => {})
+      await settled()
+    }
+    await expect(onB.read(1)).rejects.toThrow("the source is down")
+    fleet.log.heal()
+  })
+
   /** Node b has in memory what has expired; its loader fails, after others have taken its place in memory. */
-  async function evictedMeanwhile(before: (a: FleetNode) => Promise<void>) {
+  async function evictedMeanwhile(before: (a: FleetNode) => Promise<void>, more: Parameters<typeof rowsOf>[2] = {}) {
     // A tag that is only known once there is a value: the load that fails does not depend on it.
-    const late = { ...soft, deps: [], depsOf: () => ["late:1"] }
+    const late = { ...soft, deps: [], depsOf: () => ["late:1"], ...more }
     const { fleet, a, b, onB } = await loaded(late, { memory: { maxEntries: 4 } })
     await onB.read(1)
     await fleet.clock.advanceAsync(2000, 500)
@@ -418,6 +464,12 @@ describe("grace where the source fails", () => {
 
   test("stands in for a load that fails after memory has evicted it", async () => {
     const { onB, wasEvicted } = await evictedMeanwhile(async () => {})
+    expect(await onB.read(1)).toEqual({ name: "one" })
+    expect(wasEvicted()).toBe(true)
+  })
+
+  test("stands in after memory has evicted it also where errors are kept", async () => {
+    const { onB, wasEvicted } = await evictedMeanwhile(async () => {}, { cacheErrors: "10s" })
     expect(await onB.read(1)).toEqual({ name: "one" })
     expect(wasEvicted()).toBe(true)
   })

@@ -1,6 +1,13 @@
 /** What caches that share a store and a log owe each other, on a log that everyone can look at. */
 import { describe, expect, test } from "vitest"
-import { CorruptEntryError, createCache, HookError, InvalidOptionError, UnencodableValueError } from "zoocache"
+import {
+  type Cache,
+  CorruptEntryError,
+  createCache,
+  HookError,
+  InvalidOptionError,
+  UnencodableValueError,
+} from "zoocache"
 import { createCodec } from "zoocache/codec"
 import { FaultyStore, ManualClock, MemoryStore, settled } from "zoocache/testing"
 import { leavesLoadsRunning, makeCache } from "../support/caches.js"
@@ -449,6 +456,33 @@ describe("what a review has found", () => {
       isDown = true
       expect(await read()).toBe("v1")
     }
+  })
+
+  test("grace covers a load that makes memory evict what it would serve before it first waits", async () => {
+    const machine = new Machine()
+    const others = (cache: Cache) => cache.cacheable(async (id: number) => id, { name: "other" })
+    const filling = others((await machine.join()).cache)
+    for (let id = 0; id < 60; id += 1) await filling(id)
+    await settled()
+    const { cache } = await machine.join({ memory: { maxEntries: 4 } })
+    const other = others(cache)
+    let isDown = false
+    let state = ""
+    const read = cache.cacheable(
+      async (_id: number): Promise<string> => {
+        if (!isDown) return "old"
+        const all = Array.from({ length: 120 }, (_, at) => other(at < 60 ? at % 10 : at - 60))
+        state = read.explain(1).state
+        await Promise.all(all)
+        throw new Error("down")
+      },
+      { name: "read", ttl: "1s", grace: "1h", timeout: { soft: "10s" } },
+    )
+    expect(await read(1)).toBe("old")
+    machine.clock.advance(2000)
+    isDown = true
+    expect(await read(1)).toBe("old")
+    expect(state).toBe("absent")
   })
 
   test("a process reads its own writes while they are under way", async () => {

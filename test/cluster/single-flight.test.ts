@@ -1,7 +1,15 @@
 /** `singleflight: "cluster"`: of the nodes that share a store, one loads a key at a time. Nothing depends on it but loads. */
 import { AsyncLocalStorage } from "node:async_hooks"
+import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import { describe, expect, test } from "vitest"
-import { addDeps, type CacheOptions, currentLoad, type FunctionOptions, LoadTimeoutError } from "zoocache"
+import {
+  addDeps,
+  type CacheOptions,
+  currentLoad,
+  type FunctionOptions,
+  type LeaseEvent,
+  LoadTimeoutError,
+} from "zoocache"
 import { settled } from "zoocache/testing"
 import { leavesLoadsRunning, rejectionOf, stateOf, steered } from "../support/caches.js"
 import { Fleet, type FleetNode } from "../support/fleet.js"
@@ -56,6 +64,41 @@ function end(member: Member, value: unknown, run = member.runs.length - 1): Prom
 }
 
 describe("one node loads", () => {
+  test("and whoever listens may delete what was found: those who waited have it all the same", async () => {
+    const { leader, led, waiter, wait } = await waiting()
+    const onLease = (event: unknown) => {
+      const { outcome, key } = event as LeaseEvent
+      if (outcome === "found") void waiter.cache.delete(key)
+    }
+    subscribe("zoocache:lease", onLease)
+    await end(leader, { n: 1 })
+    unsubscribe("zoocache:lease", onLease)
+    expect([await led, await wait]).toEqual([{ n: 1 }, { n: 1 }])
+    expect(waiter.runs).toHaveLength(0)
+  })
+
+  test.each([true, false])("what is found while the lease is asked for is used; memory: %s", async (hasMemory) => {
+    const fleet = new Fleet()
+    const leader = await member(fleet, "a")
+    const other = await member(fleet, "b", {}, hasMemory ? {} : { memory: false })
+    let gets = 0
+    // Its first look comes too early; the next one is answered turns before the question for the lease.
+    other.store.decide = ({ kind }) => {
+      if (kind === "get") return gets++ === 0 ? "lose" : "pass"
+      return kind === "acquire" ? "hold" : "pass"
+    }
+    const led = leader.read(1)
+    await quiet()
+    await end(leader, { n: 1 })
+    await led
+    const reading = other.read(1)
+    await quiet()
+    for (const operation of other.store.held) await operation.answer()
+    await quiet()
+    expect(await reading).toEqual({ n: 1 })
+    expect(other.runs).toHaveLength(0)
+  })
+
   test("however many callers on however many nodes", async () => {
     const fleet = new Fleet()
     const members = await Promise.all(["a", "b", "c", "d", "e"].map((name) => member(fleet, name)))

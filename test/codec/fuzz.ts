@@ -252,7 +252,21 @@ function soup(random: Random): Buffer {
   return Buffer.concat(parts)
 }
 
-const KEYS = ["__proto__", "constructor", "prototype", "toString", "toJSON", "then", "length", "a", "b", "", "\0"]
+const KEYS = [
+  "__proto__",
+  "constructor",
+  "prototype",
+  "toString",
+  "toJSON",
+  "then",
+  "length",
+  "a",
+  "b",
+  "",
+  "\0",
+  "7",
+  "1000",
+]
 
 function cook(random: Random, parts: Buffer[], depth: number, room: { left: number }): void {
   room.left--

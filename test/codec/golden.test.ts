@@ -134,7 +134,11 @@ const all: Record<string, Golden> = {
     ],
   },
   "shaped-marks": {
-    value: () => [bare({ list: [{ at: new Date(5) }] }), { at: undefined }, new Map([["a", { at: 1n }]])],
+    value: () => [
+      bare({ list: [{ createdAt: new Date(5) }] }),
+      { createdAt: undefined },
+      new Map([["a", { createdAt: 1n }]]),
+    ],
   },
 }
 

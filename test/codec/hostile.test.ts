@@ -3,7 +3,7 @@ import type * as Msgpackr from "msgpackr"
 import { describe, expect, test, vi } from "vitest"
 import { createCodec } from "zoocache/codec"
 import { CorruptEntryError } from "../../src/core/errors.js"
-import { COMPRESSED, MARKED } from "../../src/codec/header.js"
+import { COMPRESSED, MARKED, SHAPED } from "../../src/codec/header.js"
 import { differenceOf } from "../../src/testing/same-value.js"
 import { forge, fuzz, randomFrom, repair } from "./fuzz.js"
 import { codec, header, roundTrip } from "./support.js"
@@ -132,6 +132,32 @@ describe("forged values", () => {
     expectMiss(Array.from({ length: 300 }, () => [0xdc, 0x01, 0x00]).flat())
     const after = process.memoryUsage()
     expect(after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers).toBeLessThan(20_000_000)
+  })
+
+  test("elements far from the first take no more memory than other properties", () => {
+    const COUNT = 20_000
+    const row = (name: string) => [0x81, ...str(name), 0]
+    /** So many alike, with something else before them. */
+    const list = (each: readonly number[], before: readonly number[] = [], parts = 0) => {
+      const length = Buffer.alloc(5, 0xdd)
+      length.writeUInt32BE(COUNT + parts, 1)
+      return Buffer.concat([length, Buffer.of(...before), Buffer.alloc(COUNT * each.length, Buffer.of(...each))])
+    }
+    for (const name of ["33", "1000", "1023"]) {
+      for (const [payload, flags, more] of [
+        [list(row(name)), 0, 0],
+        [list([0x92, 2, 0], [0, 0x93, 1, 0x91, ...str(name), 0], 2), SHAPED, 1],
+        [list([0x93, ...mark(32), ...str(name), 0]), MARKED, 0],
+      ] as const) {
+        const before = process.memoryUsage().heapUsed
+        const found = codec.decodeValue(forge(payload, flags)) as object[]
+        expect(process.memoryUsage().heapUsed - before, `${name} ${flags}`).toBeLessThan(COUNT * 2000)
+        expect([found.length, found[0], found.at(-1)]).toEqual([COUNT + more, { [name]: 0 }, { [name]: 0 }])
+      }
+    }
+    const odd = { 33: "a", 5: "b", 4294967294: "c", 4294967295: "d", "033": "e" }
+    expect(roundTrip([odd, odd])).toEqual([odd, odd])
+    expect(roundTrip([{ ...odd }, { ...odd }])).toEqual([odd, odd])
   })
 
   test("a few bytes that would be millions of objects are a miss", () => {

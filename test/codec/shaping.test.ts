@@ -2,6 +2,7 @@ import { createRequire } from "node:module"
 import fc from "fast-check"
 import type * as Msgpackr from "msgpackr"
 import { describe, expect, test } from "vitest"
+import { createCodec } from "zoocache/codec"
 import { MARKED, SHAPED } from "../../src/codec/header.js"
 import { MAX_NAMES, MAX_SHAPES, Shaping } from "../../src/codec/shaping.js"
 import { CorruptEntryError } from "../../src/core/errors.js"
@@ -32,16 +33,10 @@ describe("objects that are alike", () => {
   })
 
   test("are found wherever they stand", () => {
-    expect(isShaped([{ id: 1 }, { id: 2 }])).toBe(true)
-    expect(isShaped({ a: { id: 1 }, b: [[{ id: 2 }]] })).toBe(true)
-    expect(
-      isShaped(
-        new Map([
-          ["a", { at: new Date(1), id: 1 }],
-          ["b", { at: new Date(2), id: 2 }],
-        ]),
-      ),
-    ).toBe(true)
+    expect(isShaped([{ identifier: 1 }, { identifier: 2 }])).toBe(true)
+    expect(isShaped({ a: { identifier: 1 }, b: [[{ identifier: 2 }]] })).toBe(true)
+    const inMap = [1, 2].map((at) => [at, { createdAt: new Date(at), name: "text" }] as const)
+    expect(isShaped(new Map(inMap))).toBe(true)
     expect(
       isShaped([
         { id: 1, name: "a" },
@@ -51,6 +46,24 @@ describe("objects that are alike", () => {
     expect(isShaped([{ id: 1 }, { id: 1, name: "b" }])).toBe(false)
     expect(isShaped([{}, {}])).toBe(false)
     expect(isShaped({ id: 1, name: "Ada" })).toBe(false)
+  })
+
+  test("are written name by name where that is not longer", () => {
+    expect(isShaped([{ id: 1 }, { id: 2 }])).toBe(false)
+    const matrix = Array.from({ length: 1000 }, (_, index) => [index % 8])
+    const size = (value: unknown) => codec.encode(header(), value).length
+    expect(size({ matrix, a: { id: 1 }, b: { id: 1 } })).toBe(size({ matrix, a: { id: 1 }, b: { ix: 1 } }))
+    for (const count of [1, 14, 15, 16, 40]) {
+      const rows = Array.from({ length: count }, (_, id) => ({ a: id % 8, b: [1] }))
+      expect(size(rows) - size(1) + 1).toBeLessThanOrEqual(packr.pack(rows).length)
+    }
+  })
+
+  test("may be as many as may be written name by name", () => {
+    const small = createCodec({ maxEntryBytes: 1024 })
+    const rows = Array.from({ length: 31 }, (_, at): object => ({ [`k${at}`]: at }))
+    rows.push(...Array.from({ length: 30 }, () => ({ k0: 1 })))
+    expect(small.decodeValue(small.encode(header(), rows))).toEqual(rows)
   })
 
   test("keep the order of their names", () => {
@@ -108,8 +121,13 @@ describe("objects that are alike", () => {
   })
 
   test("are frozen on the way", () => {
-    const found = codec.decodeValue(codec.encode(header(), [{ id: [1] }, { id: [] }]), true) as { id: object }[]
-    for (const each of [found, ...found, ...found.map(({ id }) => id)]) expect(Object.isFrozen(each)).toBe(true)
+    const rows = [{ identifier: [1] }, { identifier: [] }]
+    expect(isShaped(rows)).toBe(true)
+    const found = codec.decodeValue(codec.encode(header(), rows), true) as typeof rows
+    expect(found).toEqual(rows)
+    for (const each of [found, ...found, ...found.map(({ identifier }) => identifier)]) {
+      expect(Object.isFrozen(each)).toBe(true)
+    }
   })
 })
 

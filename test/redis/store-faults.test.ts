@@ -117,6 +117,17 @@ describe("a server that stands still", () => {
     server.resume()
   })
 
+  test("keeps no read waiting either that came in the turn in which the store was closed", async () => {
+    const { store, put } = await openStore(server)
+    await put("key", "value")
+    await server.pause()
+    const reads = [watch(store.get("a")), watch(store.get("b"))]
+    await store.close()
+    await settled()
+    expect(reads.map(({ state }) => state)).toEqual([undefined, undefined])
+    server.resume()
+  })
+
   test("is tried by one call at a time after a pause, and used again when it answers", async () => {
     const bench = await openStore(server)
     const { store, clock, put, valueOf, faults } = bench
