@@ -1,6 +1,6 @@
 import { CorruptEntryError } from "../core/errors.js"
 import { isFarIndex, keepSparse } from "./far-index.js"
-import { viewOf } from "./header.js"
+import { isAscii as isAsciiText, viewOf } from "./header.js"
 import { ARRAY, FIRST_SHAPE, MAX_NAMES, MAX_SHAPES, NEW_SHAPE } from "./shaping.js"
 import { latin1Slice, utf8Slice } from "./slices.js"
 
@@ -28,13 +28,21 @@ let from = 0
 let whole: string | undefined
 let freezes = false
 let hasOnlyAscii = false
-/** Those so far; undefined where there are none. */
-let shapes: Shape[] | undefined
+let isShaped = false
+/** Of what is being read, the first so many. */
+const shapes: Shape[] = []
+let shapeCount = 0
 
 interface Shape {
   readonly names: readonly string[]
   readonly hasFarIndex: boolean
+  /** How the names are written, behind their number. */
+  readonly written: Uint8Array
 }
+
+/** The last shape of each number of names: the rows of one query follow on those of the same. */
+const keptShapes = new Array<Shape | undefined>(MAX_NAMES + 1).fill(undefined)
+const LONGEST_KEPT_SHAPE = 1024
 
 export interface ParseOptions {
   /** What is known of its texts. */
@@ -57,7 +65,8 @@ export interface ParseOptions {
 export function parse(source: Uint8Array, start: number, end: number, options: ParseOptions): unknown {
   freezes = options.isFrozen
   hasOnlyAscii = options.hasOnlyAscii
-  shapes = options.isShaped ? [] : undefined
+  isShaped = options.isShaped
+  shapeCount = 0
   bytes = source
   view = viewOf(source)
   at = from = start
@@ -68,7 +77,6 @@ export function parse(source: Uint8Array, start: number, end: number, options: P
     bytes = nothing
     view = noView
     whole = undefined
-    shapes = undefined
   }
 }
 
@@ -136,13 +144,13 @@ function unsigned(width: 1 | 2 | 4): number {
 }
 
 function parseArray(length: number): object {
-  if (shapes === undefined || length === 0) return parseElements(length)
+  if (!isShaped || length === 0) return parseElements(length)
   const kind = bytes[at++] as number
   if (kind === ARRAY) return parseElements(length - 1)
-  if (kind === NEW_SHAPE) return parseShaped(parseShape(shapes), length - 2)
-  const shape = shapes[kind - FIRST_SHAPE]
-  if (shape === undefined) throw new CorruptEntryError("its value has an object of no shape")
-  return parseShaped(shape, length - 1)
+  if (kind === NEW_SHAPE) return parseShaped(parseShape(), length - 2)
+  const number = kind - FIRST_SHAPE
+  if (!(number >= 0 && number < shapeCount)) throw new CorruptEntryError("its value has an object of no shape")
+  return parseShaped(shapes[number] as Shape, length - 1)
 }
 
 function parseElements(length: number): readonly unknown[] {
@@ -173,12 +181,18 @@ function parseShaped({ names: shape, hasFarIndex }: Shape, count: number): objec
   return freezes ? Object.freeze(object) : object
 }
 
-function parseShape(known: Shape[]): Shape {
+function parseShape(): Shape {
   const token = bytes[at++] as number
   const count = token === 0xdc ? unsigned(2) : token - 0x90
-  if (count < 0 || count > MAX_NAMES || (token !== 0xdc && count > 15) || known.length === MAX_SHAPES) {
+  if (!(count >= 0) || count > MAX_NAMES || (token !== 0xdc && count > 15) || shapeCount === MAX_SHAPES) {
     throw new CorruptEntryError("its value has a shape that is none")
   }
+  const kept = keptShapes[count]
+  if (kept !== undefined && isNext(kept.written)) {
+    at += kept.written.length
+    return (shapes[shapeCount++] = kept)
+  }
+  const start = at
   const names: string[] = []
   let hasFarIndex = false
   for (let index = 0; index < count; index++) {
@@ -186,9 +200,15 @@ function parseShape(known: Shape[]): Shape {
     hasFarIndex ||= isFarIndex(name)
     names.push(name)
   }
-  const shape = { names, hasFarIndex }
-  known.push(shape)
-  return shape
+  const shape = { names, hasFarIndex, written: Uint8Array.prototype.slice.call(bytes, start, at) }
+  // What an entry says of its texts is not to be trusted beyond that entry.
+  if (at - start <= LONGEST_KEPT_SHAPE && names.every(isAsciiText)) keptShapes[count] = shape
+  return (shapes[shapeCount++] = shape)
+}
+
+function isNext(written: Uint8Array): boolean {
+  for (let index = 0; index < written.length; index++) if (bytes[at + index] !== written[index]) return false
+  return true
 }
 
 function parseBytes(length: number): Uint8Array {

@@ -46,9 +46,10 @@ export class Shaping {
 
   #look(node: object): void {
     if (Array.isArray(node)) {
-      const { length } = node
+      const array: readonly unknown[] = node
+      const { length } = array
       this.#saved -= length === 0 ? 0 : isLastOfItsWidth(length) ? 3 : 1
-      for (const element of node) if (isNode(element)) this.#look(element)
+      for (const element of array) if (isNode(element)) this.#look(element)
       return
     }
     const names = Object.keys(node)
@@ -77,9 +78,10 @@ export class Shaping {
 
   #shaped(node: object): object {
     if (Array.isArray(node)) {
-      if (node.length === 0) return node
+      const array: readonly unknown[] = node
+      if (array.length === 0) return array
       const shaped: unknown[] = [ARRAY]
-      for (const element of node) shaped.push(isNode(element) ? this.#shaped(element) : element)
+      for (const element of array) shaped.push(isNode(element) ? this.#shaped(element) : element)
       return shaped
     }
     const object = node as Record<string, unknown>

@@ -91,15 +91,15 @@ export class Candidacy {
    * Called with a slot, if one is needed, so that a lease is held by what runs and never by what queues for a slot.
    */
   async ask(): Promise<Verdict> {
-    const { engine, flight, replaced } = this.#options
-    const { table, id } = flight
+    const { flight, replaced } = this.#options
+    const { table } = flight
     if (replaced?.lease !== undefined) {
       flight.lease = replaced.lease
       replaced.lease = undefined
       return "load"
     }
     if (!this.#isOfUse) return "load"
-    const key = table.keyOf(id)
+    const key = table.keyOf(flight.id)
     this.#phase = "asking"
     this.#isWoken = false
     const wasUnseen = this.#isUnseen

@@ -3,7 +3,7 @@ import fc from "fast-check"
 import type * as Msgpackr from "msgpackr"
 import { describe, expect, test } from "vitest"
 import { createCodec } from "zoocache/codec"
-import { MARKED, SHAPED } from "../../src/codec/header.js"
+import { ASCII_ONLY, MARKED, SHAPED } from "../../src/codec/header.js"
 import { MAX_NAMES, MAX_SHAPES, Shaping } from "../../src/codec/shaping.js"
 import { CorruptEntryError } from "../../src/core/errors.js"
 import { differenceOf } from "../../src/testing/same-value.js"
@@ -167,7 +167,7 @@ describe("forged shapes", () => {
   })
 
   test("that end where they begin", () => {
-    expectMiss([1], "not of its shape")
+    expectMiss([1], "a shape that is none")
     expectMiss([0, [1], []], "not of its shape")
     expectMiss([0, [1], ["id"]], "not of its shape")
   })
@@ -183,6 +183,25 @@ describe("forged shapes", () => {
     expectMiss([2, 5], "of no shape")
     expectMiss([0, [1, ["id"], 5], [1, "id"]], "a shape that is none")
     expectMiss([2, 5], "of no shape")
+  })
+
+  test("that read like another's have their own names", () => {
+    const read2 = (rows: object[]) => codec.decodeValue(codec.encode(header(), rows))
+    const of = (...names: string[]) =>
+      Array.from({ length: 3 }, () => Object.fromEntries(names.map((name) => [name, 1])))
+    // Of as many names, of names that begin alike, with letters that ASCII does not have, and again.
+    const all = [
+      of("identifier", "name"),
+      of("identifier", "nama"),
+      of("identifies", "name"),
+      of("identifier", "größe"),
+    ]
+    for (const rows of [...all, ...all]) expect(read2(rows)).toEqual(rows)
+    // An entry that says of its names that they are ASCII, and they are not, keeps nothing for the next.
+    const payload = packr.pack([0, [1, ["größe"], 5], [2, 6]])
+    const lying = codec.decodeValue(forge(payload, SHAPED | ASCII_ONLY)) as object[]
+    expect(Object.keys(lying[0] as object)).toEqual([Buffer.from("größe").toString("latin1")])
+    expect(read([0, [1, ["größe"], 5], [2, 6]])).toEqual([{ größe: 5 }, { größe: 6 }])
   })
 
   test("with a name twice make an object with the last", () => {
