@@ -2,7 +2,7 @@ import { test } from "vitest"
 import { crash } from "./support/crashes.js"
 
 // Many more are in kill.stress.ts.
-const kills = Number(process.env["ZOOCACHE_KILLS"] ?? 100)
+const kills = Number(process.env["ZOOCACHE_KILLS"] ?? 200)
 
 test(
   `${kills} processes are killed at random moments: nothing stale, and nothing that was acknowledged is lost`,

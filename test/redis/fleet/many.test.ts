@@ -26,8 +26,8 @@ test("10,000 tags in one invalidation, in a fleet under load whose log remembers
   await fleet.finish()
 }, 60_000)
 
-// A hundred of them, as `ZOOCACHE_THOUSANDS` has it, take half a minute on a busy machine.
-const thousands = Number(process.env["ZOOCACHE_THOUSANDS"] ?? 30)
+// Half a minute on a busy machine.
+const thousands = Number(process.env["ZOOCACHE_THOUSANDS"] ?? 100)
 
 test(`${thousands},000 invalidations cause no storm of pulls in a listener that misses some`, async () => {
   await using server = await RedisServer.start()
@@ -68,4 +68,4 @@ test(`${thousands},000 invalidations cause no storm of pulls in a listener that 
   // Two that each pull once a second, and for each miss a few in each of them.
   expect(pulls).toBeLessThan(3 * seconds + missed * 20 + 20)
   expect(listener.tagVersion("missed:0")).toBeGreaterThan(0)
-}, 60_000)
+}, 120_000)
