@@ -1,6 +1,6 @@
 import { hashId } from "../memory/hash.js"
 import { MemoryTier } from "../memory/memory-tier.js"
-import { ALWAYS, type Aged, ageOf, deadlineOf, expiredAging, expiryOf } from "./age.js"
+import { ALWAYS, type Aged, ageOf, deadlineOf, expiredAging, expiryOf, GRACE_RETRY_MS } from "./age.js"
 import { type Clock, LOOKS_PER_READING, Turn } from "./clock.js"
 import { restContext } from "./context.js"
 import type { EntryCodec } from "./codec.js"
@@ -297,6 +297,13 @@ export class Engine implements ChangeSink {
   isCurrent(entry: Entry, nowMs: number): boolean {
     // One that was fetched may have been removed before those who waited for it come to look.
     return entry.slot !== GONE && this.isFresh(entry) && ageOf(entry, nowMs) === "current"
+  }
+
+  /** What has expired is not loaded again before a while has passed; known by its key where memory does not keep it. */
+  postponeRetry(table: Table, id: EntryId, entry: Entry | undefined): void {
+    const retryAtMs = this.turn.current() + GRACE_RETRY_MS
+    if (entry?.aging != null) entry.aging.retryAtMs = retryAtMs
+    if (entry === undefined || entry.slot < 0) this.shared?.postpone(table.keyOf(id), retryAtMs)
   }
 
   /** Stores a value in place of whatever its key has. Undefined where it can't be kept. */

@@ -1,4 +1,3 @@
-import { GRACE_RETRY_MS } from "./age.js"
 import { Candidacy, giveBack, inheritEntry } from "./candidacy.js"
 import type { Timer } from "./clock.js"
 import { captureContext, enterFrame, type Frame, inRootContext, leaveFrame, runInFrame } from "./context.js"
@@ -485,11 +484,6 @@ function settle(waited: Flight | LateGroup, outcome: Outcome): void {
   // unhandled as that of its own loader would be.
   if (!waited.isHandedOut) waited.outcome.promise.catch(() => {})
   waited.outcome.reject(outcome.value)
-}
-
-/** Puts off the next attempt after a failed one, where readers are served in grace meanwhile. */
-export function postponeRetry(entry: Entry, nowMs: number): void {
-  if (entry.aging !== null) entry.aging.retryAtMs = nowMs + GRACE_RETRY_MS
 }
 
 /** A run inherits from a load that it waited for, whether that succeeded or failed. */

@@ -1,4 +1,4 @@
-import { ageOf, deadlineOf, expiryOf, GRACE_RETRY_MS, NEVER } from "./age.js"
+import { ageOf, deadlineOf, expiryOf, NEVER } from "./age.js"
 import type { Timer } from "./clock.js"
 import { activeFrames, captureContext, currentFrame, type Frame, runOf, transactionOf } from "./context.js"
 import type { Engine } from "./engine.js"
@@ -9,7 +9,7 @@ import { freshnessOf } from "./freshness.js"
 import { type Flight, findCycle, howToJoin, hurry, LateGroup } from "./flight.js"
 import { cloneValue, type Isolation } from "./isolation.js"
 import type { EntryId } from "./key.js"
-import { type Launcher, postponeRetry } from "./launcher.js"
+import type { Launcher } from "./launcher.js"
 import { needsSlot, type Order } from "./order.js"
 import type { WhenUnsure } from "./options.js"
 import type { Recipe } from "./recipe.js"
@@ -278,7 +278,7 @@ export class Reader {
     if (look?.age !== "grace") return undefined
     const { entry } = look
     const value = this.isolated(entry.value, entry.rare?.isCloned === true ? "clone" : "share")
-    postponeRetry(entry, engine.turn.now)
+    engine.postponeRetry(table, id, entry)
     const key = table.keyOf(id)
     engine.fault(new RefreshError(key, error), key)
     this.useInGrace(entry, runOf(frame, engine))
@@ -348,14 +348,13 @@ export class Reader {
       return
     }
     // Another process may have loaded it anew.
-    if (entry.aging !== null) entry.aging.retryAtMs = engine.turn.now + GRACE_RETRY_MS
+    engine.postponeRetry(table, call.id, entry)
     void engine.fetchShared(table, call.id, table.intake).then((found) => {
       if (engine.isBypassed || table.flights.has(call.id)) return
       const nowMs = engine.turn.arrive()
       if (found !== undefined && engine.isCurrent(found, nowMs)) return
       // What was fetched has taken its place, and knows of no retries.
-      const kept = table.entries.get(call.id) ?? entry
-      if (kept.aging !== null) kept.aging.retryAtMs = nowMs + GRACE_RETRY_MS
+      engine.postponeRetry(table, call.id, table.entries.get(call.id) ?? entry)
       this.#loadInBackground(call)
     })
   }
@@ -367,8 +366,7 @@ export class Reader {
     const flight = this.#launcher.start({ ...this.#order(call, false), frame: undefined, isBackground: true })
     flight.waiters += 1
     flight.outcome.promise.catch((error: unknown) => {
-      const entry = table.entries.get(call.id)
-      if (entry !== undefined) postponeRetry(entry, engine.turn.current())
+      engine.postponeRetry(table, call.id, table.entries.get(call.id))
       const key = table.keyOf(call.id)
       engine.fault(new RefreshError(key, error), key)
     })
@@ -492,7 +490,7 @@ export class Reader {
     const orServe = promise.catch((error: unknown) => {
       const entry = servable()
       if (entry === undefined) throw error
-      postponeRetry(entry, engine.turn.current())
+      engine.postponeRetry(table, call.id, entry)
       const served = serve(entry)
       const key = table.keyOf(call.id)
       engine.fault(new RefreshError(key, error), key)

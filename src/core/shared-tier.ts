@@ -32,6 +32,8 @@ const CLOCK_TOLERANCE_MS = 1000
 const SLIDE_PART = 1 / 8
 /** For how long a read waits for the log where it meets an entry from above the cursor. */
 const CATCH_UP_MS = 250
+/** The longest since postponed are forgotten first. */
+const MOST_RETRIES = 1000
 /** Of what a store at hand has answered, so much is held: whoever asked uses it before anybody can ask again. */
 const HELD_AT_HAND = 16
 
@@ -78,6 +80,8 @@ export class SharedTier {
   /** Those that somebody needs for longer, and how many do. */
   readonly #kept = new Map<Entry, number>()
   #isHolding = false
+  /** When entries that have expired, and that memory does not keep, may be loaded again, by key. */
+  readonly #retries = new Map<string, number>()
 
   constructor(engine: Engine, store: Store, codec: EntryCodec) {
     this.#engine = engine
@@ -255,6 +259,23 @@ export class SharedTier {
     }
   }
 
+  /** An entry that has expired is not to be loaded again before then, in the time of `Turn.now`. */
+  postpone(key: string, retryAtMs: number): void {
+    this.#retries.delete(key)
+    for (const [oldest] of this.#retries) {
+      if (this.#retries.size < MOST_RETRIES) break
+      this.#retries.delete(oldest)
+    }
+    this.#retries.set(key, retryAtMs)
+  }
+
+  #retryAtMs(key: string, nowMs: number): number {
+    if (this.#retries.size === 0) return nowMs
+    const retryAtMs = this.#retries.get(key) ?? nowMs
+    if (retryAtMs <= nowMs) this.#retries.delete(key)
+    return retryAtMs
+  }
+
   /** Writes in the background; the promise is for who wants to know whether it was stored, and never rejects. */
   async put(key: string, bytes: Uint8Array): Promise<boolean> {
     return (await this.#write(key, bytes, () => this.#store.put(key, bytes))) === true
@@ -355,7 +376,7 @@ export class SharedTier {
       const freshness = freshnessOf({ stamp, dependencies, keyNode, keyVersion: header.keyVersion }, trie)
       if (freshness === "stale") return undefined
       const value = this.#takeIn(table, key, bytes, intake)
-      let aged = this.#agedOf(header, wallMs, intake.behaviour)
+      let aged = this.#agedOf(key, header, wallMs, intake.behaviour)
       if (freshness === "expired") {
         const aging = expiredAging(aged, Math.min(turn.now, expiredSince(dependencies, header.asOf, trie.root)))
         aged = { aging, deadlineMs: deadlineOf(aging) }
@@ -407,7 +428,7 @@ export class SharedTier {
     return value
   }
 
-  #agedOf(header: EntryHeader, wallMs: number, behaviour: Behaviour): Aged {
+  #agedOf(key: string, header: EntryHeader, wallMs: number, behaviour: Behaviour): Aged {
     const nowMs = this.#engine.turn.now
     const expiresAtMs = nowMs + (header.expiresAtMs - wallMs)
     const hasLife = header.expiresAtMs !== Number.POSITIVE_INFINITY
@@ -423,7 +444,7 @@ export class SharedTier {
       idleTtlMs: header.idleTtlMs,
       idleUntilMs: nowMs + Math.min(header.idleUntilMs - wallMs, header.idleTtlMs),
       refreshAtMs: isDueEarly ? expiresAtMs - lifeMs * (1 - behaviour.earlyRefresh) : Number.POSITIVE_INFINITY,
-      retryAtMs: nowMs,
+      retryAtMs: this.#retryAtMs(key, nowMs),
       shared: isSliding ? { rank: rankOf(header), idleUntilMs: header.idleUntilMs } : undefined,
     }
     return { deadlineMs: deadlineOf(aging), aging }

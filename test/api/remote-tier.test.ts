@@ -393,6 +393,31 @@ describe("grace where the source fails", () => {
     expect(onB.loads).toBe(2)
   })
 
+  test.each([
+    ["in the background", {}],
+    ["while the caller waits", { timeout: { soft: 100 } }],
+  ])("is not tried again for a second where memory keeps nothing either: %s", async (_how, more) => {
+    const { fleet, onB } = await loaded({ ttl: 1000, grace: 100_000, ...more }, { memory: false })
+    onB.fail = true
+    await fleet.clock.advanceAsync(2000, 500)
+    for (const loads of [1, 2]) {
+      for (let times = 0; times < 20; times += 1) {
+        expect(await onB.read(1)).toEqual({ name: "one" })
+        await settled()
+        await fleet.clock.advanceAsync(10, 10)
+      }
+      expect(onB.loads).toBe(loads)
+      await fleet.clock.advanceAsync(1500, 500)
+    }
+    onB.fail = false
+    await onB.read(1)
+    await settled()
+    expect(onB.loads).toBe(3)
+    expect(await onB.read(1)).toEqual({ name: "one" })
+    await settled()
+    expect(onB.loads).toBe(3)
+  })
+
   const soft = { ttl: 1000, grace: 100_000, timeout: { soft: 100 } }
 
   test("stands in for a load that fails where memory keeps nothing", async () => {

@@ -485,6 +485,37 @@ describe("what a review has found", () => {
     expect(state).toBe("absent")
   })
 
+  test("a source that fails is asked once a second in grace, of as many keys as there are, without memory too", async () => {
+    const machine = new Machine()
+    const { cache } = await machine.join({ memory: false })
+    const loads = new Map<number, number>()
+    let isDown = false
+    const read = cache.cacheable(
+      async (id: number) => {
+        loads.set(id, (loads.get(id) ?? 0) + 1)
+        if (isDown) throw new Error("down")
+        return id
+      },
+      { name: "read", ttl: "1s", grace: "1h" },
+    )
+    const ids = Array.from({ length: 1100 }, (_, id) => id)
+    const readAll = async (those: readonly number[]) => {
+      for (const id of those) expect(await read(id)).toBe(id)
+      await settled()
+    }
+    await readAll(ids)
+    machine.clock.advance(2000)
+    isDown = true
+    loads.clear()
+    await readAll(ids)
+    await readAll(ids.slice(500))
+    await readAll(ids.slice(500))
+    expect(ids.slice(500).every((id) => loads.get(id) === 1)).toBe(true)
+    machine.clock.advance(1100)
+    await readAll([1050])
+    expect(loads.get(1050)).toBe(2)
+  })
+
   test("a process reads its own writes while they are under way", async () => {
     const machine = new Machine()
     const store = new FaultyStore(new MemoryStore({ codec: machine.codec, data: machine.data }))
