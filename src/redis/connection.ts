@@ -64,7 +64,11 @@ export function openConnection(settings: RedisSettings, context: ConnectionConte
     get reader() {
       // A cluster's client finds the replicas by itself.
       if (readFrom === "master" || clients.replica === undefined) return commands
-      reader ??= linkTo(clients.replica(), true, false)
+      if (reader === undefined) {
+        reader = linkTo(clients.replica(), true, false)
+        // At once, as above: the first reads would find no connection.
+        reader.ready().catch(() => {})
+      }
       return reader
     },
     subscribe: ({ channel, onMessage, onListening }) => {

@@ -146,6 +146,9 @@ describe("one server", () => {
     const replica = await start(RedisServer.start({ replicaof: master }))
     await replica.untilInSync()
     const node = await join({ url: master.url, readFrom: "replica", replicaUrl: replica.url }, { memory: false })
+    // It is connected to at once, before anybody reads.
+    const isKnown = async () => String(await replica.command("CLIENT", "LIST")).includes(" cmd=info ")
+    await until(isKnown, { what: "the connection to the replica" })
     await node.cache.set("k", 1)
     await until(async () => (await node.cache.get("k")) === 1, { what: "the replica" })
     await node.cache.invalidate("other")
