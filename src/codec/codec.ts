@@ -14,7 +14,7 @@ import { NO_TYPES, type UserTypes, type ValueType, withType } from "./user-types
 export interface CodecOptions {
   /** From how many bytes on a value is compressed, if that makes it smaller by an eighth. Default 2048; Infinity: never. */
   readonly threshold?: number
-  /** The largest entry, as stored and as decompressed. Default 16 MiB. */
+  /** The largest entry in bytes, as stored, and as decompressed with the names of all properties. Default 16 MiB. */
   readonly maxEntryBytes?: number
 }
 

@@ -29,19 +29,21 @@ let whole: string | undefined
 let freezes = false
 let hasOnlyAscii = false
 let isShaped = false
-/** Of what is being read, the first so many. */
 const shapes: Shape[] = []
-let shapeCount = 0
 
 interface Shape {
   readonly names: readonly string[]
   readonly hasFarIndex: boolean
+}
+
+interface KeptShape {
+  readonly shape: Shape
   /** How the names are written, behind their number. */
   readonly written: Uint8Array
 }
 
 /** The last shape of each number of names: the rows of one query follow on those of the same. */
-const keptShapes = new Array<Shape | undefined>(MAX_NAMES + 1).fill(undefined)
+const keptShapes = new Array<KeptShape | undefined>(MAX_NAMES + 1).fill(undefined)
 const LONGEST_KEPT_SHAPE = 1024
 
 export interface ParseOptions {
@@ -55,7 +57,7 @@ export interface ParseOptions {
 
 /**
  * Makes the value that MessagePack bytes stand for, which `scan` has found to be good: nothing is checked again here
- * but the names of properties. Byte strings are views of the source, for `Raising` to copy.
+ * but the names of properties and the shapes of objects. Byte strings are views of the source, for `Raising` to copy.
  *
  * What comes from outside meets no reader that can do more than this; and on rows it is quicker than msgpackr, which a hit
  * of the shared tier feels.
@@ -66,7 +68,6 @@ export function parse(source: Uint8Array, start: number, end: number, options: P
   freezes = options.isFrozen
   hasOnlyAscii = options.hasOnlyAscii
   isShaped = options.isShaped
-  shapeCount = 0
   bytes = source
   view = viewOf(source)
   at = from = start
@@ -77,6 +78,7 @@ export function parse(source: Uint8Array, start: number, end: number, options: P
     bytes = nothing
     view = noView
     whole = undefined
+    if (isShaped) shapes.length = 0
   }
 }
 
@@ -148,9 +150,9 @@ function parseArray(length: number): object {
   const kind = bytes[at++] as number
   if (kind === ARRAY) return parseElements(length - 1)
   if (kind === NEW_SHAPE) return parseShaped(parseShape(), length - 2)
-  const number = kind - FIRST_SHAPE
-  if (!(number >= 0 && number < shapeCount)) throw new CorruptEntryError("its value has an object of no shape")
-  return parseShaped(shapes[number] as Shape, length - 1)
+  const shape = shapes[kind - FIRST_SHAPE]
+  if (shape === undefined) throw new CorruptEntryError("its value has an object of no shape")
+  return parseShaped(shape, length - 1)
 }
 
 function parseElements(length: number): readonly unknown[] {
@@ -184,13 +186,14 @@ function parseShaped({ names: shape, hasFarIndex }: Shape, count: number): objec
 function parseShape(): Shape {
   const token = bytes[at++] as number
   const count = token === 0xdc ? unsigned(2) : token - 0x90
-  if (!(count >= 0) || count > MAX_NAMES || (token !== 0xdc && count > 15) || shapeCount === MAX_SHAPES) {
+  if (!(count >= 0) || count > MAX_NAMES || (token !== 0xdc && count > 15) || shapes.length === MAX_SHAPES) {
     throw new CorruptEntryError("its value has a shape that is none")
   }
   const kept = keptShapes[count]
   if (kept !== undefined && isNext(kept.written)) {
     at += kept.written.length
-    return (shapes[shapeCount++] = kept)
+    shapes.push(kept.shape)
+    return kept.shape
   }
   const start = at
   const names: string[] = []
@@ -200,10 +203,13 @@ function parseShape(): Shape {
     hasFarIndex ||= isFarIndex(name)
     names.push(name)
   }
-  const shape = { names, hasFarIndex, written: Uint8Array.prototype.slice.call(bytes, start, at) }
+  const shape = { names, hasFarIndex }
+  shapes.push(shape)
   // What an entry says of its texts is not to be trusted beyond that entry.
-  if (at - start <= LONGEST_KEPT_SHAPE && names.every(isAsciiText)) keptShapes[count] = shape
-  return (shapes[shapeCount++] = shape)
+  if (at - start <= LONGEST_KEPT_SHAPE && names.every(isAsciiText)) {
+    keptShapes[count] = { shape, written: Uint8Array.prototype.slice.call(bytes, start, at) }
+  }
+  return shape
 }
 
 function isNext(written: Uint8Array): boolean {

@@ -15,7 +15,7 @@ export const NEW_SHAPE = 1
 /** An object of the first shape: its values. The next number stands for the second, and so on. */
 export const FIRST_SHAPE = 2
 
-/** Objects with more names are written name by name, here and wherever else shapes are written. */
+/** Objects with more names are written name by name. */
 export const MAX_NAMES = 64
 /** Numbers up to 127 are one byte. */
 export const MAX_SHAPES = 126
@@ -37,11 +37,11 @@ export class Shaping {
   #begun = 0
   #saved = 0
 
-  /** The tree in shapes; undefined where that would not be shorter. */
+  /** The tree in shapes; undefined where that would not be shorter by a byte for each object, which is what making it costs. */
   shape(tree: unknown): unknown {
     if (!isNode(tree)) return undefined
     this.#look(tree)
-    return this.#saved > 0 ? this.#shaped(tree) : undefined
+    return this.#saved > this.#found.length ? this.#shaped(tree) : undefined
   }
 
   #look(node: object): void {

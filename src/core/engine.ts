@@ -316,13 +316,15 @@ export class Engine implements ChangeSink {
     const previous = table.entries.get(id)
     table.entries.set(id, entry)
     table.counters.stores += 1
+    // Listeners to evictions may store something, too.
+    const outer = this.#arriving
     this.#arriving = entry
     if (previous === undefined) tier.add(entry, hashId(id, this.#hashSeed ^ table.keyNode.hash), weight, bornMs)
     else {
       tier.replace(previous, entry, weight, bornMs)
       this.#leave(previous)
     }
-    this.#arriving = undefined
+    this.#arriving = outer
     if (channels.store.hasSubscribers) channels.store.publish(this.event(table, id))
     return entry
   }

@@ -122,7 +122,7 @@ export class SharedTier {
     const key = table.keyOf(id)
     const fetch = this.#fetches.get(key)
     if (fetch !== undefined) return fetch.entry
-    return this.#begin(table, id, key, this.#ask(key, isLatest), intake, isLatest, true)
+    return this.#begin(table, id, key, this.#askOne(key, isLatest), intake, isLatest)
   }
 
   isFetching(table: Table, id: EntryId): boolean {
@@ -141,7 +141,7 @@ export class SharedTier {
     for (const [key, id] of asked) {
       const at = index++
       const answer = asking.then((answers) => answers[at] as Answer)
-      void this.#begin(table, id, key, answer, intake, false, false)
+      void this.#begin(table, id, key, answer, intake, false)
     }
     return keys.map((key) => (this.#fetches.get(key) as Fetch).entry)
   }
@@ -153,23 +153,26 @@ export class SharedTier {
     asking: Promise<Answer>,
     intake: Intake,
     isLatest: boolean,
-    isAlone: boolean,
   ): Promise<Entry | undefined> {
-    const entry = this.#arrive(table, id, key, asking, intake, isLatest, isAlone)
+    const entry = this.#arrive(table, id, key, asking, intake, isLatest)
     this.#fetches.set(key, { entry, written: undefined })
     return entry
+  }
+
+  // Promises instead of async functions, here and in the next but one: every read passes through them.
+  #askOne(key: string, isLatest: boolean): Promise<Answer> {
+    return this.#ask(key, isLatest).then((answer) =>
+      this.#isAhead(answer) ? this.#engine.client.catchUp(CATCH_UP_MS).then(() => answer) : answer,
+    )
   }
 
   /** All answers at once, also where some are there before others or some need a look at the log. */
   async #askAll(keys: readonly string[]): Promise<Answer[]> {
     const answers = await Promise.all(keys.map((key) => this.#ask(key, false)))
-    // All of them, so that none is looked at, and waits, again.
-    const ahead = answers.filter((answer) => this.#isAhead(answer))
-    if (ahead.length > 0) await this.#engine.client.catchUp(CATCH_UP_MS)
+    if (answers.some((answer) => this.#isAhead(answer))) await this.#engine.client.catchUp(CATCH_UP_MS)
     return answers
   }
 
-  // Promises instead of async functions: a read that finds something has to pass through all of them.
   #ask(key: string, isLatest: boolean): Promise<Answer> {
     // Before the log was first read, nothing could be told of what is found.
     if (this.#engine.trie.epoch.ordinal === 0) return Promise.resolve(NOTHING_ASKED)
@@ -189,10 +192,8 @@ export class SharedTier {
     asking: Promise<Answer>,
     intake: Intake,
     isLatest: boolean,
-    isAlone: boolean,
   ): Promise<Entry | undefined> {
     const answer = await asking
-    if (isAlone && this.#isAhead(answer)) await this.#engine.client.catchUp(CATCH_UP_MS)
     const written = this.#fetches.get(key)?.written
     this.#fetches.delete(key)
     if (this.#engine.isClosed || table.isReplaced) return undefined

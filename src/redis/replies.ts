@@ -100,7 +100,7 @@ function aboutOf(text: string): About {
   return lastAbout
 }
 
-/** The same without a look at what nearly always is the same: a quarter of the time. Undefined where it needs one. */
+/** The same without a look at what nearly always is the same. Undefined where it needs one. */
 function readOfSameLife(text: string): Appended | undefined {
   const versionAt = lastText.length + 1
   if (lastAbout === undefined || !text.startsWith(lastText) || text.charCodeAt(lastText.length) !== SPACE)

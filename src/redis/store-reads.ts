@@ -111,7 +111,7 @@ export class StoreReads {
     this.#firstSent = 0
   }
 
-  /** One timer for all that was sent, since a timer for each costs as much as the rest of a read. */
+  /** One timer for all that was sent, as `Link` has one for other commands. */
   #watch(delayMs: number): Timer {
     return startTimeout(this.#options.clock, delayMs, () => {
       this.#watching = undefined

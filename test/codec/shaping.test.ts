@@ -34,7 +34,7 @@ describe("objects that are alike", () => {
 
   test("are found wherever they stand", () => {
     expect(isShaped([{ identifier: 1 }, { identifier: 2 }])).toBe(true)
-    expect(isShaped({ a: { identifier: 1 }, b: [[{ identifier: 2 }]] })).toBe(true)
+    expect(isShaped({ a: { identifierOfIt: 1 }, b: [[{ identifierOfIt: 2 }]] })).toBe(true)
     const inMap = [1, 2].map((at) => [at, { createdAt: new Date(at), name: "text" }] as const)
     expect(isShaped(new Map(inMap))).toBe(true)
     expect(
@@ -48,8 +48,11 @@ describe("objects that are alike", () => {
     expect(isShaped({ id: 1, name: "Ada" })).toBe(false)
   })
 
-  test("are written name by name where that is not longer", () => {
+  test("are written name by name where that is hardly longer", () => {
     expect(isShaped([{ id: 1 }, { id: 2 }])).toBe(false)
+    // A byte for each is not worth a copy of the whole.
+    expect(isShaped(Array.from({ length: 100 }, () => ({ a: 1 })))).toBe(false)
+    expect(isShaped(Array.from({ length: 100 }, () => ({ id: 1 })))).toBe(true)
     const matrix = Array.from({ length: 1000 }, (_, index) => [index % 8])
     const size = (value: unknown) => codec.encode(header(), value).length
     expect(size({ matrix, a: { id: 1 }, b: { id: 1 } })).toBe(size({ matrix, a: { id: 1 }, b: { ix: 1 } }))

@@ -24,7 +24,7 @@
  * was promised them.
  *
  * Numbers are below 2^53 and are written with `%.0f`: Lua's own conversion keeps 14 digits. What does not change stays
- * text, since that conversion costs as much as a command; and what every call runs makes no functions, which cost a third of
+ * text, since that conversion costs as much as a command; and so do half a dozen functions, of which nearly no append makes
  * one.
  *
  * KEYS: state (a hash: `epoch` is ordinal and nonce, `life` the count of lives and how the last one ended, `head`,
