@@ -1,7 +1,7 @@
 /**
  * Builds `dist/`:
  *
- * - the library as CommonJS, with everything below `src/core` and `src/memory` hoisted into one scope;
+ * - the library as CommonJS, with everything below `src/core` hoisted into one scope;
  * - for `import` a thin wrapper around the very same files. Two builds would be two libraries in one process, with two
  *   default caches and two `ZooCacheError`s that are no `instanceof` each other;
  * - declarations, which the wrapper's ones re-export for the same reason.
@@ -51,7 +51,7 @@ const { output } = await bundle.write({
     // One chunk, and not what each entry happens to share: inside it names are bound directly, across chunks every use
     // is a property look-up.
     groups: [
-      { name: "core", test: /[\\/]src[\\/](?:core|memory)[\\/]/ },
+      { name: "core", test: /[\\/]src[\\/]core[\\/]/ },
       { name: "codec", test: /[\\/]src[\\/]codec[\\/](?!index)/ },
       // In a chunk whoever imports it, so that the thread is always found beside it.
       { name: "lmdb", test: /[\\/]src[\\/]lmdb[\\/](?!index|writer-thread)/ },

@@ -1,10 +1,10 @@
-/** Dependencies point inward: `src/core` and `src/memory` import each other and three modules of Node.js, nothing else. */
+/** Dependencies point inward: `src/core` imports itself and three modules of Node.js, nothing else. */
 import { readFileSync, readdirSync } from "node:fs"
 import { posix } from "node:path"
 import { parseSync } from "rolldown/utils"
 import { root } from "./entries.js"
 
-const inner = ["src/core/", "src/memory/"]
+const inner = ["src/core/"]
 const builtins = new Set(["node:async_hooks", "node:crypto", "node:diagnostics_channel"])
 
 let broken = 0
@@ -14,7 +14,7 @@ for (const file of sources("src")) {
   for (const specifier of imports(file)) {
     const target = specifier.startsWith(".") ? posix.join(posix.dirname(file), specifier) : specifier
     if (importsInnerOnly && !builtins.has(target) && !inner.some((folder) => target.startsWith(folder))) {
-      complain(file, specifier, "core and memory may import only each other and " + [...builtins].join(", "))
+      complain(file, specifier, "the core may import only itself and " + [...builtins].join(", "))
     }
     if (!file.startsWith("src/testing/") && target.startsWith("src/testing/")) {
       complain(file, specifier, "the library must not import its own test tools")

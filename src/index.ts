@@ -1,4 +1,4 @@
-export type { Backend, BackendContext, OpenBackend } from "./core/backend.js"
+export type { Backend, BackendContext, OpenBackend } from "./core/ports/backend.js"
 export {
   Cache,
   type Collector,
@@ -7,7 +7,7 @@ export {
   type LoadOptions,
   type Status,
   type SyncOptions,
-} from "./core/cache.js"
+} from "./core/cache/cache.js"
 export type {
   Cached,
   CachedMethods,
@@ -15,14 +15,14 @@ export type {
   ParametersOf,
   PromiseReturning,
   ValueOf,
-} from "./core/cached-function.js"
-export type { CachedMany, ManyLoader, ManyOptions } from "./core/cached-many.js"
-export type { CachedSync } from "./core/cached-sync.js"
-export type { Clock, Timer } from "./core/clock.js"
-export type { EntryCodec, EntryHeader, HeaderChange } from "./core/codec.js"
-export { addDeps, type CurrentLoad, currentLoad } from "./core/current-load.js"
-export type { CacheableDecorator, MethodOptions } from "./core/decorator.js"
-export type { Duration, DurationString } from "./core/duration.js"
+} from "./core/cache/cached-function.js"
+export type { CachedMany, ManyLoader, ManyOptions } from "./core/cache/cached-many.js"
+export type { CachedSync } from "./core/cache/cached-sync.js"
+export type { Clock, Timer } from "./core/base/clock.js"
+export type { EntryCodec, EntryHeader, HeaderChange } from "./core/ports/codec.js"
+export { addDeps, type CurrentLoad, currentLoad } from "./core/loads/current-load.js"
+export type { CacheableDecorator, MethodOptions } from "./core/cache/decorator.js"
+export type { Duration, DurationString } from "./core/base/duration.js"
 export {
   CacheClosedError,
   ConfigurationError,
@@ -49,7 +49,7 @@ export {
   UnencodableValueError,
   UnsureError,
   ZooCacheError,
-} from "./core/errors.js"
+} from "./core/base/errors.js"
 export type {
   CacheEvent,
   EvictEvent,
@@ -58,11 +58,11 @@ export type {
   LeaseEvent,
   LoadEvent,
   StateEvent,
-} from "./core/events.js"
-export type { Cause, Explanation } from "./core/explain.js"
-export { InProcessLog, type InProcessLogOptions } from "./core/in-process-log.js"
-export type { Isolation } from "./core/isolation.js"
-export type { Lease, LeaseAnswer, LeaseEnd, Leases } from "./core/leases.js"
+} from "./core/base/events.js"
+export type { Cause, Explanation } from "./core/cache/explain.js"
+export { InProcessLog, type InProcessLogOptions } from "./core/log/in-process-log.js"
+export type { Isolation } from "./core/values/isolation.js"
+export type { Lease, LeaseAnswer, LeaseEnd, Leases } from "./core/ports/leases.js"
 export type {
   AppendReply,
   ChangeKind,
@@ -74,7 +74,7 @@ export type {
   LogPosition,
   PullReply,
   RemoteLog,
-} from "./core/log.js"
+} from "./core/ports/log.js"
 export type {
   AgeOptions,
   BehaviourOptions,
@@ -84,15 +84,15 @@ export type {
   MemoryOptions,
   Singleflight,
   StalenessOptions,
-} from "./core/options.js"
-export type { Position } from "./core/position.js"
-export type { Stats } from "./core/stats.js"
-export type { Amendment, Rank, Store, StoreStats } from "./core/store.js"
-export type { Counters } from "./core/table.js"
-export { type TagValue, tag } from "./core/tag.js"
-export type { TransactionHandle } from "./core/transaction.js"
-export type { Epoch, Token, Version } from "./core/version.js"
-export type { SetOptions } from "./core/writer.js"
+} from "./core/options/options.js"
+export type { Position } from "./core/tags/position.js"
+export type { Stats } from "./core/cache/stats.js"
+export type { Amendment, Rank, Store, StoreStats } from "./core/ports/store.js"
+export type { Counters } from "./core/entries/table.js"
+export { type TagValue, tag } from "./core/tags/tag.js"
+export type { TransactionHandle } from "./core/writes/transaction.js"
+export type { Epoch, Token, Version } from "./core/tags/version.js"
+export type { SetOptions } from "./core/writes/writer.js"
 export {
   type ConfigureOptions,
   cacheable,

@@ -1,5 +1,5 @@
-import type { Backend } from "./core/backend.js"
-import { InvalidOptionError } from "./core/errors.js"
+import type { Backend } from "./core/ports/backend.js"
+import { InvalidOptionError } from "./core/base/errors.js"
 import { lmdb, type LmdbOptions } from "./lmdb/index.js"
 import { redis } from "./redis/index.js"
 

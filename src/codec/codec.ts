@@ -1,6 +1,11 @@
 import type { Packr } from "msgpackr"
-import type { EntryCodec, EntryHeader, HeaderChange } from "../core/codec.js"
-import { CorruptEntryError, EntryTooLargeError, InvalidOptionError, UnencodableValueError } from "../core/errors.js"
+import type { EntryCodec, EntryHeader, HeaderChange } from "../core/ports/codec.js"
+import {
+  CorruptEntryError,
+  EntryTooLargeError,
+  InvalidOptionError,
+  UnencodableValueError,
+} from "../core/base/errors.js"
 import { amendHeader, ASCII_ONLY, COMPRESSED, MARKED, readHeader, readPayload, SHAPED, writeEntry } from "./header.js"
 import { Lowering } from "./lowering.js"
 import { loadPeers, type Peers } from "./peers.js"

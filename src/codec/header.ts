@@ -1,8 +1,8 @@
 import { crc32 } from "node:zlib"
-import type { EntryHeader, HeaderChange } from "../core/codec.js"
-import { CorruptEntryError } from "../core/errors.js"
-import type { Rank } from "../core/store.js"
-import { type Epoch, isVersion } from "../core/version.js"
+import type { EntryHeader, HeaderChange } from "../core/ports/codec.js"
+import { CorruptEntryError } from "../core/base/errors.js"
+import type { Rank } from "../core/ports/store.js"
+import { type Epoch, isVersion } from "../core/tags/version.js"
 import { latin1Slice, ucs2Slice, utf8Slice } from "./slices.js"
 
 /** Bytes of another format are not read. */

@@ -1,3 +1,3 @@
-export type { EntryCodec, EntryHeader, HeaderChange } from "../core/codec.js"
+export type { EntryCodec, EntryHeader, HeaderChange } from "../core/ports/codec.js"
 export { type Codec, type CodecOptions, createCodec } from "./codec.js"
 export type { ValueType } from "./user-types.js"

@@ -1,6 +1,6 @@
 import { types } from "node:util"
-import { UnencodableValueError } from "../core/errors.js"
-import { isPlainObject } from "../core/isolation.js"
+import { UnencodableValueError } from "../core/base/errors.js"
+import { isPlainObject } from "../core/values/isolation.js"
 import { lookupGetter } from "./plain.js"
 import { isWellFormed } from "./header.js"
 import {

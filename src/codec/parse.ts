@@ -1,4 +1,4 @@
-import { CorruptEntryError } from "../core/errors.js"
+import { CorruptEntryError } from "../core/base/errors.js"
 import { isFarIndex, keepSparse } from "./far-index.js"
 import { isAscii as isAsciiText, viewOf } from "./header.js"
 import { ARRAY, FIRST_SHAPE, MAX_NAMES, MAX_SHAPES, NEW_SHAPE } from "./shaping.js"

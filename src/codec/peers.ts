@@ -1,7 +1,7 @@
 import { createRequire } from "node:module"
 import type * as Lz4 from "lz4-napi"
 import type * as Msgpackr from "msgpackr"
-import { ConfigurationError } from "../core/errors.js"
+import { ConfigurationError } from "../core/base/errors.js"
 
 export interface Peers {
   readonly msgpackr: typeof Msgpackr

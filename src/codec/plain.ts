@@ -1,5 +1,5 @@
 import { types } from "node:util"
-import { hasElementGetter, isPlainObject } from "../core/isolation.js"
+import { hasElementGetter, isPlainObject } from "../core/values/isolation.js"
 import { isAscii, isWellFormed } from "./header.js"
 import { MAX_DEPTH } from "./marks.js"
 

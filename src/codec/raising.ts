@@ -1,4 +1,4 @@
-import { CorruptEntryError } from "../core/errors.js"
+import { CorruptEntryError } from "../core/base/errors.js"
 import { isFarIndex, keepSparse } from "./far-index.js"
 import {
   BARE_OBJECT,

@@ -1,4 +1,4 @@
-import { CorruptEntryError } from "../core/errors.js"
+import { CorruptEntryError } from "../core/base/errors.js"
 
 /** Deeper than any value that may be written, marks included; msgpackr reads twice as deep without trouble. */
 const MAX_SCAN_DEPTH = 2_000

@@ -1,4 +1,4 @@
-import { InvalidOptionError } from "../core/errors.js"
+import { InvalidOptionError } from "../core/base/errors.js"
 import { isErrorName, VIEW_KINDS } from "./marks.js"
 
 /** A class whose instances a codec can bring back. */

@@ -1,6 +1,6 @@
 import { createCodec } from "../codec/index.js"
-import type { Backend, BackendContext, OpenBackend } from "../core/backend.js"
-import type { EntryCodec } from "../core/codec.js"
+import type { Backend, BackendContext, OpenBackend } from "../core/ports/backend.js"
+import type { EntryCodec } from "../core/ports/codec.js"
 import { Environment, type Tenant } from "./environment.js"
 import { LmdbLog } from "./log.js"
 import { checkOptions, type InternalOptions, type LmdbOptions, type LmdbSettings } from "./options.js"

@@ -1,5 +1,5 @@
-import type { ChangeKind } from "../core/log.js"
-import { NO_VERSION, type Version } from "../core/version.js"
+import type { ChangeKind } from "../core/ports/log.js"
+import { NO_VERSION, type Version } from "../core/tags/version.js"
 import { type Database, readRow } from "./database.js"
 import {
   type Amount,

@@ -1,6 +1,6 @@
 import { amendHeader, compareRank, readHeader, readLengths, readRank } from "../codec/header.js"
-import type { Amendment, Rank } from "../core/store.js"
-import { isSameEpoch } from "../core/version.js"
+import type { Amendment, Rank } from "../core/ports/store.js"
+import { isSameEpoch } from "../core/tags/version.js"
 import type { Batch } from "./batch.js"
 import { listRows, readRow } from "./database.js"
 import {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto"
-import type { ChangeKind } from "../core/log.js"
-import type { Epoch, Version } from "../core/version.js"
+import type { ChangeKind } from "../core/ports/log.js"
+import type { Epoch, Version } from "../core/tags/version.js"
 
 /** Of what is below. A file of another format is refused. */
 export const FORMAT = 1

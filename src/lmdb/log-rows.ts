@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto"
-import type { AppendReply, LogChange, LogPosition } from "../core/log.js"
-import { isSameEpoch, nextVersion, NO_VERSION, type Version } from "../core/version.js"
+import type { AppendReply, LogChange, LogPosition } from "../core/ports/log.js"
+import { isSameEpoch, nextVersion, NO_VERSION, type Version } from "../core/tags/version.js"
 import type { Batch } from "./batch.js"
 import { listKeys, listRows, readRow } from "./database.js"
 import { deleteEntry } from "./entry-rows.js"

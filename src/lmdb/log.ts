@@ -1,7 +1,15 @@
-import type { Clock } from "../core/clock.js"
-import { LogError } from "../core/errors.js"
-import type { AppendReply, LogChange, LoggedChange, LogNews, LogPosition, PullReply, RemoteLog } from "../core/log.js"
-import { isSameEpoch, NO_VERSION, type Version } from "../core/version.js"
+import type { Clock } from "../core/base/clock.js"
+import { LogError } from "../core/base/errors.js"
+import type {
+  AppendReply,
+  LogChange,
+  LoggedChange,
+  LogNews,
+  LogPosition,
+  PullReply,
+  RemoteLog,
+} from "../core/ports/log.js"
+import { isSameEpoch, NO_VERSION, type Version } from "../core/tags/version.js"
 import { type Database, listRows, readRow } from "./database.js"
 import type { Environment } from "./environment.js"
 import { HeadCache } from "./head-cache.js"

@@ -1,5 +1,5 @@
-import type { EntryCodec } from "../core/codec.js"
-import { ConfigurationError, InvalidOptionError } from "../core/errors.js"
+import type { EntryCodec } from "../core/ports/codec.js"
+import { ConfigurationError, InvalidOptionError } from "../core/base/errors.js"
 import { hasLmdb } from "./database.js"
 
 /** Options of {@link lmdb}. */

@@ -1,5 +1,5 @@
-import type { AppendReply, LogChange, LogPosition } from "../core/log.js"
-import type { Amendment, Rank } from "../core/store.js"
+import type { AppendReply, LogChange, LogPosition } from "../core/ports/log.js"
+import type { Amendment, Rank } from "../core/ports/store.js"
 import type { EntryBudget } from "./entry-rows.js"
 import type { LogBudget } from "./log-rows.js"
 import type { SentError } from "./refusal.js"

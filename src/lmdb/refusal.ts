@@ -1,4 +1,11 @@
-import { LogError, show, StorageFullError, StorageOpenError, StoreError, type ZooCacheError } from "../core/errors.js"
+import {
+  LogError,
+  show,
+  StorageFullError,
+  StorageOpenError,
+  StoreError,
+  type ZooCacheError,
+} from "../core/base/errors.js"
 
 /** An error on its way between threads, which keep neither classes nor fields. */
 export interface SentError {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto"
-import { CorruptEntryError } from "../core/errors.js"
+import { CorruptEntryError } from "../core/base/errors.js"
 import { Batch } from "./batch.js"
 import { type Database, openDatabase } from "./database.js"
 import { putEntry, removeEntry, touchEntry } from "./entry-rows.js"

@@ -1,4 +1,4 @@
-import { InvalidOptionError } from "../core/errors.js"
+import { InvalidOptionError } from "../core/base/errors.js"
 
 /** What a url of a server says. */
 export interface Address {

@@ -1,5 +1,5 @@
 import { createCodec } from "../codec/index.js"
-import type { Backend, BackendContext, OpenBackend } from "../core/backend.js"
+import type { Backend, BackendContext, OpenBackend } from "../core/ports/backend.js"
 import { openConnection, type RedisConnection } from "./connection.js"
 import { type Failure, logError } from "./failures.js"
 import { RedisLog } from "./log.js"

@@ -1,4 +1,4 @@
-import type { ChangeKind, LogChange } from "../core/log.js"
+import type { ChangeKind, LogChange } from "../core/ports/log.js"
 
 const LETTERS: Readonly<Record<ChangeKind, string>> = { tag: "t", expiry: "e", key: "k", function: "f" }
 const KINDS: Readonly<Record<string, ChangeKind>> = { t: "tag", e: "expiry", k: "key", f: "function" }

@@ -1,5 +1,5 @@
-import type { Clock } from "../core/clock.js"
-import { ConfigurationError } from "../core/errors.js"
+import type { Clock } from "../core/base/clock.js"
+import { ConfigurationError } from "../core/base/errors.js"
 import { type Address, redactUrl } from "./address.js"
 import type { RedisClient, RedisSubscriber } from "./client.js"
 import type { Failure, Where } from "./failures.js"

@@ -1,4 +1,4 @@
-import type { LogNews } from "../core/log.js"
+import type { LogNews } from "../core/ports/log.js"
 import { readAppended, readMembers, ReplyError } from "./replies.js"
 
 /** Whoever listens to a larger one would rather pull: it is sent without its changes. */

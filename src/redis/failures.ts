@@ -1,4 +1,4 @@
-import { LogError } from "../core/errors.js"
+import { LogError } from "../core/base/errors.js"
 import { LEAST_SERVER } from "./scripts.js"
 
 /** What errors may say of a server: its address without its password, and text without what must stay secret. */

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../core/clock.js"
+import type { Clock, Timer } from "../core/base/clock.js"
 import type { RedisArgument, RedisClient } from "./client.js"
 import { fail, type Failure, failureOf, type Where } from "./failures.js"
 import { checkServer } from "./server.js"

@@ -1,8 +1,16 @@
 import { randomBytes } from "node:crypto"
-import type { Clock } from "../core/clock.js"
-import { LogError } from "../core/errors.js"
-import type { AppendReply, LogChange, LoggedChange, LogNews, LogPosition, PullReply, RemoteLog } from "../core/log.js"
-import { type Epoch, isSameEpoch, TICKS_PER_MS, type Version } from "../core/version.js"
+import type { Clock } from "../core/base/clock.js"
+import { LogError } from "../core/base/errors.js"
+import type {
+  AppendReply,
+  LogChange,
+  LoggedChange,
+  LogNews,
+  LogPosition,
+  PullReply,
+  RemoteLog,
+} from "../core/ports/log.js"
+import { type Epoch, isSameEpoch, TICKS_PER_MS, type Version } from "../core/tags/version.js"
 import { membersOf } from "./changes.js"
 import type { RedisArgument } from "./client.js"
 import type { RedisConnection } from "./connection.js"

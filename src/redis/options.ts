@@ -1,5 +1,5 @@
-import type { EntryCodec } from "../core/codec.js"
-import { InvalidOptionError } from "../core/errors.js"
+import type { EntryCodec } from "../core/ports/codec.js"
+import { InvalidOptionError } from "../core/base/errors.js"
 import { type Address, parseUrl, redactUrl } from "./address.js"
 import type { RedisClient, RedisSubscriber } from "./client.js"
 

@@ -1,5 +1,5 @@
 import { createRequire } from "node:module"
-import { ConfigurationError } from "../core/errors.js"
+import { ConfigurationError } from "../core/base/errors.js"
 import type { RedisSubscriber } from "./client.js"
 
 /** What is used of the package ioredis. */

@@ -1,5 +1,5 @@
-import type { AppendReply, LogChange, LogEnd, LoggedChange, PullReply } from "../core/log.js"
-import { type Epoch, isVersion, type Version } from "../core/version.js"
+import type { AppendReply, LogChange, LogEnd, LoggedChange, PullReply } from "../core/ports/log.js"
+import { type Epoch, isVersion, type Version } from "../core/tags/version.js"
 import { changeOf } from "./changes.js"
 
 /** A reply that no script of this version gives. */

@@ -1,5 +1,5 @@
-import type { Clock } from "../core/clock.js"
-import { StorageFullError, StoreError, type ZooCacheError } from "../core/errors.js"
+import type { Clock } from "../core/base/clock.js"
+import { StorageFullError, StoreError, type ZooCacheError } from "../core/base/errors.js"
 import { codeOf as codeOfText } from "./failures.js"
 
 /** A server that answers so can't be used now, and can later: as if it were not there. */

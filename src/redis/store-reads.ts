@@ -1,5 +1,5 @@
-import type { Clock, Timer } from "../core/clock.js"
-import { StoreError } from "../core/errors.js"
+import type { Clock, Timer } from "../core/base/clock.js"
+import { StoreError } from "../core/base/errors.js"
 import type { Admission, Breaker } from "./breaker.js"
 import type { RedisArgument, RedisClient } from "./client.js"
 import { Reach } from "./store-reach.js"

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto"
 import { crc32 } from "node:zlib"
-import type { EntryCodec, EntryHeader, HeaderChange } from "../core/codec.js"
-import { CorruptEntryError } from "../core/errors.js"
-import type { Amendment, Rank } from "../core/store.js"
+import type { EntryCodec, EntryHeader, HeaderChange } from "../core/ports/codec.js"
+import { CorruptEntryError } from "../core/base/errors.js"
+import type { Amendment, Rank } from "../core/ports/store.js"
 
 /*
  * What is stored under the key of an entry, little-endian: a head that scripts can read without knowing the codec, and

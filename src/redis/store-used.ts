@@ -1,4 +1,4 @@
-import type { Clock } from "../core/clock.js"
+import type { Clock } from "../core/base/clock.js"
 
 /** A use is noted no more often than this; and no more rarely than twice as often. */
 const NOTED_EVERY_MS = 10_000

@@ -1,5 +1,5 @@
 import { compareRank } from "../codec/header.js"
-import type { Amendment, Rank } from "../core/store.js"
+import type { Amendment, Rank } from "../core/ports/store.js"
 import type { Queueable } from "./write-queue.js"
 
 /** Who waits for a write. `own`: whose call it was, and not one whose place it took. */

@@ -1,4 +1,4 @@
-import type { Clock } from "../core/clock.js"
+import type { Clock } from "../core/base/clock.js"
 
 /** A write that can wait. Writes of one key go out one after the other. */
 export interface Queueable {

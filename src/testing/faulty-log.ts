@@ -1,4 +1,4 @@
-import type { Clock } from "../core/clock.js"
+import type { Clock } from "../core/base/clock.js"
 import type {
   AppendReply,
   LogChange,
@@ -8,8 +8,8 @@ import type {
   LogPosition,
   PullReply,
   RemoteLog,
-} from "../core/log.js"
-import { type Epoch, isSameEpoch, NO_VERSION, nextVersion, TICKS_PER_MS, type Version } from "../core/version.js"
+} from "../core/ports/log.js"
+import { type Epoch, isSameEpoch, NO_VERSION, nextVersion, TICKS_PER_MS, type Version } from "../core/tags/version.js"
 
 /**
  * What becomes of one operation.

@@ -1,5 +1,5 @@
-import { StoreError } from "../core/errors.js"
-import type { Amendment, Rank, LocalStore, StoreStats } from "../core/store.js"
+import { StoreError } from "../core/base/errors.js"
+import type { Amendment, Rank, LocalStore, StoreStats } from "../core/ports/store.js"
 import { copyBytes } from "./copy-bytes.js"
 
 /**

@@ -1,6 +1,6 @@
-import { Cache } from "../core/cache.js"
-import { nodesOf } from "../core/freshness.js"
-import type { TagNode } from "../core/tag-node.js"
+import { Cache } from "../core/cache/cache.js"
+import { nodesOf } from "../core/tags/freshness.js"
+import type { TagNode } from "../core/tags/tag-node.js"
 
 /**
  * Checks the books of a cache against each other: reference counts of tags, budgets, flights, slots, timers. Cheap enough

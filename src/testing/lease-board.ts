@@ -1,5 +1,5 @@
-import type { Clock } from "../core/clock.js"
-import type { LeaseEnd } from "../core/leases.js"
+import type { Clock } from "../core/base/clock.js"
+import type { LeaseEnd } from "../core/ports/leases.js"
 
 export interface LeaseBoardOptions {
   readonly clock: Pick<Clock, "now">

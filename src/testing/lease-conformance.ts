@@ -1,5 +1,5 @@
 import assert from "node:assert/strict"
-import type { Lease, LeaseAnswer, LeaseEnd, Leases } from "../core/leases.js"
+import type { Lease, LeaseAnswer, LeaseEnd, Leases } from "../core/ports/leases.js"
 
 /** Leases as the suite gets them. */
 export interface LeasesUnderTest {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict"
-import type { AppendReply, InvalidationLog, LogChange, LogNews, LogPosition, PullReply } from "../core/log.js"
+import type { AppendReply, InvalidationLog, LogChange, LogNews, LogPosition, PullReply } from "../core/ports/log.js"
 
 /** A log as the suite gets it. */
 export interface LogUnderTest {

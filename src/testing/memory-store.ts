@@ -1,8 +1,8 @@
 import { compareRank } from "../codec/header.js"
-import type { EntryCodec } from "../core/codec.js"
-import { StoreError } from "../core/errors.js"
-import { isSameEpoch } from "../core/version.js"
-import type { Amendment, Rank, LocalStore, StoreStats } from "../core/store.js"
+import type { EntryCodec } from "../core/ports/codec.js"
+import { StoreError } from "../core/base/errors.js"
+import { isSameEpoch } from "../core/tags/version.js"
+import type { Amendment, Rank, LocalStore, StoreStats } from "../core/ports/store.js"
 import { copyBytes } from "./copy-bytes.js"
 
 export interface MemoryStoreOptions {

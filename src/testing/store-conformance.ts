@@ -1,8 +1,8 @@
 import assert from "node:assert/strict"
-import type { EntryCodec, EntryHeader } from "../core/codec.js"
-import { StoreError } from "../core/errors.js"
-import type { Rank, Store } from "../core/store.js"
-import type { Epoch, Version } from "../core/version.js"
+import type { EntryCodec, EntryHeader } from "../core/ports/codec.js"
+import { StoreError } from "../core/base/errors.js"
+import type { Rank, Store } from "../core/ports/store.js"
+import type { Epoch, Version } from "../core/tags/version.js"
 import { copyBytes } from "./copy-bytes.js"
 
 /** A store may drop what nobody can use any more, so all times are to come. */

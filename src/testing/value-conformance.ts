@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
-import type { Cache } from "../core/cache.js"
-import { UnencodableValueError } from "../core/errors.js"
-import type { Fault } from "../core/options.js"
+import type { Cache } from "../core/cache/cache.js"
+import { UnencodableValueError } from "../core/base/errors.js"
+import type { Fault } from "../core/options/options.js"
 import { differenceOf } from "./same-value.js"
 import { CHANGELESS_VALUES, KEPT_VALUES, REFUSED_VALUES, type ValueTable } from "./value-table.js"
 

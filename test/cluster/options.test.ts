@@ -4,7 +4,7 @@ import { type CacheOptions, createCache, InvalidOptionError, type LeaseEvent, ty
 import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import { createCodec } from "zoocache/codec"
 import { FaultyLog, LeaseBoard, ManualClock, MemoryStore, RemoteMemoryStore, settled } from "zoocache/testing"
-import { Cache } from "../../src/core/cache.js"
+import { Cache } from "../../src/core/cache/cache.js"
 import { makeCache, rejectionOf, steered } from "../support/caches.js"
 import { Fleet } from "../support/fleet.js"
 

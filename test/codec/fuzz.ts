@@ -5,7 +5,7 @@
 import { createRequire } from "node:module"
 import { types } from "node:util"
 import { crc32 } from "node:zlib"
-import { CorruptEntryError, UnencodableValueError } from "../../src/core/errors.js"
+import { CorruptEntryError, UnencodableValueError } from "../../src/core/base/errors.js"
 import { type Codec, createCodec, type EntryHeader } from "../../src/codec/index.js"
 import { writeEntry } from "../../src/codec/header.js"
 import { ERROR_CLASSES } from "../../src/codec/marks.js"

@@ -7,7 +7,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { describe, expect, test } from "vitest"
 import { createCodec, type EntryHeader } from "zoocache/codec"
-import { CorruptEntryError } from "../../src/core/errors.js"
+import { CorruptEntryError } from "../../src/core/base/errors.js"
 import { differenceOf } from "../../src/testing/same-value.js"
 import { bare, header } from "./support.js"
 

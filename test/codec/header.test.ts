@@ -1,9 +1,9 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import type { EntryHeader } from "zoocache/codec"
-import { CorruptEntryError } from "../../src/core/errors.js"
+import { CorruptEntryError } from "../../src/core/base/errors.js"
 import { amendHeader, compareRank, readEndMs, readRank } from "../../src/codec/header.js"
-import type { Rank } from "../../src/core/store.js"
+import type { Rank } from "../../src/core/ports/store.js"
 import { codec, header } from "./support.js"
 
 const value = { name: "Ada", roles: ["admin"] }

@@ -3,7 +3,7 @@ import type * as Msgpackr from "msgpackr"
 import { Readable } from "node:stream"
 import { describe, expect, test } from "vitest"
 import { createCodec } from "zoocache/codec"
-import { EntryTooLargeError, UnencodableValueError } from "../../src/core/errors.js"
+import { EntryTooLargeError, UnencodableValueError } from "../../src/core/base/errors.js"
 import { REFUSED_VALUES } from "../../src/testing/value-table.js"
 import { bare, codec, header, roundTrip } from "./support.js"
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest"
 import { createCodec } from "zoocache/codec"
 import { differenceOf } from "../../src/testing/same-value.js"
 import { CHANGELESS_VALUES, KEPT_VALUES } from "../../src/testing/value-table.js"
-import { UnencodableValueError } from "../../src/core/errors.js"
+import { UnencodableValueError } from "../../src/core/base/errors.js"
 import { bare, codec, header, roundTrip } from "./support.js"
 
 const eager = createCodec({ threshold: 0 })

@@ -6,7 +6,7 @@ import {
   CorruptEntryError,
   InvalidOptionError,
   UnencodableValueError,
-} from "../../src/core/errors.js"
+} from "../../src/core/base/errors.js"
 import { codec, header, roundTrip } from "./support.js"
 
 class Money {

@@ -1,7 +1,7 @@
 import { once } from "node:events"
 import type { Worker } from "node:worker_threads"
 import { afterEach, describe, expect, test, vi } from "vitest"
-import { LogError, StorageFullError, StoreError } from "../../src/core/errors.js"
+import { LogError, StorageFullError, StoreError } from "../../src/core/base/errors.js"
 import type { FromWriter, ToWriter } from "../../src/lmdb/protocol.js"
 import type * as Thread from "../../src/lmdb/thread.js"
 import { cleanUp, NOWHERE, openBackend, temporaryDirectory } from "./support/backends.js"

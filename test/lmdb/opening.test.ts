@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterEach, describe, expect, test, vi } from "vitest"
-import { ConfigurationError, InvalidOptionError, StorageOpenError } from "../../src/core/errors.js"
+import { ConfigurationError, InvalidOptionError, StorageOpenError } from "../../src/core/base/errors.js"
 import { lmdb } from "../../src/lmdb/index.js"
 import type { LmdbOptions } from "../../src/lmdb/options.js"
 import { cleanUp, NOWHERE, openBackend, temporaryDirectory } from "./support/backends.js"

@@ -1,6 +1,6 @@
 import { statSync } from "node:fs"
 import { afterEach, describe, expect, test } from "vitest"
-import { CorruptEntryError, StorageFullError, StoreError } from "../../src/core/errors.js"
+import { CorruptEntryError, StorageFullError, StoreError } from "../../src/core/base/errors.js"
 import { ManualClock } from "../../src/testing/index.js"
 import { cleanUp, NOWHERE, openBackend, temporaryDirectory } from "./support/backends.js"
 import { dataFileOf, startChild } from "./support/children.js"

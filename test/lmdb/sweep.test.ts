@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest"
-import type { EntryHeader } from "../../src/core/codec.js"
+import type { EntryHeader } from "../../src/core/ports/codec.js"
 import { openDatabase } from "../../src/lmdb/database.js"
 import { Sweeper } from "../../src/lmdb/sweep.js"
 import { cleanUp, type LmdbBackend, NOWHERE, openBackend, temporaryDirectory } from "./support/backends.js"

@@ -1,8 +1,8 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { NodeTable } from "../../src/core/node-table.js"
-import { isPending, markOf, TagNode } from "../../src/core/tag-node.js"
-import { TagTrie } from "../../src/core/tag-trie.js"
+import { NodeTable } from "../../src/core/tags/node-table.js"
+import { isPending, markOf, TagNode } from "../../src/core/tags/tag-node.js"
+import { TagTrie } from "../../src/core/tags/tag-trie.js"
 
 interface Use {
   readonly path: string

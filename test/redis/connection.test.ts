@@ -1,7 +1,7 @@
 import { Cluster, Redis } from "ioredis"
 import { Redis as Valkey } from "iovalkey"
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
-import { InvalidOptionError } from "../../src/core/errors.js"
+import { InvalidOptionError } from "../../src/core/base/errors.js"
 import { parseUrl, redactUrl } from "../../src/redis/address.js"
 import type { RedisClient } from "../../src/redis/client.js"
 import { checkOptions, type RedisOptions } from "../../src/redis/options.js"

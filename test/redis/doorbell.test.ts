@@ -1,6 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import type { LogChange } from "../../src/core/log.js"
+import type { LogChange } from "../../src/core/ports/log.js"
 import { membersOf } from "../../src/redis/changes.js"
 import { readRing, ringText } from "../../src/redis/doorbell.js"
 import { readAppended } from "../../src/redis/replies.js"

@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers/promises"
 import { Cluster, Redis } from "ioredis"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { systemClock } from "../../src/core/clock.js"
+import { systemClock } from "../../src/core/base/clock.js"
 import type { RedisClient } from "../../src/redis/client.js"
 import type { RedisLeases } from "../../src/redis/leases.js"
 import { RedisStore } from "../../src/redis/store.js"

@@ -2,7 +2,7 @@
 import { once } from "node:events"
 import { setImmediate } from "node:timers/promises"
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
-import type { LeaseAnswer, LeaseEnd } from "../../src/core/leases.js"
+import type { LeaseAnswer, LeaseEnd } from "../../src/core/ports/leases.js"
 import type { ListenOptions, RedisLeases } from "../../src/redis/leases.js"
 import { RedisServer } from "./support/server.js"
 import { openStore, type StoreBench } from "./support/store-bench.js"

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
-import type { LogError } from "../../src/core/errors.js"
+import type { LogError } from "../../src/core/base/errors.js"
 import { logKeys } from "../../src/redis/keys.js"
 import { appendTags, cleanUp, key, listen, NOWHERE, onCleanUp, openLog, tag, untilHeard } from "./support/logs.js"
 import { RedisServer, type ServerOptions } from "./support/server.js"

@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
-import type { LogPosition } from "../../src/core/log.js"
+import type { LogPosition } from "../../src/core/ports/log.js"
 import { encodePrefix, logKeys } from "../../src/redis/keys.js"
 import { readAppended, readPage, textOf } from "../../src/redis/replies.js"
 import { appendScript, pullScript } from "../../src/redis/scripts.js"

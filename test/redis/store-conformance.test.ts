@@ -1,6 +1,6 @@
 import { Cluster, Redis } from "ioredis"
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
-import { systemClock } from "../../src/core/clock.js"
+import { systemClock } from "../../src/core/base/clock.js"
 import type { RedisClient } from "../../src/redis/client.js"
 import { RedisStore } from "../../src/redis/store.js"
 import { createCodec } from "../../src/codec/index.js"

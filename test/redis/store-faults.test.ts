@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest"
 import { settled } from "zoocache/testing"
-import { systemClock } from "../../src/core/clock.js"
+import { systemClock } from "../../src/core/base/clock.js"
 import { RedisServer } from "./support/server.js"
 import { openStore, rank, type StoreBench } from "./support/store-bench.js"
 import { until } from "./support/until.js"

@@ -1,7 +1,7 @@
 import { describe, test } from "vitest"
 import { createCodec } from "zoocache/codec"
 import { LeaseBoard, leaseConformance, ManualClock, RemoteMemoryStore } from "zoocache/testing"
-import type { Leases } from "../../src/core/leases.js"
+import type { Leases } from "../../src/core/ports/leases.js"
 
 describe("leases in memory", () => {
   leaseConformance({

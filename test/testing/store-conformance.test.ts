@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest"
 import { createCodec } from "zoocache/codec"
 import { FaultyStore, MemoryStore, RemoteMemoryStore, storeConformance, type StoreUnderTest } from "zoocache/testing"
-import type { Store } from "../../src/core/store.js"
+import type { Store } from "../../src/core/ports/store.js"
 import { BROKEN_REMOTE_STORES, BROKEN_STORES, type MakeStore } from "./support/broken-stores.js"
 
 const codec = createCodec()

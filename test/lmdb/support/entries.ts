@@ -1,6 +1,6 @@
-import type { EntryHeader } from "../../../src/core/codec.js"
-import type { LocalStore } from "../../../src/core/store.js"
-import type { Epoch } from "../../../src/core/version.js"
+import type { EntryHeader } from "../../../src/core/ports/codec.js"
+import type { LocalStore } from "../../../src/core/ports/store.js"
+import type { Epoch } from "../../../src/core/tags/version.js"
 import { type LmdbBackend, NOWHERE } from "./backends.js"
 
 /** Puts entries of the log's epoch as it is now. */

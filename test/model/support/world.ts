@@ -17,7 +17,7 @@ import {
   RemoteMemoryStore,
   settled,
 } from "zoocache/testing"
-import { isSameEpoch, parseToken, versionWallMs } from "../../../src/core/version.js"
+import { isSameEpoch, parseToken, versionWallMs } from "../../../src/core/tags/version.js"
 import { jsonCodec } from "../../testing/support/json-codec.js"
 import type { Command, Fault, FunctionName, Setup, TransactionStep } from "./commands.js"
 

@@ -1,5 +1,5 @@
-import type { EntryCodec, EntryHeader } from "../../../src/core/codec.js"
-import { CorruptEntryError } from "../../../src/core/errors.js"
+import type { EntryCodec, EntryHeader } from "../../../src/core/ports/codec.js"
+import { CorruptEntryError } from "../../../src/core/base/errors.js"
 
 const NUMBERS = ["asOf", "keyVersion", "expiresAtMs", "graceMs", "idleTtlMs", "idleUntilMs"] as const
 

@@ -1,0 +1,105 @@
+import { attempt, define, type Workshop } from "./cached-function.js"
+import { currentFrame } from "../loads/frame.js"
+import { InvalidOptionError } from "../base/errors.js"
+import { idOf } from "../values/id.js"
+import type { AnyFunction, FunctionOptions } from "../options/options.js"
+
+/** Options of a decorated method. */
+// a decorator's options come before its method, so their parameters are only known where the user writes them
+export interface MethodOptions<
+  Args extends readonly unknown[] = any[],
+  Value = any,
+  This = any,
+> extends FunctionOptions<Args, Value> {
+  /**
+   * What tells one instance from another in keys. Default in memory: the instance itself, so that two never share an
+   * entry. Needed with a shared log, where the instance of another process can't be recognized.
+   */
+  keyThis?: (self: This) => unknown
+}
+
+/** Works as a standard (TC39) and as a legacy decorator (`experimentalDecorators`) of a method that returns a promise. */
+export interface CacheableDecorator<Args extends readonly unknown[], This> {
+  <Self extends This, Method extends (this: Self, ...args: Args) => Promise<unknown>>(
+    method: Method,
+    context: ClassMethodDecoratorContext<Self, Method>,
+  ): Method
+  (target: object, name: string | symbol, descriptor: PropertyDescriptor): PropertyDescriptor
+}
+
+type Method = (this: unknown, ...args: unknown[]) => Promise<unknown>
+
+// The number by which an instance is known in keys. Held weakly: a key must not keep its instance alive.
+const instances = new WeakMap<object, number>()
+let lastInstance = 0
+
+/** Wraps a method so that its results are cached per instance and arguments. */
+export function cacheMethod(workshop: Workshop, method: AnyFunction, name: string, options: MethodOptions): Method {
+  const { keyThis, ...rest } = options
+  if (keyThis !== undefined && typeof keyThis !== "function") {
+    throw new InvalidOptionError("keyThis", keyThis, "it must be a function of the instance")
+  }
+  const named = Object.defineProperty(() => {}, "name", { value: name })
+  const { recipe, obstacle } = define(workshop, named, rest, (self, args) => method.apply(self, args as unknown[]))
+  const { key } = rest
+  const isShared = !workshop.engine.client.isLocal
+  return function (this: unknown, ...args: unknown[]) {
+    return attempt(() => {
+      if (obstacle !== undefined) throw obstacle
+      if (isShared && keyThis === undefined) {
+        throw new InvalidOptionError(
+          "keyThis",
+          undefined,
+          `the method ${name} is cached where other processes share the log: pass \`keyThis: (self) => ...\` with what identifies its instance`,
+        )
+      }
+      const owner = keyThis === undefined ? numberOf(this) : keyThis(this)
+      const rests: readonly unknown[] = key === undefined ? args : [(key as AnyFunction).apply(this, args)]
+      const id = idOf([owner, ...rests])
+      return workshop.reader.read({
+        recipe,
+        id,
+        self: this,
+        args,
+        frame: currentFrame(),
+        signal: undefined,
+        isFresh: false,
+      })
+    })
+  }
+}
+
+/** The decorator of both kinds; `wrap` makes the cached method. */
+export function decoratorOf<Args extends readonly unknown[], This>(
+  wrap: (method: AnyFunction, name: string) => AnyFunction,
+): CacheableDecorator<Args, This> {
+  const decorate = (target: unknown, context: unknown, descriptor?: PropertyDescriptor): unknown => {
+    if (isStandardContext(context)) {
+      if (context.kind !== "method" || typeof target !== "function") {
+        throw new InvalidOptionError("@cacheable", context.name, `it decorates methods, and this is a ${context.kind}`)
+      }
+      return wrap(target as AnyFunction, String(context.name))
+    }
+    const method: unknown = descriptor?.value
+    if (typeof method !== "function") {
+      throw new InvalidOptionError("@cacheable", context, "it decorates methods, and this is something else")
+    }
+    return { ...descriptor, value: wrap(method as AnyFunction, String(context)) }
+  }
+  return decorate as CacheableDecorator<Args, This>
+}
+
+function isStandardContext(context: unknown): context is { kind: string; name: string | symbol } {
+  return typeof context === "object" && context !== null && "kind" in context
+}
+
+function numberOf(self: unknown): unknown {
+  if ((typeof self !== "object" && typeof self !== "function") || self === null) return self
+  let number = instances.get(self)
+  if (number === undefined) {
+    lastInstance += 1
+    number = lastInstance
+    instances.set(self, number)
+  }
+  return number
+}

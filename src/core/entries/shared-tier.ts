@@ -1,0 +1,512 @@
+import { type Aged, type Aging, deadlineOf, expiredAging, lookedAtAlways, NEVER } from "./age.js"
+import type { EntryCodec, EntryHeader } from "../ports/codec.js"
+import type { Engine, Stored } from "../cache/engine.js"
+import { Entry, giveUp } from "./entry.js"
+import { CorruptEntryError, HookError, StoreError, ZooCacheError } from "../base/errors.js"
+import { type Dependencies, expiredSince, freshnessOf, nodesOf } from "../tags/freshness.js"
+import { freezeOwn } from "../values/isolation.js"
+import { type EntryId, splitKey } from "../values/id.js"
+import type { Behaviour } from "../options/settings.js"
+import type { Amendment, LocalStore, Rank, RemoteStore, Store } from "../ports/store.js"
+import type { Table } from "./table.js"
+import { parseTag } from "../tags/tag.js"
+import type { TagNode } from "../tags/tag-node.js"
+import { isSameEpoch, NO_VERSION, TICKS_PER_MS, type Version } from "../tags/version.js"
+
+/** How what comes from the shared tier is taken in: the part of a function's options that concerns it. */
+export interface Intake {
+  readonly behaviour: Behaviour
+  readonly sizeOf: ((value: unknown) => number) | undefined
+  readonly validate: ((value: unknown) => boolean) | undefined
+}
+
+/** A read that finds an entry not older than this leaves its place among the used ones as it is. */
+const YOUNG_MS = 60_000
+/** Of the reads of older ones, so many are noted: one in. */
+const NOTED_USES = 8
+/** An entry that was last found fresh so long ago is lifted, or earlier where the log forgets faster. */
+const OLD_TICKS = 60_000 * TICKS_PER_MS
+/** How far the wall clock may have been set back before entries with an end are given up. */
+const CLOCK_TOLERANCE_MS = 1000
+/** A sliding entry is written anew when this part of its time has passed. */
+const SLIDE_PART = 1 / 8
+/** For how long a read waits for the log where it meets an entry from above the cursor. */
+const CATCH_UP_MS = 250
+/** The longest since postponed are forgotten first. */
+const MOST_RETRIES = 1000
+/** Of what a store at hand has answered, so much is held: whoever asked uses it before anybody can ask again. */
+const HELD_AT_HAND = 16
+
+const NOTHING_ASKED: Answer = { bytes: undefined }
+
+/** With the header once it has been looked at. */
+type Answer = { readonly bytes: Uint8Array | undefined; header?: EntryHeader | undefined } | { readonly error: unknown }
+
+const answerOf = (bytes: Uint8Array | undefined): Answer => ({ bytes, header: undefined })
+const failureOf = (error: unknown): Answer => ({ error })
+
+/** What this process has written under a key; undefined where it has removed it. */
+interface Word {
+  readonly bytes: Uint8Array | undefined
+  header?: EntryHeader | undefined
+}
+
+/** A read of a remote store that is under way. */
+interface Fetch {
+  readonly entry: Promise<Entry | undefined>
+  /** This process has said a newer word on the key since. */
+  written: Word | undefined
+}
+
+/**
+ * The shared tier as one cache sees it: entries that other processes stored, or this one before it forgot them. The same
+ * rule decides about them as about entries in memory; a store only keeps bytes.
+ *
+ * None of its faults fails a call: what can't be read is a miss, what can't be written is counted and told.
+ */
+export class SharedTier {
+  readonly #engine: Engine
+  readonly #store: Store
+  readonly #codec: EntryCodec
+  /** The newest write of each key that is under way. */
+  readonly #writing = new Map<string, Word>()
+  /** Reads under way, by key. */
+  readonly #fetches = new Map<string, Fetch>()
+  /**
+   * Entries that were read and that memory did not keep, or may evict before whoever waited for them comes to look: of use
+   * until the turn of the event loop ends. Like memory, it holds what tells that they became stale.
+   */
+  #held = new Set<Entry>()
+  /** Those that somebody needs for longer, and how many do. */
+  readonly #kept = new Map<Entry, number>()
+  #isHolding = false
+  /** When entries that have expired, and that memory does not keep, may be loaded again, by key. */
+  readonly #retries = new Map<string, number>()
+
+  constructor(engine: Engine, store: Store, codec: EntryCodec) {
+    this.#engine = engine
+    this.#store = store
+    this.#codec = codec
+  }
+
+  get store(): Store {
+    return this.#store
+  }
+
+  /** Reads have to be waited for: {@link SharedTier.fetch} instead of {@link SharedTier.find}. */
+  get isRemote(): boolean {
+    return this.#store.remote === true
+  }
+
+  /** The entry of a key if it is fresh by the rule and of any use, taken into memory on the way. Of a store at hand. */
+  find(table: Table, id: EntryId, intake: Intake): Entry | undefined {
+    // Before the log was first read, nothing could be told of what is found.
+    if (this.#engine.trie.epoch.ordinal === 0) return undefined
+    const key = table.keyOf(id)
+    let found: Entry | undefined
+    try {
+      const word = this.#writing.size === 0 ? undefined : this.#writing.get(key)
+      const bytes = word === undefined ? (this.#store as LocalStore).get(key) : word.bytes
+      if (bytes !== undefined) found = this.#read(table, id, key, bytes, intake)
+    } catch (error) {
+      this.#readFailed(error, key)
+    }
+    return this.#counted(table, found)
+  }
+
+  /**
+   * The same of a remote store: all who ask for a key meanwhile share one read. The rule is applied when it has arrived,
+   * so its answer is as good for the last who came as for the first. Never rejects.
+   */
+  fetch(table: Table, id: EntryId, intake: Intake, isLatest = false): Promise<Entry | undefined> {
+    const key = table.keyOf(id)
+    const fetch = this.#fetches.get(key)
+    if (fetch !== undefined) return fetch.entry
+    return this.#begin(table, id, key, this.#askOne(key, isLatest), intake, isLatest)
+  }
+
+  isFetching(table: Table, id: EntryId): boolean {
+    return this.#fetches.has(table.keyOf(id))
+  }
+
+  /** The same for several keys at once. Those that nobody asks for yet arrive together. */
+  fetchMany(table: Table, ids: readonly EntryId[], intake: Intake): Promise<Entry | undefined>[] {
+    const keys = ids.map((id) => table.keyOf(id))
+    const asked = new Map<string, EntryId>()
+    keys.forEach((key, index) => {
+      if (!this.#fetches.has(key)) asked.set(key, ids[index])
+    })
+    const asking = this.#askAll([...asked.keys()])
+    let index = 0
+    for (const [key, id] of asked) {
+      const at = index++
+      const answer = asking.then((answers) => answers[at] as Answer)
+      void this.#begin(table, id, key, answer, intake, false)
+    }
+    return keys.map((key) => (this.#fetches.get(key) as Fetch).entry)
+  }
+
+  #begin(
+    table: Table,
+    id: EntryId,
+    key: string,
+    asking: Promise<Answer>,
+    intake: Intake,
+    isLatest: boolean,
+  ): Promise<Entry | undefined> {
+    const entry = this.#arrive(table, id, key, asking, intake, isLatest)
+    this.#fetches.set(key, { entry, written: undefined })
+    return entry
+  }
+
+  // Promises instead of async functions, here and in the next but one: every read passes through them.
+  #askOne(key: string, isLatest: boolean): Promise<Answer> {
+    return this.#ask(key, isLatest).then((answer) =>
+      this.#isAhead(answer) ? this.#engine.client.catchUp(CATCH_UP_MS).then(() => answer) : answer,
+    )
+  }
+
+  /** All answers at once, also where some are there before others or some need a look at the log. */
+  async #askAll(keys: readonly string[]): Promise<Answer[]> {
+    const answers = await Promise.all(keys.map((key) => this.#ask(key, false)))
+    if (answers.some((answer) => this.#isAhead(answer))) await this.#engine.client.catchUp(CATCH_UP_MS)
+    return answers
+  }
+
+  #ask(key: string, isLatest: boolean): Promise<Answer> {
+    // Before the log was first read, nothing could be told of what is found.
+    if (this.#engine.trie.epoch.ordinal === 0) return Promise.resolve(NOTHING_ASKED)
+    const word = this.#writing.size === 0 ? undefined : this.#writing.get(key)
+    if (word !== undefined) return Promise.resolve(word)
+    try {
+      return Promise.resolve((this.#store as RemoteStore).get(key, isLatest)).then(answerOf, failureOf)
+    } catch (error) {
+      return Promise.resolve({ error })
+    }
+  }
+
+  async #arrive(
+    table: Table,
+    id: EntryId,
+    key: string,
+    asking: Promise<Answer>,
+    intake: Intake,
+    isLatest: boolean,
+  ): Promise<Entry | undefined> {
+    const answer = await asking
+    const written = this.#fetches.get(key)?.written
+    this.#fetches.delete(key)
+    if (this.#engine.isClosed || table.isReplaced) return undefined
+    // Whether this process is still up to date is looked at after the last wait.
+    this.#engine.turn.read()
+    let found: Entry | undefined
+    try {
+      if (written === undefined && "error" in answer) throw answer.error
+      const { bytes, header } = written ?? (answer as Exclude<Answer, { error: unknown }>)
+      if (bytes !== undefined) found = this.#read(table, id, key, bytes, intake, header)
+    } catch (error) {
+      this.#readFailed(error, key)
+    }
+    // Who looks for another node's value has had its miss before.
+    return isLatest && found === undefined ? undefined : this.#counted(table, found)
+  }
+
+  /** Whoever stored an entry may have seen more of the log than this process has. */
+  #isAhead(answer: Answer): boolean {
+    if ("error" in answer || answer.bytes === undefined) return false
+    const { trie } = this.#engine
+    try {
+      const { epoch, asOf } = (answer.header = this.#codec.decodeHeader(answer.bytes))
+      return isSameEpoch(epoch, trie.epoch) ? asOf > trie.cursor : epoch.ordinal > trie.epoch.ordinal
+    } catch {
+      // It will be told where its key is looked at.
+      return false
+    }
+  }
+
+  #counted({ counters }: Table, found: Entry | undefined): Entry | undefined {
+    if (found === undefined) counters.storeMisses += 1
+    else counters.storeHits += 1
+    return found
+  }
+
+  /** Whether an entry is of use also when memory has let go of it. */
+  isKept(entry: Entry): boolean {
+    return this.#kept.has(entry) || this.#held.has(entry)
+  }
+
+  /** Each of them once. */
+  *kept(): IterableIterator<Entry> {
+    yield* this.#held
+    yield* this.#kept.keys()
+  }
+
+  /** Keeps an entry of use beyond the turn, whatever memory does. Returns what ends that. */
+  keep(entry: Entry): () => void {
+    const users = this.#kept.get(entry)
+    if (users === undefined && !this.#held.delete(entry)) {
+      if (entry.slot < 0) return () => {}
+      for (const node of nodesOf(entry.dependencies)) node.uses += 1
+    }
+    this.#kept.set(entry, (users ?? 0) + 1)
+    return () => {
+      const left = (this.#kept.get(entry) as number) - 1
+      if (left > 0) {
+        this.#kept.set(entry, left)
+        return
+      }
+      this.#kept.delete(entry)
+      this.#end(entry)
+    }
+  }
+
+  /** An entry that has expired is not to be loaded again before then, in the time of `Turn.now`. */
+  postpone(key: string, retryAtMs: number): void {
+    this.#retries.delete(key)
+    for (const [oldest] of this.#retries) {
+      if (this.#retries.size < MOST_RETRIES) break
+      this.#retries.delete(oldest)
+    }
+    this.#retries.set(key, retryAtMs)
+  }
+
+  #retryAtMs(key: string, nowMs: number): number {
+    if (this.#retries.size === 0) return nowMs
+    const retryAtMs = this.#retries.get(key) ?? nowMs
+    if (retryAtMs <= nowMs) this.#retries.delete(key)
+    return retryAtMs
+  }
+
+  /** Writes in the background; the promise is for who wants to know whether it was stored, and never rejects. */
+  async put(key: string, bytes: Uint8Array): Promise<boolean> {
+    return (await this.#write(key, bytes, () => this.#store.put(key, bytes))) === true
+  }
+
+  /** The same for a value that was set by hand, when the log has given it its version. */
+  putSet(key: string, bytes: Uint8Array, keyVersion: Version): Promise<void> {
+    try {
+      this.#codec.amend(bytes, { keyVersion })
+    } catch (error) {
+      this.#writeFailed(error, key)
+      return Promise.resolve()
+    }
+    return this.put(key, bytes).then(() => {})
+  }
+
+  /** A load's result is not kept, but is the newest word on its key. */
+  remove(key: string, rank: Rank): void {
+    void this.#write(key, undefined, () => this.#store.remove(key, rank))
+  }
+
+  /** Until it is done, this process reads what it has written: `undefined` for what it has removed. */
+  async #write(key: string, bytes: Uint8Array | undefined, write: () => Promise<unknown>): Promise<unknown> {
+    // Each write has its own: two may write the same.
+    const word: Word = { bytes }
+    this.#writing.set(key, word)
+    const fetch = this.#fetches.get(key)
+    if (fetch !== undefined) fetch.written = word
+    try {
+      return await write()
+    } catch (error) {
+      this.#writeFailed(error, key)
+      return undefined
+    } finally {
+      if (this.#writing.get(key) === word) this.#writing.delete(key)
+    }
+  }
+
+  /** A touch that fails is lost, which only brings an end forward. */
+  #touch(key: string, rank: Rank, amendment: Amendment): void {
+    try {
+      this.#store.touch(key, rank, amendment).catch((error: unknown) => this.#writeFailed(error, key))
+    } catch (error) {
+      this.#writeFailed(error, key)
+    }
+  }
+
+  /** A sliding entry goes to the store with its present end. */
+  noteWritten(aging: Aging, rank: Rank): void {
+    if (aging.idleTtlMs === Number.POSITIVE_INFINITY) return
+    aging.shared = { rank, idleUntilMs: this.#engine.clock.wall() + aging.idleTtlMs }
+  }
+
+  /** A sliding entry was used in memory: others, and this process after a restart, must see it slide too. */
+  slide(entry: Entry): void {
+    const { aging } = entry
+    const shared = aging?.shared
+    if (aging === null || shared === undefined) return
+    const wallMs = this.#engine.clock.wall()
+    if (wallMs + aging.idleTtlMs - shared.idleUntilMs < aging.idleTtlMs * SLIDE_PART) return
+    shared.idleUntilMs = wallMs + aging.idleTtlMs
+    this.#touch(entry.table.keyOf(entry.id), shared.rank, { idleUntilMs: shared.idleUntilMs })
+  }
+
+  close(): Promise<void> {
+    return this.#store.close()
+  }
+
+  #read(
+    table: Table,
+    id: EntryId,
+    key: string,
+    bytes: Uint8Array,
+    intake: Intake,
+    header = this.#codec.decodeHeader(bytes),
+  ): Entry | undefined {
+    const engine = this.#engine
+    const { trie, turn, clock } = engine
+    // A store may keep two keys in one place.
+    if (header.key !== key) return undefined
+    const isOfNow = isSameEpoch(header.epoch, trie.epoch) && header.asOf >= trie.forgotten
+    // An entry from above the cursor was stored by a process that has seen more: the next look brings it.
+    if (!isOfNow || header.asOf > trie.cursor) return undefined
+    const wallMs = clock.wall()
+    const endMs = Math.min(header.expiresAtMs, header.idleUntilMs) + header.graceMs
+    // From the future: the clock was set back, and nobody can tell how old it is.
+    if (header.storedAtMs - wallMs > CLOCK_TOLERANCE_MS && endMs !== Number.POSITIVE_INFINITY) return undefined
+    if (wallMs >= endMs) return undefined
+    const acquired: TagNode[] = []
+    let areHeld = false
+    try {
+      for (const tag of header.tags) acquired.push(acquireTag(engine, tag))
+      for (const used of header.keys) acquired.push(trie.acquire(splitKey(used), trie.keyRoot))
+      const dependencies: Dependencies =
+        acquired.length === 0 ? null : acquired.length === 1 ? (acquired[0] as TagNode) : acquired.slice()
+      const stamp = { epoch: trie.epoch, asOf: header.asOf }
+      const keyNode = engine.keyNodeOf(table, id) ?? table.keyNode
+      const freshness = freshnessOf({ stamp, dependencies, keyNode, keyVersion: header.keyVersion }, trie)
+      if (freshness === "stale") return undefined
+      const value = this.#takeIn(table, key, bytes, intake)
+      let aged = this.#agedOf(key, header, wallMs, intake.behaviour)
+      if (freshness === "expired") {
+        const aging = expiredAging(aged, Math.min(turn.now, expiredSince(dependencies, header.asOf, trie.root)))
+        aged = { aging, deadlineMs: deadlineOf(aging) }
+      }
+      const isCloned = intake.behaviour.isolation === "clone"
+      if (isCloned) aged = lookedAtAlways(aged)
+      const rare = isCloned
+        ? { isError: false, isCloned, failures: 0, keyVersion: undefined, rivalVersion: NO_VERSION }
+        : null
+      const stored: Stored = {
+        table,
+        id,
+        value,
+        dependencies,
+        aged,
+        rare,
+        weight: engine.weigh(table, id, value, intake.sizeOf),
+        bornMs: turn.now - Math.max(0, wallMs - header.storedAtMs),
+      }
+      const entry = engine.store(stored) ?? new Entry(table, id, value, dependencies, trie.stamp, aged, rare)
+      if (entry.slot < 0 || this.isRemote) {
+        this.#hold(entry)
+        areHeld = true
+      }
+      this.#keepUp(key, header, wallMs, freshness === "fresh", entry.aging)
+      return entry
+    } finally {
+      if (!areHeld) for (const node of acquired) trie.release(node)
+    }
+  }
+
+  /** The value as callers get it. Throws what is wrong with it. */
+  #takeIn(table: Table, key: string, bytes: Uint8Array, { behaviour, validate }: Intake): unknown {
+    const isFrozen = behaviour.isolation === "freeze"
+    // A hook may still bring it into shape.
+    const value = this.#codec.decodeValue(bytes, isFrozen && validate === undefined)
+    if (validate !== undefined) {
+      let isValid: boolean
+      try {
+        isValid = validate(value)
+      } catch (error) {
+        throw new HookError("validate", key, error)
+      }
+      if (!isValid) throw new CorruptEntryError("the hook `validate` has refused its value")
+    }
+    if (isFrozen && typeof value === "object" && value !== null) {
+      table.counters.shared += freezeOwn(value)
+    }
+    return value
+  }
+
+  #agedOf(key: string, header: EntryHeader, wallMs: number, behaviour: Behaviour): Aged {
+    const nowMs = this.#engine.turn.now
+    const expiresAtMs = nowMs + (header.expiresAtMs - wallMs)
+    const hasLife = header.expiresAtMs !== Number.POSITIVE_INFINITY
+    const isDueEarly = behaviour.earlyRefresh > 0 && hasLife
+    const isSliding = header.idleTtlMs !== Number.POSITIVE_INFINITY
+    if (header.graceMs === 0 && !isSliding && !isDueEarly) {
+      return { deadlineMs: hasLife ? Math.floor(expiresAtMs) : NEVER, aging: null }
+    }
+    const lifeMs = header.expiresAtMs - header.storedAtMs
+    const aging: Aging = {
+      expiresAtMs,
+      graceMs: header.graceMs,
+      idleTtlMs: header.idleTtlMs,
+      idleUntilMs: nowMs + Math.min(header.idleUntilMs - wallMs, header.idleTtlMs),
+      refreshAtMs: isDueEarly ? expiresAtMs - lifeMs * (1 - behaviour.earlyRefresh) : Number.POSITIVE_INFINITY,
+      retryAtMs: this.#retryAtMs(key, nowMs),
+      shared: isSliding ? { rank: rankOf(header), idleUntilMs: header.idleUntilMs } : undefined,
+    }
+    return { deadlineMs: deadlineOf(aging), aging }
+  }
+
+  /** Keeps an entry that is still of use from being evicted, and from falling below what the log remembers. */
+  #keepUp(key: string, header: EntryHeader, wallMs: number, isFresh: boolean, aging: Aging | null): void {
+    const { trie, settings } = this.#engine
+    // What a soft invalidation covers must stay below it.
+    const isOld = isFresh && trie.cursor - header.asOf > Math.min(OLD_TICKS, (trie.cursor - trie.logFloor) / 2)
+    const isNoted = wallMs - header.storedAtMs > YOUNG_MS && settings.random() * NOTED_USES < 1
+    if (!isOld && !isNoted) return
+    const rank = rankOf(header)
+    this.#touch(key, rank, isOld ? { asOf: trie.cursor } : {})
+    // From here on it is known by its new rank.
+    if (isOld && aging?.shared != null) aging.shared = { ...aging.shared, rank: { ...rank, asOf: trie.cursor } }
+  }
+
+  #hold(entry: Entry): void {
+    if (this.#isHolding) {
+      // A turn can have thousands of reads, one after the other.
+      if (!this.isRemote && this.#held.size === HELD_AT_HAND) this.#letGo()
+    } else {
+      this.#isHolding = true
+      this.#engine.clock.onTurnEnd(() => {
+        this.#isHolding = false
+        this.#letGo()
+      })
+    }
+    this.#held.add(entry)
+  }
+
+  #letGo(): void {
+    const held = this.#held
+    this.#held = new Set()
+    for (const entry of held) this.#end(entry)
+  }
+
+  #end(entry: Entry): void {
+    if (entry.slot < 0) giveUp(entry)
+    for (const node of nodesOf(entry.dependencies)) this.#engine.trie.release(node)
+  }
+
+  #readFailed(error: unknown, key: string): void {
+    this.#engine.fault(error instanceof ZooCacheError ? error : new StoreError("read", error), key)
+  }
+
+  #writeFailed(error: unknown, key: string): void {
+    if (this.#engine.isClosed) return
+    this.#engine.fault(error instanceof ZooCacheError ? error : new StoreError("write", error), key)
+  }
+}
+
+function acquireTag(engine: Engine, tag: string): TagNode {
+  try {
+    return engine.trie.acquire(parseTag(tag))
+  } catch (error) {
+    throw new CorruptEntryError("a tag that it depends on is none", error)
+  }
+}
+
+function rankOf({ epoch, keyVersion, asOf }: EntryHeader): Rank {
+  return { epoch, keyVersion, asOf }
+}

@@ -1,0 +1,356 @@
+import { expiryOf } from "../entries/age.js"
+import type { Timer } from "../base/clock.js"
+import { captureContext } from "./frame.js"
+import type { Engine } from "../cache/engine.js"
+import type { Entry } from "../entries/entry.js"
+import { StoreError } from "../base/errors.js"
+import { channels, type LeaseEvent } from "../base/events.js"
+import type { Flight } from "./flight.js"
+import type { Lease, LeaseAnswer, LeaseEnd, Leases } from "../ports/leases.js"
+import type { Order } from "./request.js"
+import type { LeaseTerms } from "../options/settings.js"
+import type { Intake } from "../entries/shared-tier.js"
+
+/**
+ * When who waits asks again, between half of it and all, should it not be woken: when the last holder's lease would end is
+ * known, and a wake-up is lost only with its connection. Twice as long after each question without news.
+ */
+const ASK_AGAIN_MS = 1000
+const ASK_AGAIN_AT_MOST_MS = 5000
+/** By how much an asker comes after the end of a lease: a clock's grain. */
+const AFTER_END_MS = 5
+/** So many leaders whose load was of no use are enough: with one more each time, nodes would load one after the other. */
+const USELESS_ENDS = 2
+
+/** What became of asking: load; the value of another node has been handed out; wait; nobody wants it any more. */
+export type Verdict = "load" | "found" | "wait" | "gone"
+
+export interface CandidacyOptions {
+  readonly engine: Engine
+  readonly leases: Leases
+  readonly terms: LeaseTerms
+  readonly flight: Flight
+  readonly order: Order
+  /** The flight of the same key whose place this one has taken: its lease is this one's. */
+  readonly replaced: Flight | undefined
+  /** It wants to ask again, as soon as there is a slot: who has a lease is to load, not to queue. */
+  readonly onAgain: () => void
+  /** Another node's value has come, fresh by the rule at this moment. */
+  readonly onFound: (entry: Entry, value: unknown) => void
+}
+
+/**
+ * A flight that would load its key for the whole fleet: asks for the lease, and where another node has it, waits for that
+ * one's value. Ends when the flight begins, or is answered, or is given up.
+ *
+ * Nothing here decides about correctness. A lost lease, a lost wake-up or a silent store costs a load.
+ */
+export class Candidacy {
+  readonly #flight: Flight
+  readonly #options: CandidacyOptions
+  readonly #intake: Intake
+  readonly #inContext = captureContext()
+  #phase: "queued" | "asking" | "waiting" | "over" = "queued"
+  /** Waiting is of no use any more: the time is over, or nothing would come. */
+  #isSpent = false
+  /** Somebody gave the lease back while this one did not wait. */
+  #isWoken = false
+  /** One of those has stored a value. */
+  #isUnseen = false
+  #hasRunOut = false
+  /** What came of it has been told. */
+  #isTold = false
+  #uselessEnds = 0
+  #heldForMs = 0
+  #askAgainMs = ASK_AGAIN_MS
+  #waitedSinceMs: number | undefined
+  #deadline: Timer | undefined
+  #nextAsk: Timer | undefined
+  #stopWatching: (() => void) | undefined
+
+  constructor(options: CandidacyOptions) {
+    const { flight, order } = options
+    this.#options = options
+    this.#flight = flight
+    const { behaviour, hooks } = order.recipe
+    const { table } = flight
+    this.#intake = table.isManual ? { behaviour, sizeOf: hooks.sizeOf, validate: hooks.validate } : table.intake
+  }
+
+  /** Begun for no caller: a refresh of what is served meanwhile. */
+  get isBackground(): boolean {
+    return this.#options.order.isBackground
+  }
+
+  get isWaiting(): boolean {
+    return this.#phase === "waiting"
+  }
+
+  /**
+   * Asks for the lease, and looks into the store behind it: whoever had the lease before may have stored what is missing.
+   * Called with a slot, if one is needed, so that a lease is held by what runs and never by what queues for a slot.
+   */
+  async ask(): Promise<Verdict> {
+    const { flight, replaced } = this.#options
+    const { table } = flight
+    if (replaced?.lease !== undefined) {
+      flight.lease = replaced.lease
+      replaced.lease = undefined
+      return "load"
+    }
+    if (!this.#isOfUse) return "load"
+    const key = table.keyOf(flight.id)
+    this.#phase = "asking"
+    this.#isWoken = false
+    const wasUnseen = this.#isUnseen
+    this.#isUnseen = false
+    // From before the question on: what is given back between the answer and the wait would be missed.
+    this.#watch(key)
+    const asking = this.#acquire(key)
+    const looking = flight.needsLoad ? undefined : this.#lookAndKeep()
+    const [answer, looked] = await Promise.all([asking, looking])
+    try {
+      if (this.#isOver) return "gone"
+      this.#phase = "queued"
+      if (this.#isUsable(looked?.entry)) {
+        this.#found(looked.entry)
+        return "found"
+      }
+    } finally {
+      looked?.letGo()
+    }
+    if (wasUnseen) this.#noteUselessEnd()
+    if (answer === undefined) return "load"
+    if ("lease" in answer) {
+      table.counters.leases += 1
+      this.#tell("granted")
+      return "load"
+    }
+    if (!this.#mayWait) return "load"
+    this.#heldForMs = answer.heldForMs
+    return "wait"
+  }
+
+  /** The answer of the lease may come turns later. */
+  async #lookAndKeep(): Promise<{ entry: Entry; letGo: () => void } | undefined> {
+    const { engine, flight } = this.#options
+    const entry = await engine.fetchShared(flight.table, flight.id, this.#intake, true)
+    return entry === undefined ? undefined : { entry, letGo: engine.shared?.keep(entry) ?? (() => {}) }
+  }
+
+  /** Waits for another node, and asks again when there is a reason to. */
+  wait(): void {
+    const { engine, flight, terms } = this.#options
+    if (this.#isOver) return
+    if (this.#deadline === undefined) {
+      flight.table.counters.leaseWaits += 1
+      this.#waitedSinceMs = engine.clock.now()
+      this.#deadline = engine.clock.setTimer(() => this.#runOut(), terms.waitMs, true)
+    }
+    if (this.#isWoken || !this.#mayWait) {
+      this.#again()
+      return
+    }
+    this.#phase = "waiting"
+    flight.stopWaiting = () => this.#again()
+    const soonMs = this.#askAgainMs * (0.5 + engine.settings.random() / 2)
+    this.#askAgainMs = Math.min(2 * this.#askAgainMs, ASK_AGAIN_AT_MOST_MS)
+    this.#askIn(Math.min(soonMs, Math.max(0, this.#heldForMs) + AFTER_END_MS))
+  }
+
+  #askIn(delayMs: number): void {
+    const { clock } = this.#options.engine
+    const isDue = delayMs <= ASK_AGAIN_MS
+    // Whether waiting is still of use here, nobody has to be asked.
+    const next = () => (isDue || !this.#mayWait ? this.#again() : this.#askIn(delayMs - ASK_AGAIN_MS))
+    this.#nextAsk = clock.setTimer(next, isDue ? delayMs : ASK_AGAIN_MS, false)
+  }
+
+  /** Somebody wants more than another node's value, or can't wait: so it goes on at once. */
+  callOff(): void {
+    this.#isSpent = true
+    if (this.isWaiting) this.#again()
+  }
+
+  /** The flight has begun, or will not. Twice is fine. */
+  end(): void {
+    if (this.#isOver) return
+    this.#stopWaiting()
+    this.#phase = "over"
+    this.#deadline?.cancel()
+    this.#unwatch()
+    if (this.#waitedSinceMs === undefined || this.#isTold) return
+    // Only now: a question that was under way when the time was over may still have found the value.
+    if (this.#hasRunOut) this.#flight.table.counters.leaseTimeouts += 1
+    this.#tell(this.#hasRunOut ? "timeout" : "called-off")
+  }
+
+  /** Nobody waits for the flight any more. */
+  abandon(): void {
+    if (this.#isOver) return
+    this.end()
+    giveBack(this.#flight, "failed", this.#options.engine)
+  }
+
+  get #isOver(): boolean {
+    return this.#phase === "over"
+  }
+
+  /** Whether a value of another node could be used. One that can't tell what is fresh had better load at once. */
+  get #isOfUse(): boolean {
+    const { engine } = this.#options
+    return !this.#isSpent && !engine.isClosed && !this.#flight.table.isReplaced && engine.trie.trusted !== null
+  }
+
+  /** Whoever holds a lease never waits for another: two that wait for each other would do so until their leases end. */
+  get #mayWait(): boolean {
+    return this.#isOfUse && !this.#flight.mayNotWait && !this.#flight.needsLoad
+  }
+
+  #isUsable(entry: Entry | undefined): entry is Entry {
+    const { engine } = this.#options
+    // Whether this process is still up to date is looked at after the last wait.
+    const nowMs = engine.turn.read()
+    if (entry === undefined || this.#flight.needsLoad || engine.trie.trusted === null) return false
+    return engine.isCurrent(entry, nowMs)
+  }
+
+  /** A store by a user may fail in ways that ours don't: then nobody can tell, and nobody waits. */
+  async #acquire(key: string): Promise<LeaseAnswer> {
+    const { engine, leases, terms } = this.#options
+    try {
+      const answer = checked(await leases.acquire(key, terms.leaseMs))
+      if (answer === undefined || !("lease" in answer)) return answer
+      // At once the flight's, whatever else it waits for: whoever ends it gives it back.
+      this.#flight.lease = answer.lease
+      if (!this.#isOver && !engine.isClosed) return answer
+      giveBack(this.#flight, "failed", engine)
+      return undefined
+    } catch (error) {
+      engine.fault(new StoreError("lease", error), key)
+      return undefined
+    }
+  }
+
+  #watch(key: string): void {
+    const { engine, leases } = this.#options
+    try {
+      this.#stopWatching ??= leases.watch(key, (end) => this.#wake(end))
+    } catch (error) {
+      engine.fault(new StoreError("watch a lease", error), key)
+    }
+  }
+
+  #unwatch(): void {
+    const { engine, flight } = this.#options
+    try {
+      this.#stopWatching?.()
+    } catch (error) {
+      engine.fault(new StoreError("watch a lease", error), flight.table.keyOf(flight.id))
+    }
+    this.#stopWatching = undefined
+  }
+
+  #wake(end: LeaseEnd | undefined): void {
+    if (this.#isOver) return
+    this.#askAgainMs = ASK_AGAIN_MS
+    if (end === "unwanted") this.#isSpent = true
+    if (end === "failed") this.#noteUselessEnd()
+    if (end === "stored" && this.#phase !== "asking") void this.#look()
+    else if (this.isWaiting) this.#again()
+    else {
+      // In a batch others may still be asking: it will wait only then.
+      this.#isWoken = true
+      this.#isUnseen ||= end === "stored"
+    }
+  }
+
+  /** There should be a value now: most often it is enough to read it. */
+  async #look(): Promise<void> {
+    const { engine } = this.#options
+    const { table, id } = this.#flight
+    const entry = await engine.fetchShared(table, id, this.#intake, true)
+    if (this.#isOver) return
+    if (this.#isUsable(entry)) {
+      this.#found(entry)
+      return
+    }
+    this.#noteUselessEnd()
+    if (this.isWaiting) this.#again()
+    else this.#isWoken = true
+  }
+
+  /** Somebody had the lease, and there is nothing to be had from it. */
+  #noteUselessEnd(): void {
+    this.#uselessEnds += 1
+    if (this.#uselessEnds === USELESS_ENDS) this.#isSpent = true
+  }
+
+  #found(entry: Entry): void {
+    // Before anybody hears of it, who may do anything, also to this entry.
+    const { value } = entry
+    if (this.#waitedSinceMs !== undefined) this.#flight.table.counters.leaseHits += 1
+    this.#tell("found")
+    this.end()
+    giveBack(this.#flight, "stored", this.#options.engine)
+    this.#options.onFound(entry, value)
+  }
+
+  #runOut(): void {
+    this.#isSpent = true
+    this.#hasRunOut = true
+    if (this.isWaiting) this.#again()
+  }
+
+  #again(): void {
+    this.#stopWaiting()
+    this.#inContext(() => this.#options.onAgain())
+  }
+
+  #stopWaiting(): void {
+    this.#phase = "queued"
+    this.#nextAsk?.cancel()
+    this.#flight.stopWaiting = undefined
+  }
+
+  #tell(outcome: LeaseEvent["outcome"]): void {
+    this.#isTold = true
+    if (!channels.lease.hasSubscribers) return
+    const { engine } = this.#options
+    const waitedMs = this.#waitedSinceMs === undefined ? 0 : engine.clock.now() - this.#waitedSinceMs
+    channels.lease.publish({ ...engine.event(this.#flight.table, this.#flight.id), outcome, waitedMs })
+  }
+}
+
+/** Gives back the lease that a flight has, if it has one: once what it stored is there for others to read. Never throws. */
+export function giveBack(flight: Flight, end: LeaseEnd, engine: Engine): void {
+  const { lease } = flight
+  if (lease === undefined) return
+  flight.lease = undefined
+  void release(lease, flight, end, engine)
+}
+
+/** What can't be given back runs out. Never rejects, whatever a store by a user does. */
+async function release(lease: Lease, { table, id, load }: Flight, end: LeaseEnd, engine: Engine): Promise<void> {
+  try {
+    const written = load?.written
+    if (written === undefined) await lease.release(end)
+    // What the store did not take, such as a value above its bound, it would not take of another node either.
+    else await lease.release((await written) ? "stored" : "unwanted")
+  } catch (error) {
+    engine.fault(new StoreError("release a lease", error), table.keyOf(id))
+  }
+}
+
+/** An answer as the contract has it, from a store that may not keep to it. */
+function checked(answer: LeaseAnswer | null): LeaseAnswer {
+  if (answer === undefined || answer === null) return undefined
+  const { lease, heldForMs } = answer as { lease?: Partial<Lease> | null; heldForMs?: unknown }
+  if (typeof lease?.release === "function" || (typeof heldForMs === "number" && heldForMs >= 0)) return answer
+  throw new TypeError("the answer of `acquire` has neither a lease that can be released nor `heldForMs`")
+}
+
+/** Hands the value of another node to everyone who waits for a flight. */
+export function inheritEntry(flight: Flight, entry: Entry, engine: Engine): void {
+  for (const parent of flight.parents) parent.inherit(entry.dependencies, expiryOf(entry), engine.turn.now)
+}

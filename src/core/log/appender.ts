@@ -1,0 +1,350 @@
+import { collapseChanges } from "./change.js"
+import type { ChangeSink } from "./news.js"
+import type { Clock, Timer } from "../base/clock.js"
+import { InvalidationNotAcknowledgedError, LogError, type ZooCacheError } from "../base/errors.js"
+import type { AppendReply, LogChange, LogPosition, RemoteLog } from "../ports/log.js"
+import { isEpochLike, isPermanent } from "./check-reply.js"
+import { formatToken, isVersion, type Token, type Version } from "../tags/version.js"
+
+export interface AppendOptions {
+  /** Default true. */
+  readonly wait?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
+  /** Called when a shared log acknowledged, however late; without a version when that will never be known. */
+  readonly onEnd?: ((version: Version | undefined) => void) | undefined
+}
+
+/** What appending needs of whoever follows the log. */
+export interface AppendPort {
+  position(): LogPosition
+  /** Takes over the life of the log that has answered; false where that has ended, so that the answer ends nothing. */
+  enter(reply: AppendReply): boolean
+  /** The changes of an acknowledged append are applied. Answers with what is to be done when its caller is answered. */
+  advance(reply: AppendReply, changes: readonly LogChange[]): () => void
+}
+
+export interface AppenderOptions {
+  readonly log: RemoteLog
+  readonly port: AppendPort
+  readonly sink: ChangeSink
+  readonly clock: Clock
+  readonly random: () => number
+  readonly origin: string
+  readonly ackTimeoutMs: number
+}
+
+/** Beyond so many unacknowledged changes they collapse into what they have in common. */
+const MOST_PENDING = 10_000
+const FIRST_RETRY_MS = 50
+const SLOWEST_RETRY_MS = 5000
+const RARE_RETRY_MS = 30_000
+const CLOSE_STEP_MS = 5
+
+interface Unacknowledged {
+  readonly reason: string
+  readonly cause?: unknown
+}
+
+/** One call's append, from the call until the log acknowledged it, which may be long after the call was rejected. */
+interface PendingAppend {
+  readonly changes: readonly LogChange[]
+  /** Settles the caller; undefined once it has been answered. */
+  answer: ((outcome: AppendReply | Unacknowledged | "left") => void) | undefined
+  timer: Timer | undefined
+  isAcknowledged: boolean
+  /** Another append covers its changes, and brings its caller the answer. */
+  isCovered?: boolean
+  /** Those whose callers wait for this one instead of their own. */
+  readonly covered?: readonly PendingAppend[]
+  readonly onEnd: ((version: Version | undefined) => void) | undefined
+}
+
+/** Hands this process's changes to a shared log, and repeats each until it is acknowledged, however long that takes. */
+export class Appender {
+  readonly #options: AppenderOptions
+  /** Appends that failed or timed out and wait for the next repetition. */
+  readonly #backlog = new Set<PendingAppend>()
+  /** How many changes those are. */
+  #backlogChanges = 0
+  /** Appends on their way. */
+  readonly #sent = new Set<PendingAppend>()
+  #retry: Timer | undefined
+  #isRetrying = false
+  #retryDelayMs = FIRST_RETRY_MS
+  #retryDeadline: Timer | undefined
+  #isClosed = false
+
+  constructor(options: AppenderOptions) {
+    this.#options = options
+  }
+
+  /** How many calls' changes the log has not acknowledged. */
+  get pending(): number {
+    return this.#backlog.size + this.#sent.size
+  }
+
+  /** The local effect holds when this returns; see `LogClient.append`. */
+  append(changes: readonly LogChange[], options: AppendOptions): Promise<Token | undefined> {
+    const append: PendingAppend = {
+      changes,
+      answer: undefined,
+      timer: undefined,
+      isAcknowledged: false,
+      onEnd: options.onEnd,
+    }
+    for (const change of changes) this.#options.sink.pending(change)
+    this.#options.sink.caughtUp()
+    const answered = new Promise<Token>((resolve, reject) => {
+      const { signal } = options
+      const onAbort = () => append.answer?.("left")
+      append.answer = (outcome) => {
+        append.answer = undefined
+        // Without a caller it still has to arrive, or to be repeated.
+        if (outcome !== "left") append.timer?.cancel()
+        signal?.removeEventListener("abort", onAbort)
+        if (outcome === "left") reject(signal?.reason)
+        else if ("reason" in outcome) reject(unacknowledged(append, outcome))
+        else resolve(formatToken(outcome.epoch, outcome.version))
+      }
+      signal?.addEventListener("abort", onAbort, { once: true })
+    })
+    append.timer = this.#options.clock.setTimer(() => this.#timeOut(append), this.#options.ackTimeoutMs, true)
+    this.#send(append)
+    // Who no longer wants to wait has still said that something changed.
+    if (options.signal?.aborted) append.answer?.("left")
+    if (options.wait === false) {
+      answered.catch((error: unknown) => {
+        if (!this.#isClosed) this.#options.sink.fault(error as ZooCacheError)
+      })
+      return Promise.resolve(undefined)
+    }
+    return answered
+  }
+
+  /** Appends what nobody waits for. */
+  repeat(changes: readonly LogChange[]): void {
+    for (const change of changes) this.#options.sink.pending(change)
+    this.#options.sink.caughtUp()
+    this.#send({ changes, answer: undefined, timer: undefined, isAcknowledged: false, onEnd: undefined })
+  }
+
+  /** Resolves when what was handed over has been answered, or the time is over. */
+  async untilSent(patienceMs: number): Promise<void> {
+    const { clock } = this.#options
+    const patience = { isOver: false }
+    const timer = clock.setTimer(() => (patience.isOver = true), patienceMs, true)
+    while (this.#sent.size > 0 && !patience.isOver) {
+      await new Promise<void>((resolve) => clock.setTimer(resolve, CLOSE_STEP_MS, true))
+    }
+    timer.cancel()
+  }
+
+  /** Nothing is repeated any more, and everyone who waits is told. */
+  close(): void {
+    this.#isClosed = true
+    this.#retry?.cancel()
+    this.#retryDeadline?.cancel()
+    for (const append of [...this.#sent, ...this.#backlog]) {
+      this.#answer(append, { reason: "the cache was closed" })
+    }
+    this.#backlog.clear()
+    this.#sent.clear()
+  }
+
+  #send(append: PendingAppend): void {
+    this.#sent.add(append)
+    this.#call(append.changes).then(
+      (reply) => this.#acknowledge(append, reply),
+      (error: unknown) => {
+        this.#sent.delete(append)
+        this.#postpone(append, error)
+      },
+    )
+  }
+
+  #call(changes: readonly LogChange[]): Promise<AppendReply> {
+    const { log, port, origin } = this.#options
+    try {
+      return Promise.resolve(log.append(changes, port.position(), origin)).then(checkedReply)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #acknowledge(append: PendingAppend, reply: AppendReply): void {
+    this.#sent.delete(append)
+    if (this.#isClosed || append.isAcknowledged) return
+    const { port, sink, origin } = this.#options
+    if (!port.enter(reply)) {
+      this.#postpone(append, new LogError("append", "it answered for an epoch that has ended"))
+      return
+    }
+    if (this.#backlog.delete(append)) this.#backlogChanges -= append.changes.length
+    append.isAcknowledged = true
+    append.timer?.cancel()
+    append.onEnd?.(reply.version)
+    for (const change of append.changes) {
+      sink.applied(change, reply.version, origin)
+      sink.settled(change)
+    }
+    const goOn = port.advance(reply, append.changes)
+    this.#answer(append, reply)
+    goOn()
+  }
+
+  #timeOut(append: PendingAppend): void {
+    append.timer = undefined
+    if (append.isCovered === true) {
+      this.#answer(append, this.#noAnswer())
+      return
+    }
+    if (append.isAcknowledged) return
+    if (this.#options.log.endsAppends === true && this.#sent.has(append)) {
+      // It will be acknowledged or fail, and is pending until then.
+      this.#answer(append, this.#noAnswer())
+      return
+    }
+    this.#sent.delete(append)
+    // What was sent may still arrive: its own acknowledgement will end it, or else a repetition.
+    this.#addToBacklog(append)
+    this.#scheduleRetry(false)
+    this.#answer(append, this.#noAnswer())
+    this.#collapse()
+  }
+
+  #postpone(append: PendingAppend, error: unknown): void {
+    // A late failure of what a repetition has brought through is no news.
+    if (this.#isClosed || append.isAcknowledged) return
+    const isFinal = isPermanent(error)
+    this.#options.sink.fault(error instanceof LogError ? error : new LogError("append", error))
+    this.#addToBacklog(append)
+    if (isFinal) this.#answer(append, { reason: describe(error), cause: error })
+    this.#scheduleRetry(isFinal)
+    this.#collapse()
+  }
+
+  #addToBacklog(append: PendingAppend): void {
+    if (this.#backlog.has(append)) return
+    this.#backlog.add(append)
+    this.#backlogChanges += append.changes.length
+  }
+
+  #scheduleRetry(isRare: boolean): void {
+    if (this.#retry !== undefined || this.#isRetrying || this.#isClosed) return
+    const delayMs = isRare ? RARE_RETRY_MS : this.#retryDelayMs
+    this.#retryDelayMs = Math.min(SLOWEST_RETRY_MS, this.#retryDelayMs * 2)
+    // Between half and all of it, so that a fleet does not knock in step.
+    this.#retry = this.#options.clock.setTimer(
+      () => this.#sendBacklog(),
+      delayMs * (0.5 + this.#options.random() / 2),
+      false,
+    )
+  }
+
+  /** Everything that waits goes out in one append. */
+  #sendBacklog(): void {
+    this.#retry = undefined
+    if (this.#isClosed || this.#backlog.size === 0) return
+    const appends = [...this.#backlog]
+    const unique = new Map<string, LogChange>()
+    for (const append of appends) {
+      for (const change of append.changes) unique.set(`${change.kind} ${change.path}`, change)
+    }
+    let isOver = false
+    const finish = (then: () => void) => {
+      if (isOver || this.#isClosed) return
+      isOver = true
+      this.#retryDeadline?.cancel()
+      this.#isRetrying = false
+      then()
+    }
+    this.#isRetrying = true
+    // A log that never answers may not end the repetitions; the next one then comes after a longer pause.
+    this.#retryDeadline = this.#options.clock.setTimer(
+      () => finish(() => this.#scheduleRetry(false)),
+      Math.max(this.#options.ackTimeoutMs, FIRST_RETRY_MS),
+      false,
+    )
+    this.#call([...unique.values()]).then(
+      (reply) => {
+        finish(() => {
+          this.#retryDelayMs = FIRST_RETRY_MS
+        })
+        for (const append of appends) this.#acknowledge(append, reply)
+        if (this.#backlog.size > 0) this.#scheduleRetry(false)
+      },
+      (error: unknown) => {
+        finish(() => {
+          this.#options.sink.fault(error instanceof LogError ? error : new LogError("append", error))
+          const isFinal = isPermanent(error)
+          if (isFinal) {
+            for (const append of appends) this.#answer(append, { reason: describe(error), cause: error })
+          }
+          this.#scheduleRetry(isFinal)
+        })
+      },
+    )
+  }
+
+  /** Bounds what a long outage can pile up: many changes become fewer that cover them. */
+  #collapse(): void {
+    if (this.#backlogChanges <= MOST_PENDING) return
+    const appends = [...this.#backlog]
+    const collapsed = collapseChanges(
+      appends.flatMap((append) => append.changes),
+      MOST_PENDING / 2,
+    )
+    // In a long outage most callers have left by now: nothing of theirs is kept.
+    const covered = appends.flatMap((append) => append.covered ?? [append]).filter(({ answer }) => answer !== undefined)
+    const merged: PendingAppend = {
+      changes: collapsed,
+      answer: (outcome) => {
+        merged.answer = undefined
+        for (const append of covered) append.answer?.(outcome)
+      },
+      timer: undefined,
+      isAcknowledged: false,
+      covered,
+      onEnd: undefined,
+    }
+    for (const change of collapsed) this.#options.sink.pending(change)
+    for (const append of appends) {
+      append.isCovered = true
+      append.isAcknowledged = true
+      append.onEnd?.(undefined)
+      for (const change of append.changes) this.#options.sink.settled(change)
+    }
+    this.#backlog.clear()
+    this.#backlogChanges = 0
+    this.#addToBacklog(merged)
+    this.#options.sink.caughtUp()
+  }
+
+  #noAnswer(): Unacknowledged {
+    return { reason: `no answer within ${this.#options.ackTimeoutMs} ms` }
+  }
+
+  #answer(append: PendingAppend, outcome: AppendReply | Unacknowledged): void {
+    append.answer?.(outcome)
+  }
+}
+
+/** An answer that breaks the contract is a failure like any other. */
+function checkedReply(reply: AppendReply): AppendReply {
+  if (!isVersion(reply?.version) || !isVersion(reply.previousHead) || !isEpochLike(reply.epoch)) {
+    throw new LogError("append", "it answered without a version")
+  }
+  return reply
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+function unacknowledged(
+  { changes }: PendingAppend,
+  { reason, cause }: Unacknowledged,
+): InvalidationNotAcknowledgedError {
+  const subjects = changes.map(({ path }) => (path === "" ? "everything" : path))
+  return new InvalidationNotAcknowledgedError(subjects, reason, { cause })
+}

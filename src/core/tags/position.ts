@@ -1,0 +1,38 @@
+import { InvalidOptionError } from "../base/errors.js"
+import type { Stamp, TagTrie } from "./tag-trie.js"
+import type { Version } from "./version.js"
+
+declare const brand: unique symbol
+
+/**
+ * Where in the order of changes something was read. Taken with `cache.position()` before a row is read, given to
+ * `cache.set` with the value made of it: what was invalidated in between makes the value stale. Of this process only.
+ */
+export interface Position {
+  readonly [brand]: true
+}
+
+class PositionOf {
+  readonly trie: TagTrie
+  readonly epoch: Stamp["epoch"]
+  readonly asOf: Version
+
+  constructor(trie: TagTrie) {
+    this.trie = trie
+    this.epoch = trie.epoch
+    this.asOf = trie.cursor
+    Object.freeze(this)
+  }
+}
+
+export function takePosition(trie: TagTrie): Position {
+  return new PositionOf(trie) as unknown as Position
+}
+
+export function readPosition(position: Position, trie: TagTrie): Stamp {
+  const given: unknown = position
+  if (!(given instanceof PositionOf) || given.trie !== trie) {
+    throw new InvalidOptionError("asOf", position, "it must be what `cache.position()` of this cache returned")
+  }
+  return { epoch: given.epoch, asOf: given.asOf }
+}

@@ -1,0 +1,76 @@
+import { InvalidKeyError } from "../base/errors.js"
+import { checkManualKey, type EntryId } from "../values/id.js"
+import { parseTag } from "./tag.js"
+import type { TagNode } from "./tag-node.js"
+import type { TagTrie } from "./tag-trie.js"
+
+// Neither can be part of a name or of a key that a user gives.
+const NAME_SEPARATOR = "\t"
+const SCOPED_KEY = "ƒscope:"
+
+/** The part of a cache's tags, names and keys that a view may use: all of them, or those below one tag. */
+export class Scope {
+  /** `""` for all. */
+  readonly prefix: string
+  readonly #trie: TagTrie
+
+  constructor(trie: TagTrie, prefix: string) {
+    this.#trie = trie
+    this.prefix = prefix
+    if (prefix !== "") parseTag(prefix)
+  }
+
+  get isWhole(): boolean {
+    return this.prefix === ""
+  }
+
+  below(tag: string): Scope {
+    return new Scope(this.#trie, this.path(tag))
+  }
+
+  /** The whole tag of one given within this scope, checked. */
+  path(tag: string): string {
+    // Checked by itself first: it must be a tag of its own, not something that only looks like one behind the prefix.
+    parseTag(tag)
+    if (this.prefix === "") return tag
+    const path = `${this.prefix}:${tag}`
+    parseTag(path)
+    return path
+  }
+
+  /** The node of a tag, with one use more. */
+  acquire(tag: string): TagNode {
+    const segments = parseTag(tag)
+    return this.#trie.acquire(this.prefix === "" ? segments : parseTag(`${this.prefix}:${tag}`))
+  }
+
+  /** The node of the scope itself with one use more; undefined for the whole cache. */
+  acquireOwn(): TagNode | undefined {
+    return this.prefix === "" ? undefined : this.#trie.acquire(parseTag(this.prefix))
+  }
+
+  functionName(name: string): string {
+    return this.prefix === "" ? name : this.prefix + NAME_SEPARATOR + name
+  }
+
+  /** Whether a function of that whole name belongs here. */
+  owns(functionName: string): boolean {
+    if (this.prefix === "") return true
+    const end = functionName.indexOf(NAME_SEPARATOR)
+    const scope = end < 0 ? "" : functionName.slice(0, end)
+    return scope === this.prefix || scope.startsWith(`${this.prefix}:`)
+  }
+
+  /** The id of a key given by hand. */
+  manualId(key: string): EntryId {
+    checkManualKey(key)
+    if (key.startsWith(SCOPED_KEY)) {
+      // As a load in a scope, an event or an error names it.
+      const isWhole = key.includes(NAME_SEPARATOR)
+      const isHere = this.prefix === "" || key.startsWith(`${SCOPED_KEY}${this.prefix}:`)
+      if (isWhole && isHere) return key
+      throw new InvalidKeyError(key, "keys that begin with `ƒscope:` are reserved")
+    }
+    return this.prefix === "" ? key : `${SCOPED_KEY}${this.prefix}:${NAME_SEPARATOR}${key}`
+  }
+}
