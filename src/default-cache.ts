@@ -1,7 +1,15 @@
 import { type Cache, createCache, type LoadOptions, methodOptionsOf } from "./core/cache/cache.js"
-import { attempt, type Cached, nameAs, type ParametersOf, type ValueOf } from "./core/cache/cached-function.js"
-import { type CachedMany, checkMaxBatch, type ManyLoader, type ManyOptions } from "./core/cache/cached-many.js"
-import type { CachedSync } from "./core/cache/cached-sync.js"
+import type {
+  Cached,
+  CachedMany,
+  CachedSync,
+  ManyLoader,
+  ManyOptions,
+  ParametersOf,
+  ValueOf,
+} from "./core/cache/cached.js"
+import { attempt, nameAs } from "./core/cache/cached-function.js"
+import { checkMaxBatch } from "./core/cache/cached-many.js"
 import type { CurrentLoad } from "./core/loads/current-load.js"
 import { type CacheableDecorator, decoratorOf, type MethodOptions } from "./core/cache/decorator.js"
 import type { Backend } from "./core/ports/backend.js"

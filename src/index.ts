@@ -10,14 +10,16 @@ export {
 } from "./core/cache/cache.js"
 export type {
   Cached,
+  CachedMany,
   CachedMethods,
+  CachedSync,
   CallOptions,
+  ManyLoader,
+  ManyOptions,
   ParametersOf,
   PromiseReturning,
   ValueOf,
-} from "./core/cache/cached-function.js"
-export type { CachedMany, ManyLoader, ManyOptions } from "./core/cache/cached-many.js"
-export type { CachedSync } from "./core/cache/cached-sync.js"
+} from "./core/cache/cached.js"
 export type { Clock, Timer } from "./core/base/clock.js"
 export type { EntryCodec, EntryHeader, HeaderChange } from "./core/ports/codec.js"
 export { addDeps, type CurrentLoad, currentLoad } from "./core/loads/current-load.js"

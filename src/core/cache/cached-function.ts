@@ -1,10 +1,11 @@
+import type { CallOptions, Cached, CachedMethods } from "./cached.js"
 import { NEVER } from "../entries/age.js"
 import { activeFrames, currentFrame } from "../loads/frame.js"
 import type { Engine } from "./engine.js"
 import { type Entry, promiseOf } from "../entries/entry.js"
 import { DuplicateNameError, MissingNameError, show, InvalidOptionError } from "../base/errors.js"
 import { channels } from "../base/events.js"
-import { type Explanation, explain } from "./explain.js"
+import { explain } from "./explain.js"
 import { type EntryId, idOf } from "../values/id.js"
 import type { AnyFunction, FunctionOptions } from "../options/options.js"
 import { checkName, normalizeFunctionBehaviour } from "../options/settings.js"
@@ -12,48 +13,7 @@ import type { Reader } from "../reads/reader.js"
 import type { Hooks, Recipe } from "../loads/recipe.js"
 import type { Scope } from "../tags/scope.js"
 import type { Table } from "../entries/table.js"
-import type { Token } from "../tags/version.js"
 import type { Writer } from "../writes/writer.js"
-
-/** How one call may differ from others. */
-export interface CallOptions {
-  /** Lets this caller leave early. The load goes on for the others. */
-  signal?: AbortSignal
-  /** Takes no stored value and joins no load that began before. */
-  fresh?: boolean
-}
-
-/** What a cached function can be asked and told, besides being called. */
-export interface CachedMethods<F extends AnyFunction> {
-  /** The public key of a call: `cache.get`, `delete` and `explain` take it. */
-  keyOf(...args: Parameters<F>): string
-  /** The stored value if it may be served right now, without loading; undefined otherwise. */
-  peek(...args: Parameters<F>): Awaited<ReturnType<F>> | undefined
-  /** Loads anew, joining no load that began before. */
-  refresh(...args: Parameters<F>): Promise<Awaited<ReturnType<F>>>
-  /** Invalidates the entry of one call. */
-  delete(...args: Parameters<F>): Promise<Token>
-  /** Invalidates every entry of this function. */
-  clear(): Promise<Token>
-  /** Whether the entry of a call is fresh, and if not, why. */
-  explain(...args: Parameters<F>): Explanation
-  /** The function with other options for a single call. */
-  with(options: CallOptions): PromiseReturning<F>
-}
-
-/** `F`, returning a promise if it did not. Its overloads and type parameters stay where it did. */
-export type PromiseReturning<F extends AnyFunction> = [ReturnType<F>] extends [PromiseLike<unknown>]
-  ? F
-  : (this: ThisParameterType<F>, ...args: Parameters<F>) => Promise<Awaited<ReturnType<F>>>
-
-/** The parameters of a loader. Asked of any function: a narrower question would turn untyped parameters into `any`. */
-export type ParametersOf<F> = F extends (...args: infer Args) => unknown ? Args : never
-
-/** What a loader resolves to. */
-export type ValueOf<F> = F extends (...args: never) => infer Result ? Awaited<Result> : never
-
-/** A cached function: called like the loader it was made of. */
-export type Cached<F extends AnyFunction> = PromiseReturning<F> & CachedMethods<F>
 
 /** What the functions of one view of a cache are made with. */
 export interface Workshop {

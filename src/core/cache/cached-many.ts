@@ -1,45 +1,14 @@
+import type { CachedMany, ManyLoader, ManyOptions } from "./cached.js"
 import { attempt, define, nameAs, type Workshop } from "./cached-function.js"
 import { currentFrame } from "../loads/frame.js"
 import { InvalidOptionError } from "../base/errors.js"
-import { type Explanation, explain } from "./explain.js"
+import { explain } from "./explain.js"
 import type { Flight } from "../loads/flight.js"
 import type { Launcher } from "../loads/launcher.js"
 import { BatchOutcomes, needsSlot, type Order, type Outcome } from "../loads/request.js"
 import type { FunctionOptions } from "../options/options.js"
 import type { Fetched } from "../reads/reader.js"
 import { checkObject, positiveInteger } from "../options/settings.js"
-import type { Token } from "../tags/version.js"
-
-/** Loads many at once: a Map (ids without a value are absent), or an array in the order of the ids. */
-export type ManyLoader<Id, Value> = (
-  ids: readonly Id[],
-) => Promise<ReadonlyMap<Id, Value> | readonly (Value | Error | null | undefined)[]> | ReadonlyMap<Id, Value>
-
-export interface ManyOptions<Id, Value> extends FunctionOptions<[id: Id], Value> {
-  /** How many ids one load gets at most. Default: any number. */
-  maxBatch?: number
-}
-
-/** A cached function of many ids. */
-export interface CachedMany<Id, Value> {
-  /**
-   * The values of these ids, in their order; ids without a value are absent. Only what is missing is loaded, in one load
-   * with all that other calls of the same tick miss. Rejects with the first error that the loader gave for an id.
-   */
-  (ids: readonly Id[]): Promise<Map<Id, Value>>
-  /** The value of one id, or undefined; loaded together with all others that are asked for in the same tick. */
-  one(id: Id): Promise<Value | undefined>
-  keyOf(id: Id): string
-  /** The stored value if it may be served right now, without loading. */
-  peek(id: Id): Value | undefined
-  /** Loads an id anew, joining no load that began before. */
-  refresh(id: Id): Promise<Value | undefined>
-  /** Invalidates the entries of these ids. */
-  delete(...ids: readonly Id[]): Promise<Token>
-  /** Invalidates every entry of this function. */
-  clear(): Promise<Token>
-  explain(id: Id): Explanation
-}
 
 type LooseOptions = FunctionOptions<readonly unknown[], unknown>
 

@@ -1,26 +1,11 @@
+import type { CachedSync } from "./cached.js"
 import { attempt, define, nameAs, type Workshop } from "./cached-function.js"
 import { currentFrame, runOf, transactionOf } from "../loads/frame.js"
 import { ConfigurationError, LoadCycleError } from "../base/errors.js"
-import { type Explanation, explain } from "./explain.js"
+import { explain } from "./explain.js"
 import type { Launcher } from "../loads/launcher.js"
 import type { AnyFunction, FunctionOptions } from "../options/options.js"
 import { ancestorCycle } from "../reads/reader.js"
-import type { Token } from "../tags/version.js"
-
-/** A cached function that answers at once. */
-export type CachedSync<F extends AnyFunction> = F & {
-  /** The public key of a call. */
-  keyOf(...args: Parameters<F>): string
-  /** The stored value if it may be served right now, without loading. */
-  peek(...args: Parameters<F>): ReturnType<F> | undefined
-  /** Loads anew. */
-  refresh(...args: Parameters<F>): ReturnType<F>
-  /** Invalidates the entry of one call. */
-  delete(...args: Parameters<F>): Promise<Token>
-  /** Invalidates every entry of this function. */
-  clear(): Promise<Token>
-  explain(...args: Parameters<F>): Explanation
-}
 
 /** Makes a cached function of a loader that returns its value rather than a promise. */
 export function makeCachedSync<F extends AnyFunction>(
