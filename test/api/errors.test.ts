@@ -163,7 +163,7 @@ describe("cacheErrors", () => {
     state.error = new Error("again")
     await load.delete()
     await load().catch(() => {})
-    await cache.set(load.keyOf(), 42)
+    await load.prime([], 42, { asOf: "now" })
     expect(await load()).toBe(42)
   })
 

@@ -89,6 +89,9 @@ export function makeCached(view: View, loader: AnyFunction, options: LooseOption
 const CALL_NAMES = new Set(["signal", "fresh"])
 
 function checkCallOptions(options: CallOptions): CallOptions {
+  if (typeof options !== "object" || options === null) {
+    throw new InvalidOptionError("with", options, "it must be an object with `signal`, `fresh` or both")
+  }
   checkNames(options, CALL_NAMES, "with")
   const { fresh } = options
   if (fresh !== undefined && typeof fresh !== "boolean") {

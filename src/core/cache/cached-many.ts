@@ -34,7 +34,8 @@ export function makeCachedMany<Id, Value>(
       throw new InvalidOptionError("ids", ids, "it must be an array of ids; use `.one(id)` for a single one")
     }
     const unique = [...new Set(ids as readonly Id[])]
-    const fetched = await fetchAll(view, definition, unique)
+    const fetching = fetchAll(view, definition, unique)
+    const fetched = fetching === undefined ? undefined : await fetching
     const values = await Promise.all(unique.map((id) => attempt(() => read(id, false, fetched?.get(id)))))
     const found = new Map<Id, Value>()
     unique.forEach((id, index) => {
