@@ -3,9 +3,9 @@ import type {
   Cached,
   CachedMany,
   CachedSync,
+  HookParametersOf,
   ManyLoader,
   ManyOptions,
-  ParametersOf,
   ValueOf,
 } from "./core/cache/cached.js"
 import { attempt, nameAs } from "./core/cache/cached-function.js"
@@ -25,12 +25,12 @@ export interface ConfigureOptions extends CacheOptions {
    * `lmdb:///var/cache/shop?maxEntries=100000`, or `redis://user:password@host:6379/0` and `rediss://…`. Default: none,
    * everything lives in this process.
    */
-  storageUrl?: string
+  storageUrl?: string | undefined
   /**
    * A Redis server for the invalidations, where it is not the one of `storageUrl`. Without `storageUrl`, entries stay in
    * memory and invalidations reach every node.
    */
-  busUrl?: string
+  busUrl?: string | undefined
 }
 
 /** The one cache behind the functions of this page; made when the first of them needs it. */
@@ -103,11 +103,11 @@ export function defaultCache(): Cache {
 // oxlint-disable-next-line no-unsafe-function-type -- see Cache.cacheable
 export function cacheable<F extends Function>(
   loader: F,
-  options?: FunctionOptions<ParametersOf<F>, ValueOf<F>>,
+  options?: FunctionOptions<HookParametersOf<F>, ValueOf<F>>,
 ): F extends AnyFunction ? Cached<F> : never
 // `any`: see MethodOptions
 export function cacheable<Args extends readonly unknown[] = any[], Value = any, This = any>(
-  options: MethodOptions<Args, Value, This>,
+  options?: MethodOptions<Args, Value, This>,
 ): CacheableDecorator<Args, This>
 export function cacheable(first: unknown, options?: unknown): unknown {
   if (typeof first !== "function") {
@@ -124,17 +124,18 @@ export function cacheable(first: unknown, options?: unknown): unknown {
 }
 
 /** {@link Cache.cacheableSync} of the default cache. */
-export function cacheableSync<F extends AnyFunction>(
+// oxlint-disable-next-line no-unsafe-function-type -- see Cache.cacheable
+export function cacheableSync<F extends Function>(
   loader: F,
-  options: FunctionOptions<Parameters<F>, ReturnType<F>> = {},
-): CachedSync<F> {
-  check(options as object)
-  const bound = following((cache) => cache.cacheableSync(loader, options) as AnyFunction, false)
-  return withMethods(
-    bound,
-    ["keyOf", "peek", "refresh", "delete", "clear", "explain"],
-    loader,
-  ) as unknown as CachedSync<F>
+  options?: FunctionOptions<HookParametersOf<F>, ValueOf<F>>,
+): F extends AnyFunction ? CachedSync<F> : never
+export function cacheableSync(
+  loader: AnyFunction,
+  options: FunctionOptions<readonly unknown[], unknown> = {},
+): unknown {
+  check(options)
+  const bound = following((cache) => cache.cacheableSync(loader, options), false)
+  return withMethods(bound, ["keyOf", "peek", "refresh", "delete", "clear", "explain"], loader)
 }
 
 /** {@link Cache.cacheableMany} of the default cache. */
@@ -172,7 +173,7 @@ export const getMany: Cache["getMany"] = (keys) => defaultCache().getMany(keys)
 /** {@link Cache.getOrLoad} of the default cache. */
 export const getOrLoad: Cache["getOrLoad"] = <T>(
   key: string,
-  loader: (load: CurrentLoad) => T | Promise<T>,
+  loader: (load: CurrentLoad) => T | PromiseLike<T>,
   options?: LoadOptions<T>,
 ) => defaultCache().getOrLoad<T>(key, loader, options)
 

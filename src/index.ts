@@ -14,6 +14,8 @@ export type {
   CachedMethods,
   CachedSync,
   CallOptions,
+  HookParametersOf,
+  ManyAnswer,
   ManyLoader,
   ManyOptions,
   ParametersOf,

@@ -1,4 +1,4 @@
-import type { Cached, CachedMany, CachedSync, ManyLoader, ManyOptions, ParametersOf, ValueOf } from "./cached.js"
+import type { Cached, CachedMany, CachedSync, HookParametersOf, ManyLoader, ManyOptions, ValueOf } from "./cached.js"
 import { makeCached, type Workshop } from "./cached-function.js"
 import { makeCachedMany } from "./cached-many.js"
 import { makeCachedSync } from "./cached-sync.js"
@@ -36,19 +36,21 @@ export interface InvalidateOptions {
    * `false`: don't wait for a shared log. Resolves at once, then without a token; a missing acknowledgement is a fault.
    * Default true.
    */
-  wait?: boolean
+  wait?: boolean | undefined
   /** Ends the waiting; the invalidation stays. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 export interface SyncOptions {
   /** After which it rejects with `SyncTimeoutError`. Default: `ackTimeout` of the cache. */
-  timeout?: Duration
-  signal?: AbortSignal
+  timeout?: Duration | undefined
+  signal?: AbortSignal | undefined
 }
 
 /** Options of a single `getOrLoad`: those of a function, without what its loader would be asked. */
-export type LoadOptions<T> = Omit<FunctionOptions<[], T>, "name" | "version" | "key"> & { signal?: AbortSignal }
+export type LoadOptions<T> = Omit<FunctionOptions<[], T>, "name" | "version" | "key"> & {
+  signal?: AbortSignal | undefined
+}
 
 /** The state of a cache. */
 export interface Status {
@@ -66,8 +68,8 @@ export interface Status {
 /** Invalidations gathered where there is no function to wrap, such as the hooks of an ORM. */
 export interface Collector {
   add(...tags: string[]): void
-  /** Appends what was added, in one go. A second call appends what was added since. */
-  commit(): Promise<Token>
+  /** Appends what was added, in one go. A second call appends what was added since. Tokens: see {@link Cache}. */
+  commit(): Promise<Token | undefined>
   /** Forgets what was added. */
   drop(): void
 }
@@ -82,6 +84,10 @@ interface Parts {
 
 /**
  * A cache, or a view of a part of it; see {@link Cache.scope}. Whatever returns a promise rejects and never throws.
+ *
+ * Changes (`invalidate`, `expire`, `set`, `setMany`, `delete`, `clear`) resolve with a token when they have been
+ * appended. The token is undefined where a change has not been: inside a transaction, whose handle has the token of all of
+ * them afterwards, and with `wait: false`. `sync` takes either.
  *
  * @example
  * const cache = createCache({ ttl: "1h" })
@@ -119,11 +125,11 @@ export class Cache {
   // oxlint-disable-next-line no-unsafe-function-type -- any narrower constraint gives untyped parameters a type: `any`
   cacheable<F extends Function>(
     loader: F,
-    options?: FunctionOptions<ParametersOf<F>, ValueOf<F>>,
+    options?: FunctionOptions<HookParametersOf<F>, ValueOf<F>>,
   ): F extends AnyFunction ? Cached<F> : never
   // `any`: see MethodOptions
   cacheable<Args extends readonly unknown[] = any[], Value = any, This = any>(
-    options: MethodOptions<Args, Value, This>,
+    options?: MethodOptions<Args, Value, This>,
   ): CacheableDecorator<Args, This>
   cacheable(first: unknown, options?: unknown): unknown {
     if (typeof first === "function")
@@ -135,10 +141,12 @@ export class Cache {
   }
 
   /** The same for a function that returns its value instead of a promise. In memory and on LMDB. */
-  cacheableSync<F extends AnyFunction>(
+  // oxlint-disable-next-line no-unsafe-function-type -- see cacheable
+  cacheableSync<F extends Function>(
     loader: F,
-    options: FunctionOptions<Parameters<F>, ReturnType<F>> = {},
-  ): CachedSync<F> {
+    options?: FunctionOptions<HookParametersOf<F>, ValueOf<F>>,
+  ): F extends AnyFunction ? CachedSync<F> : never
+  cacheableSync(loader: AnyFunction, options: FunctionOptions<readonly unknown[], unknown> = {}): unknown {
     return makeCachedSync(this.#workshop, this.#parts.launcher, loader, options)
   }
 
@@ -161,7 +169,7 @@ export class Cache {
   /** Reads a key given by hand, loading it if need be, with all the guarantees of a cached function. */
   getOrLoad<T>(
     key: string,
-    loader: (load: CurrentLoad) => T | Promise<T>,
+    loader: (load: CurrentLoad) => T | PromiseLike<T>,
     options: LoadOptions<T> = NO_OPTIONS,
   ): Promise<T> {
     // Most hits have no options to check.
@@ -251,7 +259,7 @@ export class Cache {
    * Stores a value by hand. It outranks every load of its key that began before, in every process. Its `deps` are
    * checked against the position it is given, inside a load against that load's start, else against now.
    */
-  set(key: string, value: unknown, options: SetOptions = {}): Promise<Token> {
+  set(key: string, value: unknown, options: SetOptions = {}): Promise<Token | undefined> {
     return this.#attempt(() => {
       checkNames(options, SET_OPTIONS, "set")
       const { table, id } = this.#resolve(key, "set")
@@ -260,7 +268,9 @@ export class Cache {
   }
 
   /** Stores several values in one append; of several for one key the last counts. */
-  setMany(items: readonly (readonly [key: string, value: unknown, options?: SetOptions])[]): Promise<Token> {
+  setMany(
+    items: readonly (readonly [key: string, value: unknown, options?: SetOptions | undefined])[],
+  ): Promise<Token | undefined> {
     return this.#attempt(() => {
       const checked = listOf(items, "items").map((item) => {
         const [key, value, options = {}] = listOf(item, "items") as [string, unknown, SetOptions?]
@@ -272,7 +282,7 @@ export class Cache {
   }
 
   /** Invalidates these keys, in every process. */
-  delete(...keys: string[]): Promise<Token> {
+  delete(...keys: string[]): Promise<Token | undefined> {
     return this.#attempt(() => this.#parts.writer.deleteKeys(keys.map((key) => this.#resolve(key, "delete"))))
   }
 
@@ -285,27 +295,28 @@ export class Cache {
    *
    * Rejects with InvalidTagError, and with InvalidationNotAcknowledgedError if a shared log was silent.
    */
-  invalidate(...tags: string[]): Promise<Token>
-  invalidate(tags: readonly string[], options: InvalidateOptions & { wait: false }): Promise<Token | undefined>
-  invalidate(tags: readonly string[], options?: InvalidateOptions): Promise<Token>
+  invalidate(...tags: string[]): Promise<Token | undefined>
+  invalidate(tags: readonly string[], options?: InvalidateOptions): Promise<Token | undefined>
   invalidate(...given: unknown[]): Promise<Token | undefined> {
     return this.#mark("tag", given)
   }
 
   /** Softer: what depended on these tags counts as past its ttl, so that grace may serve it once more. */
-  expire(...tags: string[]): Promise<Token>
-  expire(tags: readonly string[], options: InvalidateOptions & { wait: false }): Promise<Token | undefined>
-  expire(tags: readonly string[], options?: InvalidateOptions): Promise<Token>
+  expire(...tags: string[]): Promise<Token | undefined>
+  expire(tags: readonly string[], options?: InvalidateOptions): Promise<Token | undefined>
   expire(...given: unknown[]): Promise<Token | undefined> {
     return this.#mark("expiry", given)
   }
 
   /** Invalidates everything, in every process; of a scope, everything in it. */
-  clear(): Promise<Token> {
-    return this.#attempt(() => this.#parts.writer.clear(this.#scope) as Promise<Token>)
+  clear(): Promise<Token | undefined> {
+    return this.#attempt(() => this.#parts.writer.clear(this.#scope))
   }
 
-  /** Resolves when this instance has applied at least the token; without one, all that there is now. */
+  /**
+   * Resolves when this instance has applied at least the token; without one, or with that of a change inside a
+   * transaction, all that there is now.
+   */
   sync(token?: Token, options: SyncOptions = {}): Promise<void> {
     return this.#attempt(() => {
       checkNames(options, new Set(["timeout", "signal"]), "sync")
@@ -321,7 +332,7 @@ export class Cache {
    * Rejects with what `work` throws; with InvalidationNotAcknowledgedError, `committed: true` and the `result`, if only
    * the log was silent.
    */
-  transaction<T>(work: (tx: TransactionHandle) => T | Promise<T>): Promise<T> {
+  transaction<T>(work: (tx: TransactionHandle) => T | PromiseLike<T>): Promise<T> {
     return this.#attempt(() => {
       checkFunction(work, "transaction", "the function that makes the changes")
       return this.#parts.writer.transaction(work)
@@ -339,7 +350,7 @@ export class Cache {
         this.#attempt(() => {
           const gathered = [...paths]
           paths = new Set()
-          return this.#parts.writer.appendTags(gathered) as Promise<Token>
+          return this.#parts.writer.appendTags(gathered)
         }),
       drop: () => {
         paths = new Set()

@@ -2,6 +2,7 @@ import { attempt, define, type Workshop } from "./cached-function.js"
 import { currentFrame } from "../loads/frame.js"
 import { InvalidOptionError } from "../base/errors.js"
 import { idOf } from "../values/id.js"
+import type { NoPromise, ResultOf } from "./cached.js"
 import type { AnyFunction, FunctionOptions } from "../options/options.js"
 
 /** Options of a decorated method. */
@@ -15,17 +16,29 @@ export interface MethodOptions<
    * What tells one instance from another in keys. Default in memory: the instance itself, so that two never share an
    * entry. Needed with a shared log, where the instance of another process can't be recognized.
    */
-  keyThis?: (self: This) => unknown
+  keyThis?: ((self: This) => unknown) | undefined
 }
 
-/** Works as a standard (TC39) and as a legacy decorator (`experimentalDecorators`) of a method that returns a promise. */
+/**
+ * Works as a standard (TC39) and as a legacy decorator (`experimentalDecorators`) of a method that returns a promise. No
+ * decorator can change the type of its method, so others do not compile.
+ */
 export interface CacheableDecorator<Args extends readonly unknown[], This> {
   <Self extends This, Method extends (this: Self, ...args: Args) => Promise<unknown>>(
     method: Method,
     context: ClassMethodDecoratorContext<Self, Method>,
-  ): Method
-  (target: object, name: string | symbol, descriptor: PropertyDescriptor): PropertyDescriptor
+  ): Decorated<Method>
+  <Method extends (...args: Args) => Promise<unknown>>(
+    target: object,
+    name: string | symbol,
+    descriptor: TypedPropertyDescriptor<Method>,
+  ): TypedPropertyDescriptor<Decorated<Method>>
 }
+
+/** A method as it was, since a decorator can't say that it is another now: text where it would be. */
+type Decorated<Method> = [NoPromise<ResultOf<Method>>] extends [never]
+  ? Method
+  : "The method must return a Promise, of no subclass; await the query in it."
 
 type Method = (this: unknown, ...args: unknown[]) => Promise<unknown>
 

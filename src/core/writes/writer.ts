@@ -30,10 +30,10 @@ import { type Epoch, isSameEpoch, NO_VERSION, type Token, type Version } from ".
 
 /** How a value that is set by hand is kept. */
 export interface SetOptions {
-  deps?: readonly string[]
-  ttl?: Duration
+  deps?: readonly string[] | undefined
+  ttl?: Duration | undefined
   /** Where in the order of changes its source was read; see `cache.position()`. */
-  asOf?: Position
+  asOf?: Position | undefined
 }
 
 /** A value and the place where it is to be stored. */
@@ -280,7 +280,7 @@ export class Writer {
   }
 
   /** Runs `work` with its invalidations collected, and appends them when it has succeeded. */
-  async transaction<T>(work: (handle: TransactionHandle) => T | Promise<T>): Promise<T> {
+  async transaction<T>(work: (handle: TransactionHandle) => T | PromiseLike<T>): Promise<T> {
     const engine = this.#engine
     this.#assertOpen("transaction")
     const frame = currentFrame()
