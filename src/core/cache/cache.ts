@@ -183,12 +183,9 @@ export class Cache {
       const { signal, ...rest } = options
       const { reader, engine } = this.#parts
       for (const name of ["name", "version", "key"]) {
-        if (name in rest)
-          throw new InvalidOptionError(
-            name,
-            rest[name as keyof typeof rest],
-            "the key of `getOrLoad` says which entry is meant",
-          )
+        const value: unknown = rest[name as keyof typeof rest]
+        if (value !== undefined)
+          throw new InvalidOptionError(name, value, "the key of `getOrLoad` says which entry is meant")
       }
       const { table, id } = this.#resolve(key, "getOrLoad")
       const behaviour = normalizeFunctionBehaviour(rest as FunctionOptions<[], T>, engine.settings.behaviour)
