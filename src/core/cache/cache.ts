@@ -100,8 +100,8 @@ export class Cache {
   readonly #scope: Scope
   readonly #workshop: Workshop
 
-  /** @internal Use `createCache`. */
-  constructor(parts: Parts, scope: Scope) {
+  // Private, or the published class would seem to be made without arguments.
+  private constructor(parts: Parts, scope: Scope) {
     this.#parts = parts
     this.#scope = scope
     this.#workshop = { ...parts, scope }
@@ -428,6 +428,11 @@ export class Cache {
     await this.close()
   }
 
+  /** @internal For `createCache`. */
+  static of(parts: Parts, scope: Scope): Cache {
+    return new Cache(parts, scope)
+  }
+
   /** @internal For the structural check in `zoocache/testing`. */
   static partsOf(cache: Cache): Parts {
     return cache.#parts
@@ -520,7 +525,7 @@ export function createCache(options: CacheOptions = {}): Cache {
   const launcher = new Launcher(engine)
   const reader = new Reader(engine, launcher)
   const writer = new Writer(engine)
-  return new Cache({ engine, reader, writer, launcher }, new Scope(engine.trie, ""))
+  return Cache.of({ engine, reader, writer, launcher }, new Scope(engine.trie, ""))
 }
 
 function listOf<T>(list: readonly T[], name: string): readonly T[] {
