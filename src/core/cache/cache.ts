@@ -93,8 +93,8 @@ export class Cache {
   readonly #view: View
   readonly #keys: KeyLookup
 
-  /** @internal Use `createCache`. */
-  constructor(core: OpenCache, scope: Scope) {
+  // Private, or the published class would seem to be made without arguments.
+  private constructor(core: OpenCache, scope: Scope) {
     this.#core = core
     this.#scope = scope
     this.#view = { core, scope }
@@ -420,6 +420,11 @@ export class Cache {
     await this.close()
   }
 
+  /** @internal For `createCache`. */
+  static of(core: OpenCache, scope: Scope): Cache {
+    return new Cache(core, scope)
+  }
+
   /** @internal For the structural check in `zoocache/testing`. */
   static coreOf(cache: Cache): OpenCache {
     return cache.#core
@@ -470,7 +475,7 @@ export function createCache(options: CacheOptions = {}): Cache {
     void core.close()
     throw error
   }
-  return new Cache(core, new Scope(core.trie, ""))
+  return Cache.of(core, new Scope(core.trie, ""))
 }
 
 function listOf<T>(list: readonly T[], name: string): readonly T[] {

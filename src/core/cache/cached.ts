@@ -121,7 +121,7 @@ interface Signature {
 
 /**
  * The signatures of a function, in their order; of more than eight overloads the last eight. Inference fills a pattern
- * from its end, and repeats the first overload where there are fewer.
+ * from its end, and, since TypeScript 5.3, repeats the first where there are fewer.
  */
 type SignaturesOf<F> = F extends {
   (...args: infer A1): infer R1
@@ -133,7 +133,7 @@ type SignaturesOf<F> = F extends {
   (...args: infer A7): infer R7
   (...args: infer A8): infer R8
 }
-  ? WithoutRepeats<
+  ? WithoutPadding<
       [
         { args: A1; result: R1 },
         { args: A2; result: R2 },
@@ -147,11 +147,9 @@ type SignaturesOf<F> = F extends {
     >
   : never
 
-type WithoutRepeats<List extends readonly Signature[]> = List extends readonly [infer First, infer Second, ...unknown[]]
-  ? List extends readonly [Signature, ...infer Rest extends readonly Signature[]]
-    ? IsSame<First, Second> extends true
-      ? WithoutRepeats<Rest>
-      : List
+type WithoutPadding<List extends readonly unknown[]> = List extends readonly [infer First, infer Second, ...infer Rest]
+  ? IsSame<First, Second> extends true
+    ? WithoutPadding<[Second, ...Rest]>
     : List
   : List
 
