@@ -16,6 +16,7 @@ import {
 import { type Dependencies, freshnessOf } from "../tags/freshness.js"
 import { assertReusable, cloneValue, freezeDeep, type Isolation } from "../values/isolation.js"
 import type { EntryId } from "../values/id.js"
+import { changeId } from "../ports/change.js"
 import type { LogChange } from "../ports/log.js"
 import type { AppendOptions } from "../log/appender.js"
 import { isStringArray } from "../options/settings.js"
@@ -333,7 +334,7 @@ export class Writer {
   #commit(transaction: Transaction): Promise<Token | undefined> {
     if (transaction.changes.length === 0) return Promise.resolve(this.#tokenOfNow())
     const unique = new Map<string, LogChange>()
-    for (const change of transaction.changes) unique.set(`${change.kind} ${change.path}`, change)
+    for (const change of transaction.changes) unique.set(changeId(change), change)
     const { client } = this.#engine
     const batch = new SetBatch(this.#engine, (written, version, writes) => this.#share(written, version, writes))
     const appended = client.append([...unique.values()], { onEnd: batch.end })
