@@ -13,6 +13,7 @@ import { InProcessLog } from "../log/in-process-log.js"
 import { type EntryId, parseFunctionKey } from "../values/id.js"
 import { Load, RunningLoads } from "../loads/running.js"
 import type { Leases } from "../ports/leases.js"
+import { isOfTags } from "../ports/change.js"
 import type { LogChange } from "../ports/log.js"
 import type { ChangeSink } from "../log/news.js"
 import { LogClient } from "../log/log-client.js"
@@ -25,7 +26,7 @@ import type { StoreStats } from "../ports/store.js"
 import { LoadSlots } from "../loads/slots.js"
 import { MANUAL, Table, tableNameOf } from "../entries/table.js"
 import { parseTag } from "../tags/tag.js"
-import { markOf, type TagNode } from "../tags/tag-node.js"
+import { beginPending, endPending, markOf, type TagNode } from "../tags/tag-node.js"
 import { TagTrie } from "../tags/tag-trie.js"
 import { type Version, versionWallMs } from "../tags/version.js"
 import type { SetByHand } from "../writes/writer.js"
@@ -419,7 +420,7 @@ export class Engine implements ChangeSink {
       })
     }
     const { trie } = this
-    if (change.kind === "tag" || change.kind === "expiry") {
+    if (isOfTags(change)) {
       const node = this.#acquireTag(change.path)
       const isReferenced = node.uses > 1 || node.parent === null
       // Grace counts from when it was expired, wherever that was.
@@ -449,10 +450,9 @@ export class Engine implements ChangeSink {
 
   pending(change: LogChange): void {
     const { trie } = this
-    if (change.kind === "tag" || change.kind === "expiry") {
+    if (isOfTags(change)) {
       const mark = markOf(this.#acquireTag(change.path))
-      if (change.kind === "tag") mark.pending += 1
-      else mark.pendingExpiry += 1
+      beginPending(mark, change.kind === "expiry")
       noteChange(mark, this.clock.wall(), this.origin, this.turn.current())
       this.#hasMoved = true
       return
@@ -462,7 +462,7 @@ export class Engine implements ChangeSink {
     const node = trie.acquire(target.path, trie.keyRoot)
     const isReferenced = node.uses > 1
     const mark = markOf(node)
-    mark.pending += 1
+    beginPending(mark, false)
     noteChange(mark, this.clock.wall(), this.origin, this.turn.current())
     if (change.kind === "function" || isReferenced) this.#hasMoved = true
     if (target.table === undefined) return
@@ -477,11 +477,9 @@ export class Engine implements ChangeSink {
 
   settled(change: LogChange): void {
     const { trie } = this
-    if (change.kind === "tag" || change.kind === "expiry") {
+    if (isOfTags(change)) {
       const node = this.#acquireTag(change.path)
-      const mark = markOf(node)
-      if (change.kind === "tag") mark.pending -= 1
-      else mark.pendingExpiry -= 1
+      endPending(markOf(node), change.kind === "expiry")
       trie.release(node)
       trie.release(node)
       return
@@ -489,7 +487,7 @@ export class Engine implements ChangeSink {
     const target = this.#resolveKey(change)
     if (target === undefined) return
     const node = trie.acquire(target.path, trie.keyRoot)
-    markOf(node).pending -= 1
+    endPending(markOf(node), false)
     trie.release(node)
     trie.release(node)
   }

@@ -15,7 +15,7 @@ import type {
   RemoteLog,
 } from "../ports/log.js"
 import type { TagTrie } from "../tags/tag-trie.js"
-import { type Epoch, formatToken, isSameEpoch, parseToken, type Token } from "../tags/version.js"
+import { type Epoch, formatToken, isSameEpoch, NO_VERSION, parseToken, type Token } from "../tags/version.js"
 
 export interface LogClientOptions {
   readonly log: InvalidationLog
@@ -165,7 +165,7 @@ export class LogClient {
     // A log that other caches share has told its listeners before it returned, this one included.
     if (this.#trie.cursor < reply.version) {
       for (const change of changes) this.#sink.applied(change, reply.version, origin)
-      this.#trie.cursor = reply.version
+      this.#trie.moveCursor(reply.version)
       this.#sink.caughtUp()
     }
     return formatToken(reply.epoch, reply.version)
@@ -276,7 +276,7 @@ export class LogClient {
 
   #advance(reply: AppendReply, changes: readonly LogChange[]): () => void {
     const hasGap = !this.#isRead || this.#trie.cursor !== reply.previousHead
-    if (!hasGap) this.#trie.cursor = reply.version
+    if (!hasGap) this.#trie.moveCursor(reply.version)
     if (this.#canLoseAppends) this.#history.note(changes, reply.version)
     this.#sink.caughtUp()
     return () => {
@@ -427,13 +427,15 @@ export class LogClient {
     if (reply.head < trie.cursor) return
     // Before anything of this pull: what the log forgot may have concerned anything that is older.
     const hasForgotten = reply.floor > trie.cursor || reply.keyFloor > trie.cursor
-    if (reply.floor > trie.cursor) trie.floor = Math.max(trie.floor, reply.floor)
-    if (reply.keyFloor > trie.cursor) trie.keyFloor = Math.max(trie.keyFloor, reply.keyFloor)
+    trie.raiseFloors(
+      reply.floor > trie.cursor ? reply.floor : NO_VERSION,
+      reply.keyFloor > trie.cursor ? reply.keyFloor : NO_VERSION,
+    )
     trie.logForgot(reply.floor, reply.keyFloor)
     for (const change of reply.changes) {
       if (change.version > trie.cursor) this.#sink.applied(change, change.version, change.origin ?? "another process")
     }
-    trie.cursor = reply.head
+    trie.moveCursor(reply.head)
     this.#isRead = true
     if (hasForgotten) trie.moved()
     this.#sink.caughtUp()
@@ -482,7 +484,7 @@ export class LogClient {
     if (news.version <= trie.cursor) return true
     if (news.previousHead !== trie.cursor) return false
     for (const change of news.changes) this.#sink.applied(change, news.version, news.origin)
-    trie.cursor = news.version
+    trie.moveCursor(news.version)
     this.#sink.caughtUp()
     return true
   }
