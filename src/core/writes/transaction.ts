@@ -48,7 +48,7 @@ export class Transaction implements TransactionHandle {
     for (const path of paths) this.changes.push({ kind, path })
     for (const node of nodes) this.#addNode(node)
     // What was set before may depend on them; what is set from here on is newer.
-    if (kind === "tag") this.#dropWritten(new Set(nodes))
+    this.#dropWritten(new Set(nodes))
   }
 
   addKey(table: Table, id: EntryId, written?: Written): void {
