@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto"
+import { isOfTags } from "../core/ports/change.js"
 import type { ChangeKind } from "../core/ports/log.js"
 import type { Epoch, Version } from "../core/tags/version.js"
 
@@ -46,7 +47,7 @@ const KINDS: readonly ChangeKind[] = ["tag", "expiry", "key", "function"]
 export type ChangeClass = 0 | 1
 
 export function classOf(kind: ChangeKind): ChangeClass {
-  return kind === "tag" || kind === "expiry" ? 0 : 1
+  return isOfTags({ kind }) ? 0 : 1
 }
 
 export const META_KEY = Buffer.from([META])

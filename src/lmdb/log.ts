@@ -1,5 +1,6 @@
 import type { Clock } from "../core/base/clock.js"
 import { LogError } from "../core/base/errors.js"
+import { changeId } from "../core/ports/change.js"
 import type {
   AppendReply,
   LogChange,
@@ -176,7 +177,7 @@ export class LmdbLog implements RemoteLog {
     const next: [Buffer | undefined, Buffer | undefined] = [undefined, undefined]
     let left = PAGE
     const readOn = (database: Database, of: ChangeClass) => {
-      const note = (change: LoggedChange) => found.set(`${change.kind} ${change.path}`, change)
+      const note = (change: LoggedChange) => found.set(changeId(change), change)
       const page = readPage(database, first.space, of, cursor, next[of], left, note)
       next[of] = page.next ?? next[of]
       left -= page.count

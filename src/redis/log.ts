@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto"
 import type { Clock } from "../core/base/clock.js"
 import { LogError } from "../core/base/errors.js"
+import { changeId } from "../core/ports/change.js"
 import type {
   AppendReply,
   LogChange,
@@ -98,7 +99,7 @@ export class RedisLog implements RemoteLog {
       // A new life has begun between two pages: this is its first.
       if (before !== undefined && !isSameEpoch(before.page.reply.epoch, page.reply.epoch)) found.clear()
       // A path that has moved up meanwhile is met again, with its newer version.
-      for (const change of page.changes) found.set(`${change.kind} ${change.path}`, change)
+      for (const change of page.changes) found.set(changeId(change), change)
       if (page.next === undefined) return { ...page.reply, changes: [...found.values()] }
       before = { page, next: page.next }
     }

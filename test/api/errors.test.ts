@@ -155,7 +155,7 @@ describe("cacheErrors", () => {
   })
 
   test("gives way to delete, refresh and set", async () => {
-    const { cache, load, state } = failing({ cacheErrors: "1h" })
+    const { load, state } = failing({ cacheErrors: "1h" })
     await load().catch(() => {})
     state.error = undefined
     expect(await load.refresh()).toBe(2)

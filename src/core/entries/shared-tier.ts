@@ -339,11 +339,19 @@ export class SharedTier {
     try {
       const dependencies: Dependencies =
         acquired.length === 0 ? null : acquired.length === 1 ? (acquired[0] as (typeof acquired)[0]) : acquired.slice()
-      const stamp = { epoch: trie.epoch, asOf: header.asOf }
-      const keyNode = table.keyNodeOf(id) ?? table.keyNode
-      const freshness = freshnessOf({ stamp, dependencies, keyNode, keyVersion: header.keyVersion }, trie)
-      if (freshness === "stale") return undefined
+      const judge = () => {
+        const stamp = { epoch: trie.epoch, asOf: header.asOf }
+        const keyNode = table.keyNodeOf(id) ?? table.keyNode
+        return isOfUse(header, trie, wallMs)
+          ? freshnessOf({ stamp, dependencies, keyNode, keyVersion: header.keyVersion }, trie)
+          : "stale"
+      }
+      // A first look spares most stale entries the decoding. Hooks are user code: the last look comes after them.
+      if (judge() === "stale") return undefined
       const value = this.#takeIn(table, key, bytes, intake)
+      const weight = entries.weigh(table, id, value, intake.sizeOf)
+      const freshness = judge()
+      if (freshness === "stale") return undefined
       const times = { nowMs: turn.now, wallMs, retryAtMs: this.#retryAtMs(key, turn.now) }
       let aged = agedOf(header, times, intake.behaviour)
       if (freshness === "expired") {
@@ -355,7 +363,6 @@ export class SharedTier {
       const rare = isCloned
         ? { isError: false, isCloned, failures: 0, keyVersion: undefined, rivalVersion: NO_VERSION }
         : null
-      const weight = entries.weigh(table, id, value, intake.sizeOf)
       const bornMs = turn.now - Math.max(0, wallMs - header.storedAtMs)
       const stored: Stored = { table, id, value, dependencies, aged, rare, weight, bornMs }
       const entry = entries.store(stored) ?? new Entry(table, id, value, dependencies, trie.stamp, aged, rare)

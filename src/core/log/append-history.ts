@@ -1,4 +1,5 @@
 import { collapseChanges } from "./change.js"
+import { changeId } from "../ports/change.js"
 import type { LogChange, LogEnd } from "../ports/log.js"
 import { type Epoch, isSameEpoch, NO_VERSION, type Version } from "../tags/version.js"
 
@@ -15,7 +16,7 @@ export class AppendHistory {
 
   note(changes: readonly LogChange[], version: Version): void {
     for (const change of changes) {
-      const id = `${change.kind} ${change.path}`
+      const id = changeId(change)
       // Acknowledgements may come in another order than their versions.
       const known = this.#changes.get(id)?.version ?? NO_VERSION
       this.#changes.set(id, { change, version: Math.max(version, known) })
@@ -50,6 +51,6 @@ export class AppendHistory {
       all.map(({ change }) => change),
       MOST_CHANGES / 2,
     )
-    this.#changes = new Map(changes.map((change) => [`${change.kind} ${change.path}`, { change, version }]))
+    this.#changes = new Map(changes.map((change) => [changeId(change), { change, version }]))
   }
 }

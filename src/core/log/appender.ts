@@ -2,6 +2,7 @@ import { collapseChanges } from "./change.js"
 import type { ChangeSink } from "./news.js"
 import type { Clock, Timer } from "../base/clock.js"
 import { InvalidationNotAcknowledgedError, LogError, type ZooCacheError } from "../base/errors.js"
+import { changeId } from "../ports/change.js"
 import type { AppendReply, LogChange, LogPosition, RemoteLog } from "../ports/log.js"
 import { isEpochLike, isPermanent } from "./check-reply.js"
 import { formatToken, isVersion, type Token, type Version } from "../tags/version.js"
@@ -242,7 +243,7 @@ export class Appender {
     const appends = [...this.#backlog]
     const unique = new Map<string, LogChange>()
     for (const append of appends) {
-      for (const change of append.changes) unique.set(`${change.kind} ${change.path}`, change)
+      for (const change of append.changes) unique.set(changeId(change), change)
     }
     let isOver = false
     const finish = (then: () => void) => {

@@ -103,15 +103,15 @@ export class Preparer {
     const { item, value, nodes, stamp, bytes, isRefused } = prepared
     const { table, id, behaviour, isWanted } = item
     const dependencies: Dependencies = nodes.length === 0 ? null : nodes.length === 1 ? (nodes[0] as TagNode) : nodes
+    const weight = isWanted && !isRefused ? this.#weigh(item, value) : undefined
+    // The rule comes after all user code.
     const subject = { stamp, dependencies, keyNode: table.keyNode, keyVersion: Number.POSITIVE_INFINITY }
     const isFresh = stamp.asOf >= trie.forgotten && freshnessOf(subject, trie) === "fresh"
     if (!isFresh) table.counters.staleLoads += 1
     const nowMs = turn.current()
     const latestExpiryMs = runOf(currentFrame(), trie)?.latestExpiryMs ?? Number.POSITIVE_INFINITY
     let aged = agingOf(item.ttlMs ?? behaviour.ttlMs, behaviour, nowMs, settings.random, latestExpiryMs)
-    if (!isFresh || aged === undefined || isRefused || !isWanted) return undefined
-    const weight = this.#weigh(item, value)
-    if (weight === undefined) return undefined
+    if (!isFresh || aged === undefined || weight === undefined) return undefined
     const isCloned = behaviour.isolation === "clone"
     if (isCloned) aged = lookedAtAlways(aged)
     const isPlain = keyVersion === null && !isCloned
