@@ -274,3 +274,11 @@ describe("collect", () => {
     expect(cache.tagVersion("fine")).toBe(0)
   })
 })
+
+test("a promise that somebody forgot to await is not stored as a value", async () => {
+  const { cache } = makeCache()
+  expect(await rejectionOf(cache.set("key", Promise.resolve(1)))).toMatchObject({
+    code: "ERR_ZOOCACHE_INVALID_OPTION",
+    message: expect.stringContaining("await it first"),
+  })
+})

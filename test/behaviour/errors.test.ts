@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from "vitest"
-import { InvalidOptionError, InvalidTagError, ZooCacheError } from "zoocache"
+import { createCache, InvalidOptionError, InvalidTagError, ZooCacheError } from "zoocache"
+import { settled } from "zoocache/testing"
 import { makeCache, rejectionOf } from "../support/caches.js"
 
 class NotFound extends Error {}
@@ -257,4 +258,23 @@ test("every error of the library has a class, a stable code and a name", async (
   expect(error).toBeInstanceOf(Error)
   expect(error.name).toBe("InvalidTagError")
   expect(error.code).toMatch(/^ERR_ZOOCACHE_/)
+})
+
+test("an asynchronous onFault that rejects is nobody's unhandled rejection", async () => {
+  const unhandled = vi.fn()
+  process.on("unhandledRejection", unhandled)
+  const cache = createCache({
+    onFault: (() => Promise.reject(new Error("the listener is broken"))) as unknown as () => void,
+  })
+  const load = cache.cacheable(async () => 1, {
+    name: "load",
+    depsOf: () => {
+      throw new Error("broken")
+    },
+  })
+  expect(await load()).toBe(1)
+  await settled()
+  await cache.close()
+  process.off("unhandledRejection", unhandled)
+  expect(unhandled).not.toHaveBeenCalled()
 })

@@ -493,3 +493,14 @@ describe("events", () => {
     expect(events.map((event) => (event as { function: string }).function)).toEqual(["keyed", "sync", "grace", ""])
   })
 })
+
+test("explain says absent, not that somebody set it, of what has expired after it was loaded anew", async () => {
+  const { cache, clock } = makeCache()
+  const load = cache.cacheable(async () => 1, { name: "load", deps: ["t"], ttl: "1s" })
+  await load()
+  await cache.invalidate("t")
+  await load()
+  clock.advance(1_100)
+  expect(load.peek()).toBeUndefined()
+  expect(load.explain().text).not.toContain("set or deleted")
+})

@@ -262,3 +262,12 @@ describe("on a shared log", () => {
     }
   })
 })
+
+test("the version of a tag does not fall when it is used again after it was forgotten", async () => {
+  const { cache } = makeCache()
+  await cache.invalidate("a")
+  cache.prune()
+  const version = cache.tagVersion("a")
+  await cache.cacheable(async () => 1, { name: "load", deps: ["a"] })()
+  expect(cache.tagVersion("a")).toBe(version)
+})

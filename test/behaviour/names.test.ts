@@ -1,4 +1,5 @@
 import { expect, test, vi } from "vitest"
+import { checkInvariants } from "zoocache/testing"
 import { DuplicateNameError, MissingNameError } from "zoocache"
 import { makeCache, makeShared, rejectionOf, steered } from "../support/caches.js"
 
@@ -112,4 +113,19 @@ test("a version is part of the key; a number and its text are the same version",
   expect(cache.cacheable(async () => 1, { name: "load", version: "2026-01" }).keyOf()).toBe("ƒ:load:2026-01:")
   cache.cacheable(async () => 1, { name: "load", version: 2 })
   expect(() => cache.cacheable(async () => 1, { name: "load", version: "2" })).toThrow(DuplicateNameError)
+})
+
+test("what an earlier definition of a name still uses does not spoil the books", async () => {
+  const { cache } = makeCache({ redefine: true })
+  const old = cache.cacheable(async () => 1, { name: "inner" })
+  cache.cacheable(async () => 2, { name: "inner" })
+  const outer = cache.cacheable(async () => old(), { name: "outer" })
+  for (let call = 0; call < 5; call += 1) await outer()
+  checkInvariants(cache)
+})
+
+test("ten thousand unnamed functions are defined in an instant", () => {
+  const { cache } = makeCache()
+  for (let count = 0; count < 10_000; count += 1) cache.cacheable(async () => count)
+  expect(Object.keys(cache.stats().functions)).toHaveLength(10_001)
 })

@@ -1,6 +1,6 @@
 /** What an outer load inherits from the cached calls and reads inside it. */
 import { describe, expect, test, vi } from "vitest"
-import { addDeps } from "zoocache"
+import { addDeps, currentLoad } from "zoocache"
 import { settled } from "zoocache/testing"
 import { deferred, makeCache, steered } from "../support/caches.js"
 
@@ -536,4 +536,21 @@ test("what is made of a result that was not to be kept is not kept either: skipS
   await outer()
   expect(await cache.lookup("inner")).toBeUndefined()
   expect(outer.peek()).toBeUndefined()
+})
+
+test("an untracked load inside another says nothing on behalf of that one", async () => {
+  const { cache } = makeCache()
+  const seen: unknown[] = []
+  const inner = cache.cacheable(
+    async () => {
+      seen.push(currentLoad())
+      addDeps("leak")
+      return 1
+    },
+    { name: "inner", tracking: false },
+  )
+  const outer = cache.cacheable(async () => inner(), { name: "outer" })
+  await outer()
+  expect(seen).toEqual([undefined])
+  expect(outer.explain().dependencies).not.toContain("leak")
 })

@@ -572,3 +572,13 @@ test("what was invalidated is cleared away without being read", async () => {
   expect(cache.stats()).toMatchObject({ entries: 0, stale: 100 })
   expect(clock.timers).toBe(0)
 })
+
+test("entries without a ttl are served after the clock has passed what a small integer holds", async () => {
+  const { cache, clock } = makeCache()
+  const load = cache.cacheable(async () => 1, { name: "load" })
+  await load()
+  clock.advance(26 * 86_400_000)
+  expect(load.peek()).toBe(1)
+  expect(await load()).toBe(1)
+  expect(cache.stats().loads).toBe(1)
+})
