@@ -103,8 +103,6 @@ export class Engine implements ChangeSink {
   /** What was fresh when the epoch ended. */
   #outliving: Entry[] = []
   readonly #hashSeed: number
-  /** Is being stored. */
-  #arriving: Entry | undefined
   /** A cache that shares nothing is a cluster of one. */
   readonly #canLease: boolean
   readonly #backendName: string | undefined
@@ -151,7 +149,7 @@ export class Engine implements ChangeSink {
             maxBytes: settings.memory.maxBytes,
             clock: this.clock,
             random,
-            onEvict: (entry) => this.#evicted(entry),
+            onEvict: (victims) => this.#evicted(victims),
             reclaim: (entry) => this.#reclaim(entry),
             timeLeftMs: (entry) => expiryOf(entry) + (entry.aging?.graceMs ?? 0) - this.turn.now,
           })
@@ -316,15 +314,12 @@ export class Engine implements ChangeSink {
     const previous = table.entries.get(id)
     table.entries.set(id, entry)
     table.counters.stores += 1
-    // Listeners to evictions may store something, too.
-    const outer = this.#arriving
-    this.#arriving = entry
-    if (previous === undefined) tier.add(entry, hashId(id, this.#hashSeed ^ table.keyNode.hash), weight, bornMs)
-    else {
-      tier.replace(previous, entry, weight, bornMs)
-      this.#leave(previous)
-    }
-    this.#arriving = outer
+    const victims =
+      previous === undefined
+        ? tier.add(entry, hashId(id, this.#hashSeed ^ table.keyNode.hash), weight, bornMs)
+        : tier.replace(previous, entry, weight, bornMs)
+    if (previous !== undefined) this.#leave(previous)
+    this.#evicted(victims, entry)
     if (channels.store.hasSubscribers) channels.store.publish(this.event(table, id))
     return entry
   }
@@ -604,12 +599,16 @@ export class Engine implements ChangeSink {
     }
   }
 
-  #evicted(entry: Entry): void {
-    const { table } = entry
-    if (table.entries.get(entry.id) === entry) table.entries.delete(entry.id)
-    table.counters.evicted += 1
-    this.#leave(entry)
-    if (channels.evict.hasSubscribers) channels.evict.publish({ ...this.event(table, entry.id), reason: "budget" })
+  /** @param arriving is being stored: if it could not stay, it is still of use to whoever has just stored it. */
+  #evicted(victims: readonly Entry[], arriving?: Entry): void {
+    for (const entry of victims) {
+      const { table } = entry
+      if (table.entries.get(entry.id) === entry) table.entries.delete(entry.id)
+      table.counters.evicted += 1
+      this.#leave(entry, entry === arriving)
+    }
+    if (!channels.evict.hasSubscribers) return
+    for (const entry of victims) channels.evict.publish({ ...this.event(entry.table, entry.id), reason: "budget" })
   }
 
   #reclaim(entry: Entry): void {
@@ -618,10 +617,9 @@ export class Engine implements ChangeSink {
   }
 
   /** Memory has let go of an entry. */
-  #leave(entry: Entry): void {
+  #leave(entry: Entry, isArriving = false): void {
     for (const node of nodesOf(entry.dependencies)) this.trie.release(node)
-    // One that could not stay is still of use to whoever has just stored it.
-    if (entry !== this.#arriving && this.shared?.isKept(entry) !== true) giveUp(entry)
+    if (!isArriving && this.shared?.isKept(entry) !== true) giveUp(entry)
   }
 }
 
