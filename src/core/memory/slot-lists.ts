@@ -111,9 +111,10 @@ export class SlotLists {
     this.#link(node, list, list, this.#links[2 * list + 1]!)
   }
 
-  moveToLast(node: number, list: number): void {
+  /** Makes the node the next to leave the window. No other list: the end of probation may be a margin. */
+  moveToLastOfWindow(node: number): void {
     this.#unlink(node)
-    this.#link(node, list, this.#links[2 * list]!, list)
+    this.#link(node, WINDOW, this.#links[2 * WINDOW]!, WINDOW)
   }
 
   /**

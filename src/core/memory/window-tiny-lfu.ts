@@ -117,7 +117,7 @@ export class WindowTinyLfu {
     this.#hashes[slot] = hash
     lists.add(node, WINDOW, Math.min(MAX_FREQUENCY, this.#sketch.frequency(hash) + 1), weight)
     // What the window can't hold is judged at once instead of pushing out all others first.
-    if (weight > this.#window.maxWindowWeight) lists.moveToLast(node, WINDOW)
+    if (weight > this.#window.maxWindowWeight) lists.moveToLastOfWindow(node)
     this.#countAccesses(1)
     this.#setRecording()
   }
@@ -132,7 +132,7 @@ export class WindowTinyLfu {
     if (node === this.#admitted) this.#endAdmission()
     lists.reweigh(node, weight)
     const most = lists.listOf(node) === WINDOW ? this.#window.maxWindowWeight : this.#maxWeight
-    if (weight > most) lists.moveToLast(node, WINDOW)
+    if (weight > most) lists.moveToLastOfWindow(node)
     this.#setRecording()
   }
 

@@ -1,7 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { WindowTinyLfu } from "../../../src/core/memory/window-tiny-lfu.js"
-import { FrequencySketch } from "../../../src/core/memory/frequency-sketch.js"
 import { hitRatioOfLru, mix, SimulatedTier } from "./support/simulation.js"
 import { randomFrom, recencyBiased, zipf, zipfWithScans } from "./support/traces.js"
 
@@ -242,52 +241,180 @@ describe("WindowTinyLfu", () => {
       }
       expect((100 * (hits - hitsOfLru)) / trace.length).toBeGreaterThan(5)
     })
-  })
-})
 
-describe("FrequencySketch", () => {
-  it("never answers less than what it was told, also after it has grown, and halves it with age", () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.tuple(fc.integer(), fc.integer({ min: 0, max: 15 })), { maxLength: 200 }),
-        fc.integer({ min: 1, max: 300 }),
-        fc.integer({ min: 1, max: 20_000 }),
-        fc.integer(),
-        (told, entries, later, seed) => {
-          const sketch = new FrequencySketch(seed)
-          sketch.ensureCapacity(entries)
-          for (const [hash, frequency] of told) sketch.raise(hash, frequency)
-          for (const [hash, frequency] of told) expect(sketch.frequency(hash)).toBeGreaterThanOrEqual(frequency)
-          sketch.ensureCapacity(later)
-          for (const [hash, frequency] of told) expect(sketch.frequency(hash)).toBeGreaterThanOrEqual(frequency)
-          sketch.age()
-          for (const [hash, frequency] of told) expect(sketch.frequency(hash)).toBeGreaterThanOrEqual(frequency >> 1)
-        },
-      ),
-      { seed: 21 },
-    )
+    it("counts a replacement as a use, also where there is plenty of room", () => {
+      const policy = new WindowTinyLfu({ maxEntries: Infinity, maxWeight: 1000, random: randomFrom(1) })
+      for (let slot = 0; slot < 40; slot++) {
+        policy.insert(slot, mix(slot), 10)
+        expect(policy.evict()).toBe(-1)
+      }
+      policy.replace(0, 900)
+      const victims = []
+      for (let victim = policy.evict(); victim !== -1; victim = policy.evict()) victims.push(victim)
+      expect(victims).not.toContain(0)
+      expect(victims).toHaveLength(29)
+    })
+
+    it("gives a heavy candidate the room of protected entries without giving up the candidate itself", () => {
+      const policy = new WindowTinyLfu({ maxEntries: Infinity, maxWeight: 1000, random: randomFrom(1) })
+      const settle = () => {
+        const victims = []
+        for (let victim = policy.evict(); victim !== -1; victim = policy.evict()) victims.push(victim)
+        return victims
+      }
+      for (let slot = 0; slot < 10; slot++) {
+        policy.insert(slot, mix(slot), 100)
+        expect(settle()).toEqual([])
+        // Protected, most of them.
+        for (let count = 0; count < 2; count++) policy.touch(slot)
+      }
+      let admitted = false
+      for (let count = 0; count < 15 && !admitted; count++) {
+        policy.insert(10, mix(99), 500)
+        admitted = !settle().includes(10)
+      }
+      policy.check()
+      expect(admitted).toBe(true)
+      expect(policy.weight).toBe(1000)
+    })
+
+    it("keeps sums exact up to the largest budget", () => {
+      const maxWeight = 2 ** 51
+      const policy = new WindowTinyLfu({ maxEntries: Infinity, maxWeight, random: randomFrom(1) })
+      policy.insert(0, mix(0), 2 ** 51 - 1)
+      expect(policy.evict()).toBe(-1)
+      for (let slot = 1; slot <= 3; slot++) policy.insert(slot, mix(slot), slot)
+      expect(policy.weight).toBe(2 ** 51 + 5)
+      expect(policy.excessWeight).toBe(5)
+      policy.check()
+      for (let slot = 0; slot <= 3; slot++) policy.remove(slot)
+      expect(policy.weight).toBe(0)
+      policy.check()
+    })
   })
 
-  it("knows nothing of keys it was not told of, but for a few", () => {
-    const sketch = new FrequencySketch(1)
-    sketch.ensureCapacity(1000)
-    for (let key = 0; key < 1000; key++) sketch.raise(mix(key), 9)
-    let wrong = 0
-    for (let key = 1000; key < 11_000; key++) if (sketch.frequency(mix(key)) > 0) wrong++
-    expect(wrong).toBeLessThan(200)
-  })
-
-  it("does not let the same keys collide under another seed", () => {
-    const [one, other] = [new FrequencySketch(1), new FrequencySketch(2)]
-    for (const sketch of [one, other]) {
-      sketch.ensureCapacity(100)
-      for (let key = 0; key < 300; key++) sketch.raise(mix(key), 9)
+  describe("when evictions are put off", () => {
+    /** 2,000 entries that nobody has used for long, in a budget that they fill, and a candidate that was asked for. */
+    const coldTier = () => {
+      const policy = new WindowTinyLfu({ maxEntries: Infinity, maxWeight: 20_000, random: randomFrom(1) })
+      for (let slot = 0; slot < 2000; slot++) {
+        policy.insert(slot, mix(slot), 10)
+        expect(policy.evict()).toBe(-1)
+      }
+      // An entry that is used all the time makes the others' frequencies fall to 0.
+      for (let count = 0; count < 60; count++) {
+        for (let touches = 0; touches < 1000; touches++) policy.touch(1999)
+        expect(policy.evict()).toBe(-1)
+      }
+      return policy
     }
-    const colliding = (sketch: FrequencySketch) =>
-      Array.from({ length: 20_000 }, (_, key) => 1000 + key).filter((key) => sketch.frequency(mix(key)) > 0)
-    const under = new Set(colliding(other))
-    const prepared = colliding(one)
-    expect(prepared.length).toBeGreaterThan(100)
-    expect(prepared.filter((key) => under.has(key)).length).toBeLessThan(prepared.length / 2)
+
+    it("admits a candidate in the place of more entries than one look goes over", () => {
+      const policy = coldTier()
+      policy.insert(2000, mix(5000), 15_000)
+      const victims = new Set<number>()
+      for (let victim = policy.evict(); victim !== -1; victim = policy.evict()) victims.add(victim)
+      expect(victims.has(2000)).toBe(false)
+      expect(victims.size).toBe(1500)
+      policy.check()
+    })
+
+    it("refuses it as soon as its victims together were used as often", () => {
+      const policy = coldTier()
+      // Beyond the first look.
+      for (let slot = 1000; slot < 1999; slot++) policy.touch(slot)
+      expect(policy.evict()).toBe(-1)
+      policy.insert(2000, mix(5000), 15_000)
+      const victims: number[] = []
+      for (let victim = policy.evict(); victim !== -1; victim = policy.evict()) victims.push(victim)
+      expect(victims.at(-1)).toBe(2000)
+      expect(victims.length).toBeLessThanOrEqual(1001)
+      expect(victims.length).toBeGreaterThan(900)
+      policy.check()
+    })
+
+    it("goes on for the same candidate whatever is inserted, used and removed in between", () => {
+      const policy = coldTier()
+      policy.insert(2000, mix(5000), 15_000)
+      for (let at = 0; at < 100; at++) {
+        const victim = policy.evict()
+        expect(victim).not.toBe(2000)
+        policy.insert(victim, mix(10_000 + at), 10)
+        policy.touch(2000)
+        policy.evict()
+        policy.check()
+      }
+      const victims: number[] = []
+      for (let victim = policy.evict(); victim !== -1; victim = policy.evict()) victims.push(victim)
+      expect(victims).not.toContain(2000)
+      expect(policy.weight).toBeLessThanOrEqual(20_000)
+    })
+
+    it("owes nothing to a candidate that has gone", () => {
+      const policy = coldTier()
+      policy.insert(2000, mix(5000), 15_000)
+      for (let count = 0; count < 10; count++) policy.evict()
+      policy.remove(2000)
+      policy.check()
+      expect(policy.evict()).toBe(-1)
+      expect(policy.size).toBe(1990)
+    })
+
+    it("keeps its structure and ends within the budgets after any operations", () => {
+      for (let seed = 0; seed < 300; seed++) {
+        const random = randomFrom(seed)
+        const pick = (count: number) => Math.floor(random() * count)
+        const maxWeight = 1 + pick(300)
+        const policy = new WindowTinyLfu({ maxEntries: 1 + pick(60), maxWeight, random })
+        const resident = new Map<number, number>()
+        for (let step = 0; step < 200; step++) {
+          const slots = [...resident.keys()]
+          const slot = slots[pick(slots.length)]
+          const weight = random() < 0.1 ? pick(maxWeight) : pick(8)
+          const kind = pick(10)
+          if (kind < 4) {
+            let free = 0
+            while (resident.has(free)) free++
+            policy.insert(free, mix(pick(200)), weight)
+            resident.set(free, weight)
+          } else if (kind < 7 && slot !== undefined) policy.touch(slot)
+          else if (kind === 7 && slot !== undefined) {
+            policy.remove(slot)
+            resident.delete(slot)
+          } else if (kind === 8 && slot !== undefined) {
+            policy.replace(slot, weight)
+            resident.set(slot, weight)
+          } else {
+            const victim = policy.evict()
+            if (victim >= 0) expect(resident.delete(victim), `seed ${seed}`).toBe(true)
+          }
+          policy.check()
+          expect(policy.size, `seed ${seed}`).toBe(resident.size)
+        }
+        for (let victim = policy.evict(); victim !== -1; victim = policy.evict()) {
+          expect(resident.delete(victim), `seed ${seed}`).toBe(true)
+        }
+        expect(policy.isOver).toBe(false)
+        policy.check()
+      }
+    })
+  })
+
+  it("leaves its lists alone when a slot is touched that is not in use", () => {
+    const policy = new WindowTinyLfu({ maxEntries: 4, maxWeight: Infinity, random: randomFrom(1) })
+    for (let slot = 0; slot < 4; slot++) policy.insert(slot, mix(slot), 1)
+    policy.remove(2)
+    for (const slot of [2, -1, -2]) policy.touch(slot)
+    expect(policy.evict()).toBe(-1)
+    policy.check()
+    expect(policy.size).toBe(3)
+  })
+
+  it("refuses a slot that is in use, and one that is not", () => {
+    const policy = new WindowTinyLfu({ maxEntries: 4, maxWeight: Infinity, random: randomFrom(1) })
+    policy.insert(0, mix(0), 1)
+    expect(() => policy.insert(0, mix(1), 1)).toThrow("slot 0 is in use")
+    expect(() => policy.remove(1)).toThrow("slot 1 is in no list")
+    policy.check()
   })
 })
