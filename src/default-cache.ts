@@ -3,14 +3,14 @@ import type {
   Cached,
   CachedMany,
   CachedSync,
+  HookParametersOf,
   ManyLoader,
   ManyOptions,
-  ParametersOf,
   ValueOf,
 } from "./core/cache/cached.js"
-import { attempt, nameAs } from "./core/cache/cached-function.js"
+import { attempt, nameAs } from "./core/cache/definition.js"
 import { checkMaxBatch } from "./core/cache/cached-many.js"
-import type { CurrentLoad } from "./core/loads/current-load.js"
+import type { CurrentLoad } from "./core/loads/run.js"
 import { type CacheableDecorator, decoratorOf, type MethodOptions } from "./core/cache/decorator.js"
 import type { Backend } from "./core/ports/backend.js"
 import { ConfigurationError, InvalidOptionError } from "./core/base/errors.js"
@@ -25,12 +25,12 @@ export interface ConfigureOptions extends CacheOptions {
    * `lmdb:///var/cache/shop?maxEntries=100000`, or `redis://user:password@host:6379/0` and `rediss://…`. Default: none,
    * everything lives in this process.
    */
-  storageUrl?: string
+  storageUrl?: string | undefined
   /**
    * A Redis server for the invalidations, where it is not the one of `storageUrl`. Without `storageUrl`, entries stay in
    * memory and invalidations reach every node.
    */
-  busUrl?: string
+  busUrl?: string | undefined
 }
 
 /** The one cache behind the functions of this page; made when the first of them needs it. */
@@ -103,11 +103,11 @@ export function defaultCache(): Cache {
 // oxlint-disable-next-line no-unsafe-function-type -- see Cache.cacheable
 export function cacheable<F extends Function>(
   loader: F,
-  options?: FunctionOptions<ParametersOf<F>, ValueOf<F>>,
+  options?: FunctionOptions<HookParametersOf<F>, ValueOf<F>>,
 ): F extends AnyFunction ? Cached<F> : never
 // `any`: see MethodOptions
 export function cacheable<Args extends readonly unknown[] = any[], Value = any, This = any>(
-  options: MethodOptions<Args, Value, This>,
+  options?: MethodOptions<Args, Value, This>,
 ): CacheableDecorator<Args, This>
 export function cacheable(first: unknown, options?: unknown): unknown {
   if (typeof first !== "function") {
@@ -120,21 +120,26 @@ export function cacheable(first: unknown, options?: unknown): unknown {
   check(functionOptions)
   const loader = first as AnyFunction
   const bound = following((cache) => cache.cacheable(loader, functionOptions))
-  return withMethods(bound, ["keyOf", "peek", "refresh", "delete", "clear", "explain", "with"], loader)
+  return withMethods(
+    bound,
+    ["keyOf", "peek", "refresh", "delete", "clear", "explain", "prime", "primeMany", "with"],
+    loader,
+  )
 }
 
 /** {@link Cache.cacheableSync} of the default cache. */
-export function cacheableSync<F extends AnyFunction>(
+// oxlint-disable-next-line no-unsafe-function-type -- see Cache.cacheable
+export function cacheableSync<F extends Function>(
   loader: F,
-  options: FunctionOptions<Parameters<F>, ReturnType<F>> = {},
-): CachedSync<F> {
-  check(options as object)
-  const bound = following((cache) => cache.cacheableSync(loader, options) as AnyFunction, false)
-  return withMethods(
-    bound,
-    ["keyOf", "peek", "refresh", "delete", "clear", "explain"],
-    loader,
-  ) as unknown as CachedSync<F>
+  options?: FunctionOptions<HookParametersOf<F>, ValueOf<F>>,
+): F extends AnyFunction ? CachedSync<F> : never
+export function cacheableSync(
+  loader: AnyFunction,
+  options: FunctionOptions<readonly unknown[], unknown> = {},
+): unknown {
+  check(options)
+  const bound = following((cache) => cache.cacheableSync(loader, options), false)
+  return withMethods(bound, ["keyOf", "peek", "refresh", "delete", "clear", "explain", "prime", "primeMany"], loader)
 }
 
 /** {@link Cache.cacheableMany} of the default cache. */
@@ -147,7 +152,7 @@ export function cacheableMany<Id, Value>(
   checkMaxBatch(maxBatch)
   check(rest)
   const bound = following((cache) => cache.cacheableMany(loader, options))
-  const names = ["one", "keyOf", "peek", "refresh", "delete", "clear", "explain"]
+  const names = ["one", "keyOf", "peek", "refresh", "delete", "clear", "explain", "prime", "primeMany"]
   return withMethods(bound, names, loader) as unknown as CachedMany<Id, Value>
 }
 
@@ -172,7 +177,7 @@ export const getMany: Cache["getMany"] = (keys) => defaultCache().getMany(keys)
 /** {@link Cache.getOrLoad} of the default cache. */
 export const getOrLoad: Cache["getOrLoad"] = <T>(
   key: string,
-  loader: (load: CurrentLoad) => T | Promise<T>,
+  loader: (load: CurrentLoad) => T | PromiseLike<T>,
   options?: LoadOptions<T>,
 ) => defaultCache().getOrLoad<T>(key, loader, options)
 
@@ -183,7 +188,7 @@ export const set: Cache["set"] = (key, value, options) => defaultCache().set(key
 export const setMany: Cache["setMany"] = (items) => defaultCache().setMany(items)
 
 /** {@link Cache.delete} of the default cache. */
-export const del: Cache["delete"] = (...keys) => defaultCache().delete(...keys)
+export const del: Cache["delete"] = (...keys: unknown[]) => defaultCache().delete(...(keys as string[]))
 
 /** {@link Cache.clear} of the default cache. */
 export const clear: Cache["clear"] = () => defaultCache().clear()
@@ -253,7 +258,7 @@ function following(make: (cache: Cache) => AnyFunction, answersWithPromise = tru
 }
 
 // `refresh` of a synchronous function answers with its value; it is bound by then or throws what the call would.
-const PROMISING = new Set(["delete", "clear", "one"])
+const PROMISING = new Set(["delete", "clear", "one", "prime", "primeMany"])
 
 function withMethods({ call: following, made }: Following, names: readonly string[], loader: AnyFunction): AnyFunction {
   for (const name of names) {

@@ -14,6 +14,8 @@ export type {
   CachedMethods,
   CachedSync,
   CallOptions,
+  HookParametersOf,
+  ManyAnswer,
   ManyLoader,
   ManyOptions,
   ParametersOf,
@@ -22,7 +24,10 @@ export type {
 } from "./core/cache/cached.js"
 export type { Clock, Timer } from "./core/base/clock.js"
 export type { EntryCodec, EntryHeader, HeaderChange } from "./core/ports/codec.js"
-export { addDeps, type CurrentLoad, currentLoad } from "./core/loads/current-load.js"
+export { addDeps, currentLoad } from "./core/loads/current-load.js"
+export type { CurrentLoad } from "./core/loads/run.js"
+export type { Fault } from "./core/base/outbox.js"
+export type { PrimeOptions } from "./core/cache/prime.js"
 export type { CacheableDecorator, MethodOptions } from "./core/cache/decorator.js"
 export type { Duration, DurationString } from "./core/base/duration.js"
 export {
@@ -81,7 +86,6 @@ export type {
   AgeOptions,
   BehaviourOptions,
   CacheOptions,
-  Fault,
   FunctionOptions,
   MemoryOptions,
   Singleflight,
@@ -90,11 +94,11 @@ export type {
 export type { Position } from "./core/tags/position.js"
 export type { Stats } from "./core/cache/stats.js"
 export type { Amendment, Rank, Store, StoreStats } from "./core/ports/store.js"
-export type { Counters } from "./core/entries/table.js"
+export type { Counters } from "./core/entries/counters.js"
 export { type TagValue, tag } from "./core/tags/tag.js"
 export type { TransactionHandle } from "./core/writes/transaction.js"
 export type { Epoch, Token, Version } from "./core/tags/version.js"
-export type { SetOptions } from "./core/writes/writer.js"
+export type { SetOptions } from "./core/writes/prepare.js"
 export {
   type ConfigureOptions,
   cacheable,

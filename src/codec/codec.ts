@@ -18,9 +18,9 @@ import { NO_TYPES, type UserTypes, type ValueType, withType } from "./user-types
 
 export interface CodecOptions {
   /** From how many bytes on a value is compressed, if that makes it smaller by an eighth. Default 2048; Infinity: never. */
-  readonly threshold?: number
+  readonly threshold?: number | undefined
   /** The largest entry in bytes, as stored, and as decompressed with the names of all properties. Default 16 MiB. */
-  readonly maxEntryBytes?: number
+  readonly maxEntryBytes?: number | undefined
 }
 
 /** Entries as bytes: MessagePack, compressed with LZ4 if large, behind a header with checksums. */

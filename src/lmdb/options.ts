@@ -10,25 +10,25 @@ export interface LmdbOptions {
    * How large the data file may get, in bytes. Entries leave the last eighth to invalidations, which go on when entries
    * fill the rest. Default: twice `maxBytes`, and 64 MiB.
    */
-  readonly mapSize?: number
+  readonly mapSize?: number | undefined
   /** How many entries are kept, of all prefixes together; the ones not used for longest make room. Default 1,000,000. */
-  readonly maxEntries?: number
+  readonly maxEntries?: number | undefined
   /** How many bytes they may have, with their keys. Default 1 GiB. */
-  readonly maxBytes?: number
+  readonly maxBytes?: number | undefined
   /**
    * How many invalidated and expired tags each prefix remembers. Beyond it the oldest are forgotten, and entries that are
    * older than those are loaded anew. Default 100,000.
    */
-  readonly maxTags?: number
+  readonly maxTags?: number | undefined
   /** The same for keys that were set or deleted, and functions that were cleared. Default 100,000. */
-  readonly maxKeys?: number
+  readonly maxKeys?: number | undefined
   /**
    * Sync to disk before a write counts as done, so that entries outlive a crash of the machine. Without it, the default,
    * nothing is lost when processes die, and after a reboot the cache begins empty.
    */
-  readonly durable?: boolean
+  readonly durable?: boolean | undefined
   /** How entries become bytes; from `createCodec` of `zoocache/codec`. */
-  readonly codec?: EntryCodec
+  readonly codec?: EntryCodec | undefined
 }
 
 export interface LmdbSettings {

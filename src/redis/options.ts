@@ -5,7 +5,7 @@ import type { RedisClient, RedisSubscriber } from "./client.js"
 
 export interface RedisNode {
   readonly host: string
-  readonly port?: number
+  readonly port?: number | undefined
 }
 
 /**
@@ -14,63 +14,63 @@ export interface RedisNode {
  */
 export interface RedisOptions {
   /** `redis://user:password@host:6379/0`, `rediss://…` for TLS, or `unix:///run/redis.sock`. */
-  readonly url?: string
+  readonly url?: string | undefined
   /** The sentinels that know the master; `name` is what they call it. */
-  readonly sentinels?: readonly RedisNode[]
-  readonly name?: string
-  readonly sentinelUsername?: string
-  readonly sentinelPassword?: string
+  readonly sentinels?: readonly RedisNode[] | undefined
+  readonly name?: string | undefined
+  readonly sentinelUsername?: string | undefined
+  readonly sentinelPassword?: string | undefined
   /** Some nodes of a cluster, as urls or as host and port. */
-  readonly cluster?: readonly (string | RedisNode)[]
+  readonly cluster?: readonly (string | RedisNode)[] | undefined
   /** For `sentinels` and `cluster`. */
-  readonly username?: string
-  readonly password?: string
-  readonly db?: number
+  readonly username?: string | undefined
+  readonly password?: string | undefined
+  readonly db?: number | undefined
   /** Options of `tls.connect`, such as `ca`. `true` for none. With `rediss://` it need not be said. */
-  readonly tls?: boolean | object
+  readonly tls?: boolean | object | undefined
   /** For `sentinels` and `cluster` behind NAT: what the nodes call themselves → where they are. */
-  readonly natMap?: Readonly<Record<string, RedisNode>>
+  readonly natMap?: Readonly<Record<string, RedisNode>> | undefined
   /**
    * A client of ioredis or iovalkey that you made and will close, for a server, for sentinels or for a cluster. What it
    * needs besides, such as a connection that listens, is made from it.
    */
-  readonly client?: RedisClient
+  readonly client?: RedisClient | undefined
   /** A client of yours that listens, where the one that is made from `client` won't do. */
-  readonly subscriber?: RedisSubscriber
+  readonly subscriber?: RedisSubscriber | undefined
 
   /** `false`: only invalidations are shared, and each node keeps entries in its own memory. Default true. */
-  readonly entries?: boolean
+  readonly entries?: boolean | undefined
   /** With `url`: the server of the invalidations, where it is another one; it should evict nothing and save to its disk. */
-  readonly logUrl?: string
+  readonly logUrl?: string | undefined
 
   /** How many tags, invalidated or expired, the log of a prefix remembers. The lowest of all processes counts. Default 100,000. */
-  readonly maxTags?: number
+  readonly maxTags?: number | undefined
   /** The same for keys that were set or deleted, and functions that were cleared. Default 100,000. */
-  readonly maxKeys?: number
+  readonly maxKeys?: number | undefined
   /**
    * What becomes of entries when the server may have lost invalidations, after a restart or a failover.
    * - `load` (default): they are loaded again.
    * - `expire`: they count as expired, so that `grace` may serve them while they are loaded again.
    * - `trust`: they are kept. For servers that lose no write that they have acknowledged.
    */
-  readonly onFailover?: "load" | "expire" | "trust"
+  readonly onFailover?: "load" | "expire" | "trust" | undefined
 
   /** Where entries are read. Invalidations always go to the master. Default `master`. */
-  readonly readFrom?: "master" | "replica"
+  readonly readFrom?: "master" | "replica" | undefined
   /** With `url` and `readFrom: "replica"`: the replica. */
-  readonly replicaUrl?: string
+  readonly replicaUrl?: string | undefined
   /** How long a reader waits for an entry before it loads, in milliseconds. Default 250. */
-  readonly readTimeout?: number
+  readonly readTimeout?: number | undefined
   /** How long anything waits for a reply before the connection counts as dead, in milliseconds. Default 2000. */
-  readonly replyTimeout?: number
+  readonly replyTimeout?: number | undefined
   /** How long a connection may take to be made, in milliseconds. Default 2000. */
-  readonly connectTimeout?: number
+  readonly connectTimeout?: number | undefined
   /** Entries above so many bytes are not stored. Default 1 MiB. */
-  readonly maxEntryBytes?: number
+  readonly maxEntryBytes?: number | undefined
   /** How much may wait to be written; what comes on top is dropped and counted. Default 10,000 entries and 64 MiB. */
-  readonly writeQueue?: { readonly maxEntries?: number; readonly maxBytes?: number }
+  readonly writeQueue?: { readonly maxEntries?: number | undefined; readonly maxBytes?: number | undefined } | undefined
   /** How entries become bytes; from `createCodec` of `zoocache/codec`. */
-  readonly codec?: EntryCodec
+  readonly codec?: EntryCodec | undefined
 }
 
 /** Where the server is. */
@@ -290,7 +290,7 @@ function shownUrlOf(options: RedisOptions, target: RedisTarget): string {
   }
 }
 
-function shownNode({ host, port, path }: { host?: string; port?: number; path?: string }): string {
+function shownNode({ host, port, path }: { [Name in "host" | "port" | "path"]?: Address[Name] | undefined }): string {
   return path ?? `${host}:${port}`
 }
 

@@ -47,9 +47,9 @@ export interface HeldOperation extends LogOperation {
 export interface FaultyLogOptions {
   readonly clock: Clock
   /** How many paths keep their newest version, tags and keys apart. Default: all of them. */
-  readonly maxTags?: number
+  readonly maxTags?: number | undefined
   /** It may lose what it has acknowledged, and tells how each of its lives ended. */
-  readonly canLoseAppends?: boolean
+  readonly canLoseAppends?: boolean | undefined
 }
 
 /**

@@ -10,8 +10,8 @@ import type { TagNode } from "../core/tags/tag-node.js"
  * @throws Error that says what does not agree.
  */
 export function checkInvariants(cache: Cache, options: { idle?: boolean } = {}): void {
-  const { engine, launcher } = Cache.partsOf(cache)
-  const { trie, tier } = engine
+  const { trie, entries: memory, tables, held, running, launcher, queue } = Cache.coreOf(cache)
+  const { tier } = memory
   const problems: string[] = []
   const expect = (isRight: boolean, problem: () => string) => {
     if (!isRight) problems.push(problem())
@@ -23,7 +23,7 @@ export function checkInvariants(cache: Cache, options: { idle?: boolean } = {}):
   for (const node of inTrie) if (node.parent !== null) use(node.parent)
   use(trie.keyRoot)
   let entries = 0
-  for (const table of engine.tables.values()) {
+  for (const table of tables) {
     use(table.keyNode)
     for (const [id, entry] of table.entries) {
       entries += 1
@@ -32,29 +32,26 @@ export function checkInvariants(cache: Cache, options: { idle?: boolean } = {}):
       for (const node of nodesOf(entry.dependencies)) use(node)
     }
   }
-  for (const entry of engine.shared?.kept() ?? []) for (const node of nodesOf(entry.dependencies)) use(node)
+  for (const entry of held ?? []) for (const node of nodesOf(entry.dependencies)) use(node)
   expect(entries === (tier?.size ?? 0), () => `${entries} entries in tables, ${tier?.size ?? 0} in the memory tier`)
   try {
     tier?.check()
   } catch (error) {
     problems.push((error as Error).message)
   }
-  for (const load of engine.running) {
+  for (const load of running) {
     for (const node of load.ownDependencies) use(node)
   }
-  for (const run of new Set([...engine.running].map((load) => load.run))) for (const node of run.dependencies) use(node)
+  for (const run of new Set([...running].map((load) => load.run))) for (const node of run.dependencies) use(node)
 
   const isIdle = options.idle ?? true
   if (isIdle) {
-    for (const table of engine.tables.values()) {
-      expect(table.flights.size === 0, () => `${table.flights.size} flights of ${table.functionName} are left`)
-      expect(table.runningCount === 0, () => `${table.runningCount} loads of ${table.functionName} are left`)
-    }
-    expect(engine.running.size === 0, () => `${engine.running.size} loads are in the list of running ones`)
+    expect(running.flights === 0, () => `${running.flights} flights are left`)
+    expect(running.size === 0, () => `${running.size} loads are in the list of running ones`)
     expect(launcher.departures === 0, () => `${launcher.departures} loads hold a slot or a timer`)
-    expect(launcher.candidacies === 0, () => `${launcher.candidacies} flights wait for a lease or for another node`)
-    expect(engine.slots.used === 0, () => `${engine.slots.used} slots are in use`)
-    expect(engine.slots.waiting === 0, () => `${engine.slots.waiting} loads wait for a slot`)
+    expect(launcher.leaseWaits === 0, () => `${launcher.leaseWaits} flights wait for a lease or for another node`)
+    expect(queue.used === 0, () => `${queue.used} slots are in use`)
+    expect(queue.waiting === 0, () => `${queue.waiting} loads wait for a slot`)
   }
   for (const node of inTrie) {
     const expected = expectedUses.get(node) ?? 0

@@ -19,7 +19,7 @@ export interface LogConformanceOptions {
   /** Makes a fresh log for each test. With a budget, the log remembers so many tags and so many keys, or a few more. */
   readonly make: (options: { readonly maxTags?: number }) => LogUnderTest | Promise<LogUnderTest>
   /** For how long news may take; milliseconds. Default 5000. */
-  readonly patienceMs?: number
+  readonly patienceMs?: number | undefined
 }
 
 const BUDGET = 8

@@ -10,9 +10,9 @@ import { MemoryStore, type MemoryStoreOptions } from "./memory-store.js"
 
 export interface RemoteMemoryStoreOptions extends MemoryStoreOptions {
   /** Whose timers `delayMs` is kept by. Needed where reads are delayed. */
-  readonly clock?: Clock
+  readonly clock?: Clock | undefined
   /** Which leases are held. Stores that are given the same board compete for them; without one a store has none. */
-  readonly board?: LeaseBoard
+  readonly board?: LeaseBoard | undefined
 }
 
 /**

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import type { Cache } from "../core/cache/cache.js"
 import { UnencodableValueError } from "../core/base/errors.js"
-import type { Fault } from "../core/options/options.js"
+import type { Fault } from "../core/base/outbox.js"
 import { differenceOf } from "./same-value.js"
 import { CHANGELESS_VALUES, KEPT_VALUES, REFUSED_VALUES, type ValueTable } from "./value-table.js"
 
@@ -33,9 +33,9 @@ export interface ValueConformanceOptions {
    * When what can't be brought back is refused. `"never"` is for memory without a codec, `"strict"` for memory with one:
    * they keep the value itself. Default `"always"`.
    */
-  readonly refuses?: "always" | "strict" | "never"
+  readonly refuses?: "always" | "strict" | "never" | undefined
   /** For how long a value may take to reach its tier; milliseconds. Default 5000. */
-  readonly patienceMs?: number
+  readonly patienceMs?: number | undefined
 }
 
 /**

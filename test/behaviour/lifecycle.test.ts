@@ -19,7 +19,7 @@ describe("sync", () => {
 
   test("rejects a version that the log does not know, and changes nothing", async () => {
     const { cache } = makeCache()
-    const token = await cache.invalidate("a")
+    const token = (await cache.invalidate("a")) as string
     const { cursor } = cache.status()
     const parts = token.split(".")
     const later = [...parts.slice(0, 3), String(Number(parts[3]) + 1_000_000), parts[4]].join(".")

@@ -12,7 +12,7 @@ function termsOf(ofCache: Singleflight | undefined, ofFunction?: Singleflight) {
   const options = ofCache === undefined ? {} : { singleflight: ofCache }
   const { cache } = makeCache(options)
   cache.cacheable(async () => 1, { name: "f", ...(ofFunction === undefined ? {} : { singleflight: ofFunction }) })
-  return Cache.partsOf(cache).engine.tableOf("f", undefined)?.intake.behaviour.lease
+  return Cache.coreOf(cache).tables.find("f", undefined)?.intake.behaviour.lease
 }
 
 describe("`singleflight`", () => {

@@ -171,7 +171,7 @@ describe("the trie of tags", () => {
                 break
               case "apply": {
                 version += 1
-                trie.cursor = version
+                trie.moveCursor(version)
                 const given = version - step.back
                 const node = trie.acquire(step.path.split(":"))
                 trie.apply(node, step.soft, given, 0, "test", 0)

@@ -1,9 +1,26 @@
 import { InvalidOptionError } from "./errors.js"
 
-type Unit = "ms" | "s" | "m" | "h" | "d" | "w"
+// Digits alone: neither sign, blank, letter (`0x`, `1e3`) nor separator. `${bigint}` lets a minus and `0x` pass; of two
+// placeholders side by side the first takes one character, which so must be a digit; what has no letters is its own
+// upper and lower case.
+type Whole = `${bigint}` & `${bigint}${string}` & Uppercase<string> & Lowercase<string>
 
-/** `"250ms"`, `"1.5h"`, `"7d"`, or two of them, the larger unit first: `"1h30m"`. */
-export type DurationString = `${number}${Unit}` | `${number}${Unit}${number}${Unit}`
+// No bigint begins with a zero but zero.
+type Fraction = Whole | `0${Whole}` | `00${Whole}`
+
+type Amount = Whole | `${Whole}.${Fraction}` | `.${Fraction}`
+
+/**
+ * `"250ms"`, `"1.5h"`, `"7d"`, or two of them, the larger unit first: `"1h30m"`. Without sign, exponent and blanks: what
+ * would be refused does not compile. A computed duration is a number of milliseconds.
+ */
+export type DurationString =
+  | `${Amount}${"w" | "d" | "h" | "m" | "s" | "ms"}`
+  | `${Whole}w${Amount}${"d" | "h" | "m" | "s" | "ms"}`
+  | `${Whole}d${Amount}${"h" | "m" | "s" | "ms"}`
+  | `${Whole}h${Amount}${"m" | "s" | "ms"}`
+  | `${Whole}m${Amount}${"s" | "ms"}`
+  | `${Whole}s${Amount}ms`
 
 /** Milliseconds, or a text such as `"30s"`, `"5m"`, `"1h30m"`; Infinity = without end. */
 export type Duration = number | DurationString

@@ -1,17 +1,10 @@
-import type { Cached, CachedMany, CachedSync, ManyLoader, ManyOptions, ParametersOf, ValueOf } from "./cached.js"
-import { makeCached, type Workshop } from "./cached-function.js"
-import { makeCachedMany } from "./cached-many.js"
-import { makeCachedSync } from "./cached-sync.js"
-import { currentFrame } from "../loads/frame.js"
-import { type CurrentLoad, detachedLoad } from "../loads/current-load.js"
-import { type CacheableDecorator, cacheMethod, decoratorOf, type MethodOptions } from "./decorator.js"
 import { type Duration, parseDuration } from "../base/duration.js"
-import { Engine } from "./engine.js"
-import { CacheClosedError, InvalidKeyError, InvalidOptionError } from "../base/errors.js"
-import { promiseOf } from "../entries/entry.js"
-import { type Explanation, explain } from "./explain.js"
-import { type EntryId, parseFunctionKey } from "../values/id.js"
-import { Launcher } from "../loads/launcher.js"
+import { CacheClosedError, InvalidOptionError } from "../base/errors.js"
+import { promiseOf } from "../entries/table.js"
+import { detachedLoad } from "../loads/current-load.js"
+import type { Definition } from "../loads/definition.js"
+import { currentFrame } from "../loads/frame.js"
+import type { CurrentLoad } from "../loads/run.js"
 import type { AnyFunction, CacheOptions, FunctionOptions } from "../options/options.js"
 import {
   checkFunction,
@@ -21,14 +14,21 @@ import {
   normalizeFunctionBehaviour,
 } from "../options/settings.js"
 import { type Position, takePosition } from "../tags/position.js"
-import { Reader } from "../reads/reader.js"
 import { Scope } from "../tags/scope.js"
-import { type Stats, statsOf } from "./stats.js"
-import type { Table } from "../entries/table.js"
 import { parseTag } from "../tags/tag.js"
-import type { TransactionHandle } from "../writes/transaction.js"
 import { TICKS_PER_MS, type Token, type Version } from "../tags/version.js"
-import { type SetOptions, Writer } from "../writes/writer.js"
+import { checkSetOptions, type Item, type SetOptions } from "../writes/prepare.js"
+import type { TransactionHandle } from "../writes/transaction.js"
+import type { Cached, CachedMany, CachedSync, HookParametersOf, ManyLoader, ManyOptions, ValueOf } from "./cached.js"
+import { checkSignal, makeCached } from "./cached-function.js"
+import { makeCachedMany } from "./cached-many.js"
+import { makeCachedSync } from "./cached-sync.js"
+import { type CacheableDecorator, cacheMethod, decoratorOf, type MethodOptions } from "./decorator.js"
+import { attempt, hooksOf, type LooseOptions, type View } from "./definition.js"
+import { type Explanation, explain } from "./explain.js"
+import { KeyLookup } from "./key-lookup.js"
+import { type OpenCache, openCache } from "./open.js"
+import { type Stats, statsOf } from "./stats.js"
 
 /** How an invalidation is waited for. */
 export interface InvalidateOptions {
@@ -36,19 +36,21 @@ export interface InvalidateOptions {
    * `false`: don't wait for a shared log. Resolves at once, then without a token; a missing acknowledgement is a fault.
    * Default true.
    */
-  wait?: boolean
+  wait?: boolean | undefined
   /** Ends the waiting; the invalidation stays. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 export interface SyncOptions {
   /** After which it rejects with `SyncTimeoutError`. Default: `ackTimeout` of the cache. */
-  timeout?: Duration
-  signal?: AbortSignal
+  timeout?: Duration | undefined
+  signal?: AbortSignal | undefined
 }
 
 /** Options of a single `getOrLoad`: those of a function, without what its loader would be asked. */
-export type LoadOptions<T> = Omit<FunctionOptions<[], T>, "name" | "version" | "key"> & { signal?: AbortSignal }
+export type LoadOptions<T> = Omit<FunctionOptions<[], T>, "name" | "version" | "key"> & {
+  signal?: AbortSignal | undefined
+}
 
 /** The state of a cache. */
 export interface Status {
@@ -66,22 +68,18 @@ export interface Status {
 /** Invalidations gathered where there is no function to wrap, such as the hooks of an ORM. */
 export interface Collector {
   add(...tags: string[]): void
-  /** Appends what was added, in one go. A second call appends what was added since. */
-  commit(): Promise<Token>
+  /** Appends what was added, in one go. A second call appends what was added since. Tokens: see {@link Cache}. */
+  commit(): Promise<Token | undefined>
   /** Forgets what was added. */
   drop(): void
 }
 
-/** What one view of a cache is made of: the whole cache, or a scope of it. */
-interface Parts {
-  readonly engine: Engine
-  readonly reader: Reader
-  readonly writer: Writer
-  readonly launcher: Launcher
-}
-
 /**
  * A cache, or a view of a part of it; see {@link Cache.scope}. Whatever returns a promise rejects and never throws.
+ *
+ * Changes (`invalidate`, `expire`, `set`, `setMany`, `delete`, `clear`) resolve with a token when they have been
+ * appended. The token is undefined where a change has not been: inside a transaction, whose handle has the token of all of
+ * them afterwards, and with `wait: false`. `sync` takes either.
  *
  * @example
  * const cache = createCache({ ttl: "1h" })
@@ -90,22 +88,23 @@ interface Parts {
  * await cache.invalidate("user:42")
  */
 export class Cache {
-  readonly #parts: Parts
+  readonly #core: OpenCache
   readonly #scope: Scope
-  readonly #workshop: Workshop
+  readonly #view: View
+  readonly #keys: KeyLookup
 
   /** @internal Use `createCache`. */
-  constructor(parts: Parts, scope: Scope) {
-    this.#parts = parts
+  constructor(core: OpenCache, scope: Scope) {
+    this.#core = core
     this.#scope = scope
-    this.#workshop = { ...parts, scope }
+    this.#view = { core, scope }
+    this.#keys = new KeyLookup(this.#view)
   }
 
   /** Resolves when the log has been read, so that the cache serves what it has. In one process that is at once. */
   async ready(): Promise<void> {
-    const { engine } = this.#parts
-    if (engine.isClosed) throw new CacheClosedError("ready")
-    await engine.client.ready()
+    if (this.#core.lifetime.isOver) throw new CacheClosedError("ready")
+    await this.#core.client.ready()
   }
 
   // --- functions -------------------------------------------------------------------------------------------------
@@ -119,27 +118,29 @@ export class Cache {
   // oxlint-disable-next-line no-unsafe-function-type -- any narrower constraint gives untyped parameters a type: `any`
   cacheable<F extends Function>(
     loader: F,
-    options?: FunctionOptions<ParametersOf<F>, ValueOf<F>>,
+    options?: FunctionOptions<HookParametersOf<F>, ValueOf<F>>,
   ): F extends AnyFunction ? Cached<F> : never
   // `any`: see MethodOptions
   cacheable<Args extends readonly unknown[] = any[], Value = any, This = any>(
-    options: MethodOptions<Args, Value, This>,
+    options?: MethodOptions<Args, Value, This>,
   ): CacheableDecorator<Args, This>
   cacheable(first: unknown, options?: unknown): unknown {
     if (typeof first === "function")
-      return makeCached(this.#workshop, first as AnyFunction, (options === undefined ? {} : options) as object)
+      return makeCached(this.#view, first as AnyFunction, (options === undefined ? {} : options) as LooseOptions)
     const methodOptions = methodOptionsOf(first, options)
     const { keyThis: _keyThis, ...rest } = methodOptions
-    normalizeFunctionBehaviour(rest, this.#parts.engine.settings.behaviour)
-    return decoratorOf((method, name) => cacheMethod(this.#workshop, method, name, methodOptions))
+    normalizeFunctionBehaviour(rest, this.#core.settings.behaviour)
+    return decoratorOf((method, name) => cacheMethod(this.#view, method, name, methodOptions))
   }
 
   /** The same for a function that returns its value instead of a promise. In memory and on LMDB. */
-  cacheableSync<F extends AnyFunction>(
+  // oxlint-disable-next-line no-unsafe-function-type -- see cacheable
+  cacheableSync<F extends Function>(
     loader: F,
-    options: FunctionOptions<Parameters<F>, ReturnType<F>> = {},
-  ): CachedSync<F> {
-    return makeCachedSync(this.#workshop, this.#parts.launcher, loader, options)
+    options?: FunctionOptions<HookParametersOf<F>, ValueOf<F>>,
+  ): F extends AnyFunction ? CachedSync<F> : never
+  cacheableSync(loader: AnyFunction, options: FunctionOptions<readonly unknown[], unknown> = {}): unknown {
+    return makeCachedSync(this.#view, loader, options)
   }
 
   /**
@@ -155,87 +156,69 @@ export class Cache {
    * await users.one(2) // undefined
    */
   cacheableMany<Id, Value>(loader: ManyLoader<Id, Value>, options: ManyOptions<Id, Value> = {}): CachedMany<Id, Value> {
-    return makeCachedMany(this.#workshop, this.#parts.launcher, loader, options)
+    return makeCachedMany(this.#view, loader, options)
   }
 
   /** Reads a key given by hand, loading it if need be, with all the guarantees of a cached function. */
   getOrLoad<T>(
     key: string,
-    loader: (load: CurrentLoad) => T | Promise<T>,
+    loader: (load: CurrentLoad) => T | PromiseLike<T>,
     options: LoadOptions<T> = NO_OPTIONS,
   ): Promise<T> {
     // Most hits have no options to check.
-    if (options === NO_OPTIONS && typeof loader === "function" && this.#isPlainKey(key)) {
-      const hit = this.#parts.reader.quickHit(this.#parts.engine.manual, key)
+    if (options === NO_OPTIONS && typeof loader === "function" && this.#keys.isPlain(key)) {
+      const hit = this.#core.reader.looks.quickHit(this.#core.tables.manual, key)
       if (hit !== undefined) return promiseOf(hit) as Promise<T>
     }
-    return this.#attempt(() => {
+    return attempt(() => {
       checkObject(options, "cacheable")
       checkFunction(loader, "loader", "the function that loads the value")
       const { signal, ...rest } = options
-      const { reader, engine } = this.#parts
-      for (const name of ["name", "version", "key"]) {
-        if (name in rest)
-          throw new InvalidOptionError(
-            name,
-            rest[name as keyof typeof rest],
-            "the key of `getOrLoad` says which entry is meant",
-          )
+      const { id, ...place } = this.#keys.resolveManual(key, "getOrLoad")
+      const call = { id, self: undefined, args: [], frame: currentFrame(), isFresh: false }
+      const definition: Definition = {
+        ...this.#inlineDefinition(rest as LooseOptions),
+        table: place.table,
+        keyScope: place.scope,
+        load: (_self, _args, run) => loader(run?.current ?? detachedLoad(key)),
       }
-      const { table, id } = this.#resolve(key, "getOrLoad")
-      const behaviour = normalizeFunctionBehaviour(rest as FunctionOptions<[], T>, engine.settings.behaviour)
-      engine.checkLease(behaviour)
-      const { ttl, deps, depsOf, cacheIf, cacheErrors, sizeOf, validate } = rest as FunctionOptions<
-        readonly unknown[],
-        unknown
-      >
-      return reader.read({
-        recipe: {
-          table,
-          scope: this.#scope,
-          behaviour,
-          hooks: {
-            ttl: typeof ttl === "function" ? ttl : undefined,
-            deps,
-            depsOf,
-            cacheIf,
-            cacheErrors,
-            sizeOf,
-            validate,
-          },
-          load: (_self, _args, run) => loader(run?.current ?? detachedLoad(key)),
-        },
-        id,
-        self: undefined,
-        args: [],
-        frame: currentFrame(),
-        signal,
-        isFresh: false,
-      }) as Promise<T>
+      return this.#core.reader.read({ ...call, definition, signal: checkSignal(signal) }) as Promise<T>
     })
+  }
+
+  #inlineDefinition(options: LooseOptions): Pick<Definition, "scope" | "behaviour" | "hooks"> {
+    for (const name of ["name", "version", "key"] as const) {
+      const value: unknown = options[name]
+      if (value === undefined) continue
+      throw new InvalidOptionError(name, value, "the key of `getOrLoad` says which entry is meant")
+    }
+    const behaviour = normalizeFunctionBehaviour(options, this.#core.settings.behaviour)
+    this.#core.checkLease(behaviour)
+    return { scope: this.#scope, behaviour, hooks: hooksOf(options) }
   }
 
   // --- values by key ---------------------------------------------------------------------------------------------
 
   /** The stored value of a key, or undefined. A stored `undefined` looks the same; see {@link Cache.lookup}. */
   get<T>(key: string): Promise<T | undefined> {
-    if (this.#isPlainKey(key)) {
-      const hit = this.#parts.reader.quickHit(this.#parts.engine.manual, key)
+    if (this.#keys.isPlain(key)) {
+      const hit = this.#core.reader.looks.quickHit(this.#core.tables.manual, key)
       if (hit !== undefined) return promiseOf(hit) as Promise<T>
     }
-    return this.#attempt(async () => (await this.#read(key, "get"))?.value as T | undefined)
+    return attempt(async () => (await this.#keys.read(key, "get"))?.value as T | undefined)
   }
 
   /** The stored value of a key in an object, or undefined if there is none. */
   lookup<T>(key: string): Promise<{ value: T } | undefined> {
-    return this.#attempt(() => this.#read(key, "lookup") as Promise<{ value: T } | undefined>)
+    return attempt(() => this.#keys.read(key, "lookup") as Promise<{ value: T } | undefined>)
   }
 
   /** The stored values of these keys; misses are absent. */
   getMany<T>(keys: readonly string[]): Promise<Map<string, T>> {
-    return this.#attempt(async () => {
+    return attempt(async () => {
+      if (this.#core.lifetime.isOver) throw new CacheClosedError("getMany")
       const list = listOf(keys, "keys") as string[]
-      const hits = await Promise.all(list.map((key) => this.#read(key, "getMany")))
+      const hits = await Promise.all(list.map((key) => this.#keys.read(key, "getMany")))
       const found = new Map<string, T>()
       for (const [index, hit] of hits.entries()) if (hit !== undefined) found.set(list[index] as string, hit.value as T)
       return found
@@ -244,36 +227,56 @@ export class Cache {
 
   /** Whether a key has a value that would be served. Does not count as a use. */
   has(key: string): Promise<boolean> {
-    return this.#attempt(async () => (await this.#read(key, "has", true)) !== undefined)
+    return attempt(async () => (await this.#keys.read(key, "has", true)) !== undefined)
   }
 
   /**
    * Stores a value by hand. It outranks every load of its key that began before, in every process. Its `deps` are
    * checked against the position it is given, inside a load against that load's start, else against now.
    */
-  set(key: string, value: unknown, options: SetOptions = {}): Promise<Token> {
-    return this.#attempt(() => {
-      checkNames(options, SET_OPTIONS, "set")
-      const { table, id } = this.#resolve(key, "set")
-      return this.#parts.writer.setAll(this.#scope, [{ table, id, value, options }])
-    })
+  set(key: string, value: unknown, options: SetOptions = {}): Promise<Token | undefined> {
+    return attempt(() => this.#core.writer.setAll([this.#item(key, value, options, "set")]))
   }
 
   /** Stores several values in one append; of several for one key the last counts. */
-  setMany(items: readonly (readonly [key: string, value: unknown, options?: SetOptions])[]): Promise<Token> {
-    return this.#attempt(() => {
+  setMany(
+    items: readonly (readonly [key: string, value: unknown, options?: SetOptions | undefined])[],
+  ): Promise<Token | undefined> {
+    return attempt(() => {
       const checked = listOf(items, "items").map((item) => {
         const [key, value, options = {}] = listOf(item, "items") as [string, unknown, SetOptions?]
-        checkNames(options, SET_OPTIONS, "set")
-        return { ...this.#resolve(key, "setMany"), value, options }
+        return this.#item(key, value, options, "setMany")
       })
-      return this.#parts.writer.setAll(this.#scope, checked)
+      return this.#core.writer.setAll(checked)
     })
   }
 
+  #item(key: string, value: unknown, options: SetOptions, writing: string): Item {
+    checkNames(options, SET_OPTIONS, "set")
+    const { behaviour } = this.#core.settings
+    const { table, id, scope: keyScope } = this.#keys.resolveManual(key, writing)
+    const scope = this.#scope
+    return {
+      table,
+      id,
+      value,
+      scope,
+      keyScope,
+      behaviour,
+      sizeOf: undefined,
+      isWanted: true,
+      ...checkSetOptions(options),
+    }
+  }
+
   /** Invalidates these keys, in every process. */
-  delete(...keys: string[]): Promise<Token> {
-    return this.#attempt(() => this.#parts.writer.deleteKeys(keys.map((key) => this.#resolve(key, "delete"))))
+  delete(...keys: string[]): Promise<Token | undefined>
+  delete(keys: readonly string[]): Promise<Token | undefined>
+  delete(...given: unknown[]): Promise<Token | undefined> {
+    return attempt(() => {
+      const keys = (given.length === 1 && Array.isArray(given[0]) ? given[0] : given) as readonly string[]
+      return this.#core.writer.deleteKeys(keys.map((key) => this.#keys.resolve(key, "delete")))
+    })
   }
 
   // --- invalidation ----------------------------------------------------------------------------------------------
@@ -285,32 +288,33 @@ export class Cache {
    *
    * Rejects with InvalidTagError, and with InvalidationNotAcknowledgedError if a shared log was silent.
    */
-  invalidate(...tags: string[]): Promise<Token>
-  invalidate(tags: readonly string[], options: InvalidateOptions & { wait: false }): Promise<Token | undefined>
-  invalidate(tags: readonly string[], options?: InvalidateOptions): Promise<Token>
+  invalidate(...tags: string[]): Promise<Token | undefined>
+  invalidate(tags: readonly string[], options?: InvalidateOptions): Promise<Token | undefined>
   invalidate(...given: unknown[]): Promise<Token | undefined> {
     return this.#mark("tag", given)
   }
 
   /** Softer: what depended on these tags counts as past its ttl, so that grace may serve it once more. */
-  expire(...tags: string[]): Promise<Token>
-  expire(tags: readonly string[], options: InvalidateOptions & { wait: false }): Promise<Token | undefined>
-  expire(tags: readonly string[], options?: InvalidateOptions): Promise<Token>
+  expire(...tags: string[]): Promise<Token | undefined>
+  expire(tags: readonly string[], options?: InvalidateOptions): Promise<Token | undefined>
   expire(...given: unknown[]): Promise<Token | undefined> {
     return this.#mark("expiry", given)
   }
 
   /** Invalidates everything, in every process; of a scope, everything in it. */
-  clear(): Promise<Token> {
-    return this.#attempt(() => this.#parts.writer.clear(this.#scope) as Promise<Token>)
+  clear(): Promise<Token | undefined> {
+    return attempt(() => this.#core.writer.clear(this.#scope))
   }
 
-  /** Resolves when this instance has applied at least the token; without one, all that there is now. */
+  /**
+   * Resolves when this instance has applied at least the token; without one, or with that of a change inside a
+   * transaction, all that there is now.
+   */
   sync(token?: Token, options: SyncOptions = {}): Promise<void> {
-    return this.#attempt(() => {
-      checkNames(options, new Set(["timeout", "signal"]), "sync")
+    return attempt(() => {
+      checkNames(options, SYNC_OPTIONS, "sync")
       const timeoutMs = options.timeout === undefined ? undefined : parseDuration(options.timeout, "timeout")
-      return this.#parts.engine.client.sync(token, { timeoutMs, signal: options.signal })
+      return this.#core.client.sync(token, { timeoutMs, signal: checkSignal(options.signal) })
     })
   }
 
@@ -321,10 +325,10 @@ export class Cache {
    * Rejects with what `work` throws; with InvalidationNotAcknowledgedError, `committed: true` and the `result`, if only
    * the log was silent.
    */
-  transaction<T>(work: (tx: TransactionHandle) => T | Promise<T>): Promise<T> {
-    return this.#attempt(() => {
+  transaction<T>(work: (tx: TransactionHandle) => T | PromiseLike<T>): Promise<T> {
+    return attempt(() => {
       checkFunction(work, "transaction", "the function that makes the changes")
-      return this.#parts.writer.transaction(work)
+      return this.#core.writer.transaction(work)
     })
   }
 
@@ -336,10 +340,10 @@ export class Cache {
         for (const path of tags.map((tag) => this.#scope.path(tag))) paths.add(path)
       },
       commit: () =>
-        this.#attempt(() => {
+        attempt(() => {
           const gathered = [...paths]
           paths = new Set()
-          return this.#parts.writer.appendTags(gathered) as Promise<Token>
+          return this.#core.writer.appendTags(gathered)
         }),
       drop: () => {
         paths = new Set()
@@ -349,21 +353,21 @@ export class Cache {
 
   /** Where in the order of changes we are. Take it before you read what you will `set` by hand. */
   position(): Position {
-    return takePosition(this.#parts.engine.trie)
+    return takePosition(this.#core.trie)
   }
 
   /** A view whose keys, function names and tags live below a tag and can't reach outside. */
   scope(tag: string): Cache {
-    return new Cache(this.#parts, this.#scope.below(tag))
+    return new Cache(this.#core, this.#scope.below(tag))
   }
 
   // --- looking inside --------------------------------------------------------------------------------------------
 
   /** Whether the entry of a key is fresh, and if not, why, in data and in one sentence. */
   explain(key: string): Explanation {
-    const { table, id } = this.#resolve(key)
+    const { table, id } = this.#keys.resolve(key)
     // In the words of whoever asks: a scope's keys have another form inside.
-    return { ...explain(this.#parts.engine, table, id), key }
+    return { ...explain(this.#core, table, id), key }
   }
 
   /**
@@ -371,23 +375,23 @@ export class Cache {
    * that is not remembered it is that of the newest invalidation that was forgotten.
    */
   tagVersion(tag: string): Version {
-    return this.#parts.engine.trie.versionOf(parseTag(this.#scope.path(tag)))
+    return this.#core.trie.versionOf(parseTag(this.#scope.path(tag)))
   }
 
   status(): Status {
-    const { engine } = this.#parts
-    if (!engine.isClosed) engine.client.checkTrust()
+    const { lifetime, client, trie, settings } = this.#core
+    if (!lifetime.isOver) client.checkTrust()
     return {
-      state: engine.isClosed ? "closed" : engine.trie.trusted === null ? "unsure" : "ready",
-      prefix: engine.settings.prefix,
-      cursor: engine.trie.cursor,
-      confirmedAgoMs: engine.client.confirmedAgoMs(),
-      pending: engine.client.pending,
+      state: lifetime.isOver ? "closed" : trie.trusted === null ? "unsure" : "ready",
+      prefix: settings.prefix,
+      cursor: trie.cursor,
+      confirmedAgoMs: client.confirmedAgoMs(),
+      pending: client.pending,
     }
   }
 
   stats(): Stats {
-    return statsOf(this.#parts.engine)
+    return statsOf(this.#core)
   }
 
   /**
@@ -395,16 +399,13 @@ export class Cache {
    * clears away entries that nobody can use. Never makes an entry valid. Counts both.
    */
   prune(age: Duration = 0): { tags: number; entries: number } {
-    const { engine } = this.#parts
+    const { entries, trie, clock } = this.#core
     const ageMs = parseDuration(age, "age")
     if (ageMs < 0) throw new InvalidOptionError("age", age, "it must not be negative")
-    const before = engine.tier?.size ?? 0
-    engine.tier?.sweepNow()
-    const tags = engine.trie.forget(
-      0,
-      ageMs === 0 ? Number.POSITIVE_INFINITY : (engine.clock.wall() - ageMs) * TICKS_PER_MS,
-    )
-    return { tags, entries: before - (engine.tier?.size ?? 0) }
+    const before = entries.tier?.size ?? 0
+    entries.tier?.sweepNow()
+    const tags = trie.forget(0, ageMs === 0 ? Number.POSITIVE_INFINITY : (clock.wall() - ageMs) * TICKS_PER_MS)
+    return { tags, entries: before - (entries.tier?.size ?? 0) }
   }
 
   /**
@@ -412,8 +413,7 @@ export class Cache {
    * afterwards; everything else rejects with CacheClosedError. Twice is fine.
    */
   async close(): Promise<void> {
-    this.#parts.launcher.close()
-    await this.#parts.engine.close()
+    await this.#core.close()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -421,67 +421,26 @@ export class Cache {
   }
 
   /** @internal For the structural check in `zoocache/testing`. */
-  static partsOf(cache: Cache): Parts {
-    return cache.#parts
-  }
-
-  /** Whether a key is its own id, without a look at what it may stand for. */
-  #isPlainKey(key: unknown): boolean {
-    return this.#scope.isWhole && typeof key === "string" && !key.startsWith("ƒ")
+  static coreOf(cache: Cache): OpenCache {
+    return cache.#core
   }
 
   #mark(kind: "tag" | "expiry", given: readonly unknown[]): Promise<Token | undefined> {
-    return this.#attempt(() => {
+    return attempt(() => {
       const [first] = given
-      if (!Array.isArray(first)) return this.#parts.writer.invalidate(this.#scope, kind, given as readonly string[])
+      if (!Array.isArray(first)) return this.#core.writer.invalidate(this.#scope, kind, given as readonly string[])
       const options = (given[1] ?? {}) as InvalidateOptions
-      checkNames(options, new Set(["wait", "signal"]), kind === "tag" ? "invalidate" : "expire")
-      return this.#parts.writer.invalidate(this.#scope, kind, first as readonly string[], options)
+      checkNames(options, INVALIDATE_OPTIONS, kind === "tag" ? "invalidate" : "expire")
+      const { wait, signal } = options
+      return this.#core.writer.invalidate(this.#scope, kind, first as readonly string[], {
+        wait,
+        signal: checkSignal(signal),
+      })
     })
-  }
-
-  #read(key: string, asking: string, isQuiet = false): Promise<{ value: unknown } | undefined> {
-    if (this.#parts.engine.isClosed) throw new CacheClosedError(asking)
-    const found = this.#find(key)
-    if (found === undefined) return Promise.resolve(undefined)
-    const { reader, engine } = this.#parts
-    const { table, id } = found
-    if (engine.canFetch(table, id)) return reader.find(table, id, currentFrame(), isQuiet)
-    return Promise.resolve(reader.peek(table, id, currentFrame(), isQuiet))
-  }
-
-  /** Where a key lives: with the function whose `keyOf` returned it, or among those given by hand. */
-  #find(key: string): { table: Table; id: EntryId } | undefined {
-    const { engine } = this.#parts
-    if (typeof key !== "string" || !key.startsWith("ƒ:")) return { table: engine.manual, id: this.#scope.manualId(key) }
-    const parts = parseFunctionKey(key)
-    if (parts === undefined) return undefined
-    if (!this.#scope.owns(parts.name)) {
-      throw new InvalidKeyError(key, `it belongs to a function outside of the scope \`${this.#scope.prefix}\``)
-    }
-    const table = engine.tableOf(parts.name, parts.version)
-    return table === undefined ? undefined : { table, id: parts.id }
-  }
-
-  #resolve(key: string, writing?: string): { table: Table; id: EntryId } {
-    if (writing !== undefined && this.#parts.engine.isClosed) throw new CacheClosedError(writing)
-    const found = this.#find(key)
-    if (found === undefined) {
-      throw new InvalidKeyError(key, "no function of that name and version is defined in this process")
-    }
-    return found
-  }
-
-  #attempt<T>(run: () => Promise<T>): Promise<T> {
-    try {
-      return run()
-    } catch (error) {
-      return Promise.reject(error)
-    }
   }
 }
 
-/** What a decorator was given; anything that looks like a loader gone wrong is called that. */
+/** Options of a decorator; anything that looks like a loader gone wrong is called that. */
 export function methodOptionsOf(first: unknown, second: unknown): MethodOptions {
   const isOptions = first === undefined || (typeof first === "object" && first !== null && !Array.isArray(first))
   const isThenable = typeof (first as { then?: unknown } | null | undefined)?.then === "function"
@@ -493,6 +452,8 @@ export function methodOptionsOf(first: unknown, second: unknown): MethodOptions 
 
 const NO_OPTIONS = Object.freeze({})
 const SET_OPTIONS = new Set(["deps", "ttl", "asOf"])
+const SYNC_OPTIONS = new Set(["timeout", "signal"])
+const INVALIDATE_OPTIONS = new Set(["wait", "signal"])
 
 /**
  * Makes a cache.
@@ -502,17 +463,14 @@ const SET_OPTIONS = new Set(["deps", "ttl", "asOf"])
  * await using cache = createCache({ ttl: "10m", memory: { maxEntries: 50_000 } })
  */
 export function createCache(options: CacheOptions = {}): Cache {
-  const engine = new Engine(normalizeCacheOptions(options))
+  const core = openCache(normalizeCacheOptions(options))
   try {
-    engine.checkLease(engine.settings.behaviour)
+    core.checkLease(core.settings.behaviour)
   } catch (error) {
-    void engine.close()
+    void core.close()
     throw error
   }
-  const launcher = new Launcher(engine)
-  const reader = new Reader(engine, launcher)
-  const writer = new Writer(engine)
-  return new Cache({ engine, reader, writer, launcher }, new Scope(engine.trie, ""))
+  return new Cache(core, new Scope(core.trie, ""))
 }
 
 function listOf<T>(list: readonly T[], name: string): readonly T[] {

@@ -1,61 +1,35 @@
-import type { CallOptions, Cached, CachedMethods } from "./cached.js"
-import { NEVER } from "../entries/age.js"
-import { activeFrames, currentFrame } from "../loads/frame.js"
-import type { Engine } from "./engine.js"
-import { type Entry, promiseOf } from "../entries/entry.js"
-import { DuplicateNameError, MissingNameError, show, InvalidOptionError } from "../base/errors.js"
+import { InvalidOptionError } from "../base/errors.js"
 import { channels } from "../base/events.js"
-import { explain } from "./explain.js"
-import { type EntryId, idOf } from "../values/id.js"
-import type { AnyFunction, FunctionOptions } from "../options/options.js"
-import { checkName, normalizeFunctionBehaviour } from "../options/settings.js"
-import type { Reader } from "../reads/reader.js"
-import type { Hooks, Recipe } from "../loads/recipe.js"
-import type { Scope } from "../tags/scope.js"
-import type { Table } from "../entries/table.js"
-import type { Writer } from "../writes/writer.js"
-
-/** What the functions of one view of a cache are made with. */
-export interface Workshop {
-  readonly engine: Engine
-  readonly reader: Reader
-  readonly writer: Writer
-  readonly scope: Scope
-}
-
-/** A loader with everything that has been decided about it. */
-export interface Definition {
-  readonly recipe: Recipe
-  readonly idOfCall: (self: unknown, args: readonly unknown[]) => EntryId
-  /** Why calls must be rejected; undefined if all is well. */
-  readonly obstacle: MissingNameError | undefined
-}
-
-type LooseOptions = FunctionOptions<readonly unknown[], unknown>
+import { NEVER } from "../entries/age.js"
+import { type Entry, promiseOf } from "../entries/table.js"
+import { currentFrame, frames } from "../loads/frame.js"
+import type { AnyFunction } from "../options/options.js"
+import { checkNames } from "../options/settings.js"
+import type { EntryId } from "../values/id.js"
+import type { CallOptions } from "./cached.js"
+import { define, type LooseOptions, nameAs, type View } from "./definition.js"
+import { commonMethods } from "./methods.js"
+import type { PrimeOptions } from "./prime.js"
 
 /** Makes a cached function of a loader; throws `InvalidOptionError` and `DuplicateNameError`. */
-export function makeCached<F extends AnyFunction>(
-  workshop: Workshop,
-  loader: F,
-  options: FunctionOptions<Parameters<F>, Awaited<ReturnType<F>>>,
-): Cached<F> {
-  const definition = define(workshop, loader, options as unknown as LooseOptions, (self, args) =>
-    loader.apply(self, args as unknown[]),
-  )
-  const { engine, reader } = workshop
-  const { recipe } = definition
+export function makeCached(view: View, loader: AnyFunction, options: LooseOptions): AnyFunction {
+  const { core } = view
+  const definition = define(view, loader, options, {
+    load: (self, args) => loader.apply(self, args as unknown[]) as unknown,
+  })
   const read = (self: unknown, args: readonly unknown[], isFresh: boolean, signal?: AbortSignal): Promise<unknown> => {
     try {
       if (definition.obstacle !== undefined) throw definition.obstacle
       const id = definition.idOfCall(self, args)
-      return reader.read({ recipe, id, self, args, frame: currentFrame(), signal, isFresh })
+      return core.reader.read({ definition, id, self, args, frame: currentFrame(), signal, isFresh })
     } catch (error) {
       return Promise.reject(error)
     }
   }
-  const hasPlainIds = (options as LooseOptions).key === undefined && definition.obstacle === undefined
-  const { trie, turn, tier } = engine
-  const { entries, counters } = recipe.table
+  const hasPlainIds = options.key === undefined && definition.obstacle === undefined
+  const { trie, turn } = core
+  const { tier } = core.entries
+  const { entries, counters } = definition.table
   const hitChannel = channels.hit
 
   const theLongWay = function (this: unknown, ...args: unknown[]): Promise<unknown> {
@@ -65,7 +39,7 @@ export function makeCached<F extends AnyFunction>(
   // closer look, outside of every load and transaction, which would have to hear of it. Everything else goes the long way.
   const cached = function (this: unknown, argument: unknown): Promise<unknown> {
     const isPlainCall = hasPlainIds && arguments.length < 2 && isPlainId(argument)
-    if (isPlainCall && (activeFrames === 0 || currentFrame() === undefined)) {
+    if (isPlainCall && (frames.active === 0 || currentFrame() === undefined)) {
       const entry: Entry | undefined = entries.get(argument)
       if (entry !== undefined) {
         if (--turn.left < 0) turn.read()
@@ -86,125 +60,54 @@ export function makeCached<F extends AnyFunction>(
     return theLongWay.apply(this, arguments as unknown as unknown[])
   }
 
-  const idOfArgs = (args: readonly unknown[]) => definition.idOfCall(undefined, args)
-  const methods: CachedMethods<AnyFunction> = {
-    keyOf: (...args) => recipe.table.keyOf(idOfArgs(args)),
-    peek: (...args) =>
-      reader.peek(recipe.table, idOfArgs(args), currentFrame(), true, recipe.behaviour.whenUnsure)?.value,
-    refresh: (...args) => read(undefined, args, true),
-    delete: (...args) => attempt(() => workshop.writer.deleteIds(recipe.table, [idOfArgs(args)])),
-    clear: () => workshop.writer.clearFunction(recipe.table),
-    explain: (...args) => explain(engine, recipe.table, idOfArgs(args)),
-    with: (callOptions) => {
-      const { signal, fresh = false } = checkCallOptions(callOptions)
-      return function (this: unknown, ...args: unknown[]) {
-        return read(this, args, fresh, signal)
-      }
-    },
-  }
-  return nameAs(Object.assign(cached, methods), loader) as unknown as Cached<F>
+  const common = commonMethods(view, definition)
+  return nameAs(
+    Object.assign(cached, {
+      keyOf: (...args: unknown[]) => common.keyOf(args),
+      peek: (...args: unknown[]) => common.peek(args),
+      refresh(this: unknown, ...args: unknown[]) {
+        // Called as a method, its `this` is the cached function, which no loader means.
+        return read(this === cached ? undefined : this, args, true)
+      },
+      delete: (...args: unknown[]) => common.delete([args]),
+      clear: common.clear,
+      explain: (...args: unknown[]) => common.explain(args),
+      prime: (args: readonly unknown[], value: unknown, primeOptions?: PrimeOptions) =>
+        common.prime([[args, value]], primeOptions),
+      primeMany: common.prime,
+      with(callOptions: CallOptions) {
+        const { signal, fresh = false } = checkCallOptions(callOptions)
+        return function (this: unknown, ...args: unknown[]) {
+          return read(this, args, fresh, signal)
+        }
+      },
+    }),
+    loader,
+  )
 }
 
-/** What is common to all forms of cached functions: names, ids, hooks. */
-export function define(
-  workshop: Workshop,
-  loader: AnyFunction,
-  options: LooseOptions,
-  load: Recipe["load"],
-  also?: readonly string[],
-): Definition {
-  if (typeof loader !== "function") {
-    throw new InvalidOptionError("loader", loader, "the first argument must be the function whose results are kept")
-  }
-  const { engine, scope } = workshop
-  const behaviour = normalizeFunctionBehaviour(options, engine.settings.behaviour, also)
-  engine.checkLease(behaviour)
-  const obstacle =
-    options.name === undefined && !engine.client.isLocal
-      ? new MissingNameError(
-          `A cached function (${show(loader)}) has no \`name\`, but this cache shares its log with other processes, which could not tell which function is meant. Pass \`{ name: "..." }\`.`,
-        )
-      : undefined
-  const hooks = hooksOf(options)
-  const table = claimTable(workshop, loader, options)
-  table.intake = { behaviour, sizeOf: hooks.sizeOf, validate: hooks.validate }
-  const recipe: Recipe = { table, scope, behaviour, hooks, load }
-  const { key } = options
-  const idOfCall =
-    key === undefined
-      ? (_self: unknown, args: readonly unknown[]) => idOf(args)
-      : (self: unknown, args: readonly unknown[]) => idOf([key.apply(self, args as unknown[])])
-  return { recipe, idOfCall, obstacle }
-}
-
-export function hooksOf(options: LooseOptions): Hooks {
-  return {
-    deps: options.deps,
-    depsOf: options.depsOf,
-    ttl: typeof options.ttl === "function" ? options.ttl : undefined,
-    cacheIf: options.cacheIf,
-    cacheErrors: options.cacheErrors,
-    sizeOf: options.sizeOf,
-    validate: options.validate,
-  }
-}
-
-/** Gives a cached function the name and the number of parameters of its loader. */
-export function nameAs<T extends object>(cached: T, loader: AnyFunction): T {
-  Object.defineProperty(cached, "name", { value: loader.name, configurable: true })
-  Object.defineProperty(cached, "length", { value: loader.length, configurable: true })
-  return cached
-}
-
-/** Runs something that may throw at once on behalf of a function that returns a promise. */
-export function attempt<T>(run: () => Promise<T>): Promise<T> {
-  try {
-    return run()
-  } catch (error) {
-    return Promise.reject(error)
-  }
-}
-
-function claimTable({ engine, scope }: Workshop, loader: AnyFunction, options: LooseOptions): Table {
-  const { name, version } = options
-  if (name !== undefined) {
-    checkName(name)
-    const whole = scope.functionName(name)
-    const taken = engine.tableOf(whole, version)
-    if (taken !== undefined) {
-      if (!engine.settings.redefine) throw new DuplicateNameError(name)
-      engine.dropTable(taken)
-    }
-    return engine.addTable(whole, version)
-  }
-  const base = loader.name === "" ? "anonymous" : loader.name
-  const family = `${scope.functionName(base)} ${version ?? ""}`
-  let unique = base
-  while (engine.tableOf(scope.functionName(unique), version) !== undefined) {
-    const number = (engine.lastNumbers.get(family) ?? 1) + 1
-    engine.lastNumbers.set(family, number)
-    unique = `${base}#${number}`
-  }
-  return engine.addTable(scope.functionName(unique), version)
-}
+const CALL_NAMES = new Set(["signal", "fresh"])
 
 function checkCallOptions(options: CallOptions): CallOptions {
-  if (typeof options !== "object" || options === null) {
-    throw new InvalidOptionError("with", options, "it must be an object with `signal`, `fresh` or both")
+  checkNames(options, CALL_NAMES, "with")
+  const { fresh } = options
+  if (fresh !== undefined && typeof fresh !== "boolean") {
+    throw new InvalidOptionError("fresh", fresh, "it must be true or false")
   }
-  for (const name of Object.keys(options)) {
-    if (name !== "signal" && name !== "fresh") {
-      throw new InvalidOptionError(
-        name,
-        (options as Record<string, unknown>)[name],
-        "`with` knows `signal` and `fresh`",
-      )
-    }
-  }
-  return options
+  return { fresh, signal: checkSignal(options.signal) }
 }
 
-// What `idOf` would return as it is. The two must agree: a test runs both over every kind of argument.
+/** A signal of any realm or library, by what is called of it. Throws `InvalidOptionError`. */
+export function checkSignal(signal: unknown): AbortSignal | undefined {
+  if (signal === undefined) return undefined
+  const { aborted, addEventListener, removeEventListener } = (signal ?? {}) as Partial<AbortSignal>
+  const isSignal =
+    typeof aborted === "boolean" && typeof addEventListener === "function" && typeof removeEventListener === "function"
+  if (!isSignal) throw new InvalidOptionError("signal", signal, "it must be an AbortSignal")
+  return signal as AbortSignal
+}
+
+// The same ids that `idOf` would return as they are. The two must agree: a test runs both over every kind of argument.
 function isPlainId(value: unknown): value is EntryId {
   if (typeof value === "number") return value !== 0 || 1 / value > 0
   if (typeof value === "string") return value.length <= 128 && value.charCodeAt(0) !== 0

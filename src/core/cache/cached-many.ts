@@ -1,108 +1,40 @@
-import type { CachedMany, ManyLoader, ManyOptions } from "./cached.js"
-import { attempt, define, nameAs, type Workshop } from "./cached-function.js"
-import { currentFrame } from "../loads/frame.js"
 import { InvalidOptionError } from "../base/errors.js"
-import { explain } from "./explain.js"
-import type { Flight } from "../loads/flight.js"
-import type { Launcher } from "../loads/launcher.js"
-import { BatchOutcomes, needsSlot, type Order, type Outcome } from "../loads/request.js"
-import type { FunctionOptions } from "../options/options.js"
-import type { Fetched } from "../reads/reader.js"
+import { currentFrame } from "../loads/frame.js"
+import { BatchOutcomes, type Outcome } from "../loads/outcome.js"
+import type { AnyFunction } from "../options/options.js"
 import { checkObject, positiveInteger } from "../options/settings.js"
-
-type LooseOptions = FunctionOptions<readonly unknown[], unknown>
-
-/** What is asked for within one tick. */
-class Batch {
-  readonly flights: Flight[] = []
-  readonly orders: Order[] = []
-  /** A load with a slot waits for one of these: the batch must not wait for another slot. */
-  isNested = false
-}
+import type { Fetched } from "../reads/call.js"
+import type { CachedMany, ManyLoader, ManyOptions } from "./cached.js"
+import { attempt, define, type FunctionDefinition, type LooseOptions, nameAs, type View } from "./definition.js"
+import { commonMethods } from "./methods.js"
+import { listOfPairs, type PrimeOptions } from "./prime.js"
 
 /** Makes a function that caches per id and loads in batches. */
 export function makeCachedMany<Id, Value>(
-  workshop: Workshop,
-  launcher: Launcher,
+  view: View,
   loader: ManyLoader<Id, Value>,
   options: ManyOptions<Id, Value>,
 ): CachedMany<Id, Value> {
-  const { engine, reader, writer } = workshop
   checkObject(options, "cacheable")
-  const { maxBatch: _maxBatch, ...rest } = options
-  const maxBatch = checkMaxBatch(options.maxBatch)
-  const definition = define(workshop, loader, rest as unknown as LooseOptions, async (_self, args) => {
+  const { maxBatch, ...rest } = options
+  const load = async (ids: readonly Id[]) => outcomesOf(ids, await loader(ids))
+  const definition = define(view, loader as AnyFunction, rest as unknown as LooseOptions, {
+    batch: { max: checkMaxBatch(maxBatch), load: (calls) => load(calls.map(([id]) => id as Id)) },
     // On its own, inside a transaction: nobody may share what it sees.
-    const { outcomes } = outcomesOf([args[0] as Id], await loader([args[0] as Id]))
-    const [outcome] = outcomes as [Outcome]
-    if (outcome.isError) throw outcome.value
-    return outcome.value
-  })
-  const { table } = definition.recipe
-  let gathering: Batch | undefined
-
-  const dispatch = (): void => {
-    const batch = gathering
-    gathering = undefined
-    if (batch === undefined) return
-    const live: number[] = []
-    batch.flights.forEach((flight, index) => {
-      const isWanted = flight.waiters > 0 || (flight.late?.waiters ?? 0) > 0
-      // Another node's value may have come meanwhile.
-      if (isWanted && !flight.isLanded) live.push(index)
-    })
-    for (let start = 0; start < live.length; start += maxBatch) {
-      const part = live.slice(start, start + maxBatch)
-      const flights = part.map((index) => batch.flights[index] as Flight)
-      // A batch belongs to none of its callers: it runs in the context of no request.
-      const orders = part.map((index) => ({ ...(batch.orders[index] as Order), frame: undefined, isBackground: true }))
-      const needs = !batch.isNested && part.every((index) => needsSlot(batch.orders[index] as Order, engine))
-      launcher.enqueue(flights, orders, needs, async (begun) => {
-        const ids = begun.map((order) => order.args[0] as Id)
-        return outcomesOf(ids, await loader(ids))
-      })
-    }
-  }
-
-  const recipe = {
-    ...definition.recipe,
-    gather: (flight: Flight, order: Order) => {
-      if (gathering === undefined) {
-        gathering = new Batch()
-        engine.clock.onTurnEnd(dispatch)
-      }
-      const batch = gathering
-      batch.flights.push(flight)
-      batch.orders.push(order)
-      flight.beginNow = () => {
-        batch.isNested = true
-      }
+    load: async (_self, args) => {
+      const [outcome] = (await load([args[0] as Id])).outcomes as [Outcome]
+      if (outcome.isError) throw outcome.value
+      return outcome.value
     },
-  }
-
-  const read = (id: Id, isFresh: boolean, fetched?: Fetched): Promise<unknown> => {
-    if (definition.obstacle !== undefined) return Promise.reject(definition.obstacle)
-    const args = [id]
-    return reader.read({
-      recipe,
-      id: definition.idOfCall(undefined, args),
-      self: undefined,
-      args,
-      frame: currentFrame(),
-      signal: undefined,
-      isFresh,
-      ...(fetched === undefined ? {} : { fetched }),
-    })
-  }
-
-  const idOf = (id: Id) => definition.idOfCall(undefined, [id])
+  })
+  const read = readerOf(view, definition)
+  const common = commonMethods(view, definition)
   const cached = async (ids: readonly Id[]): Promise<Map<Id, Value>> => {
-    if (!Array.isArray(ids))
+    if (!Array.isArray(ids)) {
       throw new InvalidOptionError("ids", ids, "it must be an array of ids; use `.one(id)` for a single one")
+    }
     const unique = [...new Set(ids as readonly Id[])]
-    // From a store behind a network all come together, so that what is missing there makes one batch.
-    const isFetched = engine.shared?.isRemote === true && definition.obstacle === undefined
-    const fetched = isFetched ? await reader.fetchMany(recipe, new Map(unique.map((id) => [id, idOf(id)]))) : undefined
+    const fetched = await fetchAll(view, definition, unique)
     const values = await Promise.all(unique.map((id) => attempt(() => read(id, false, fetched?.get(id)))))
     const found = new Map<Id, Value>()
     unique.forEach((id, index) => {
@@ -112,15 +44,49 @@ export function makeCachedMany<Id, Value>(
   }
   const many: CachedMany<Id, Value> = Object.assign(cached, {
     one: (id: Id) => attempt(() => read(id, false)) as Promise<Value | undefined>,
-    keyOf: (id: Id) => table.keyOf(idOf(id)),
-    peek: (id: Id) =>
-      reader.peek(table, idOf(id), currentFrame(), true, recipe.behaviour.whenUnsure)?.value as Value | undefined,
+    keyOf: (id: Id) => common.keyOf([id]),
+    peek: (id: Id) => common.peek([id]) as Value | undefined,
     refresh: (id: Id) => attempt(() => read(id, true)) as Promise<Value | undefined>,
-    delete: (...ids: readonly Id[]) => attempt(() => writer.deleteIds(table, ids.map(idOf))),
-    clear: () => writer.clearFunction(table),
-    explain: (id: Id) => explain(engine, table, idOf(id)),
+    delete: (...ids: readonly Id[]) => common.delete(ids.map((id) => [id])),
+    clear: common.clear,
+    explain: (id: Id) => common.explain([id]),
+    prime: (id: Id, value: Value, primeOptions: PrimeOptions) => common.prime([[[id], value]], primeOptions),
+    primeMany: (items: readonly (readonly [id: Id, value: Value])[], primeOptions: PrimeOptions) =>
+      attempt(() =>
+        common.prime(
+          listOfPairs(items).map(([id, value]) => [[id], value]),
+          primeOptions,
+        ),
+      ),
   })
-  return nameAs(many, loader)
+  return nameAs(many, loader as AnyFunction)
+}
+
+function readerOf({ core }: View, definition: FunctionDefinition) {
+  return (id: unknown, isFresh: boolean, fetched?: Fetched): Promise<unknown> => {
+    if (definition.obstacle !== undefined) return Promise.reject(definition.obstacle)
+    const args = [id]
+    return core.reader.read({
+      definition,
+      id: definition.idOfCall(undefined, args),
+      self: undefined,
+      args,
+      frame: currentFrame(),
+      signal: undefined,
+      isFresh,
+      ...(fetched === undefined ? {} : { fetched }),
+    })
+  }
+}
+
+/** From a store behind a network all ids come together, so that those that are missing there make one batch. */
+function fetchAll<Id>(
+  { core }: View,
+  definition: FunctionDefinition,
+  ids: readonly Id[],
+): Promise<Map<Id, Fetched>> | undefined {
+  if (core.shared?.isRemote !== true || definition.obstacle !== undefined) return undefined
+  return core.reader.fetchMany(definition, new Map(ids.map((id) => [id, definition.idOfCall(undefined, [id])])))
 }
 
 /** Checks the option and completes it; throws `InvalidOptionError`. */
@@ -130,9 +96,9 @@ export function checkMaxBatch(maxBatch: unknown): number {
 }
 
 /** One outcome per id of what a loader answered with. */
-function outcomesOf<Id, Value>(ids: readonly Id[], answer: unknown): BatchOutcomes {
+function outcomesOf<Id>(ids: readonly Id[], answer: unknown): BatchOutcomes {
   if (answer instanceof Map) {
-    const map = answer as ReadonlyMap<Id, Value>
+    const map = answer as ReadonlyMap<Id, unknown>
     return new BatchOutcomes(ids.map((id) => outcomeOf(map.get(id))))
   }
   if (!Array.isArray(answer)) {

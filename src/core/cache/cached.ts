@@ -1,70 +1,208 @@
 import type { AnyFunction, FunctionOptions } from "../options/options.js"
 import type { Token } from "../tags/version.js"
 import type { Explanation } from "./explain.js"
+import type { PrimeOptions } from "./prime.js"
 
 /** How one call may differ from others. */
 export interface CallOptions {
   /** Lets this caller leave early. The load goes on for the others. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /** Takes no stored value and joins no load that began before. */
-  fresh?: boolean
+  fresh?: boolean | undefined
 }
 
-/** What a cached function can be asked and told, besides being called. */
+/**
+ * What a cached function can be asked and told, besides being called. Every overload of the loader is one of each
+ * method, too. Tokens are undefined inside a transaction, where nothing has been appended yet; `cache.sync` takes that.
+ */
 export interface CachedMethods<F extends AnyFunction> {
   /** The public key of a call: `cache.get`, `delete` and `explain` take it. */
-  keyOf(...args: Parameters<F>): string
+  keyOf(...args: ParametersOf<F>): string
   /** The stored value if it may be served right now, without loading; undefined otherwise. */
-  peek(...args: Parameters<F>): Awaited<ReturnType<F>> | undefined
-  /** Loads anew, joining no load that began before. */
-  refresh(...args: Parameters<F>): Promise<Awaited<ReturnType<F>>>
+  peek: Peeking<F>
+  /** Loads anew, joining no load that began before. Where the loader needs a `this`, call it with `.call(self, …)`. */
+  refresh: PromiseReturning<F>
   /** Invalidates the entry of one call. */
-  delete(...args: Parameters<F>): Promise<Token>
+  delete(...args: ParametersOf<F>): Promise<Token | undefined>
   /** Invalidates every entry of this function. */
-  clear(): Promise<Token>
+  clear(): Promise<Token | undefined>
   /** Whether the entry of a call is fresh, and if not, why. */
-  explain(...args: Parameters<F>): Explanation
+  explain(...args: ParametersOf<F>): Explanation
+  /**
+   * Stores a value as the result of a call, as if the loader had returned it: with this function's `deps`, `depsOf`, `ttl`,
+   * isolation and `cacheIf`. For write-through: what a reader would otherwise have to load.
+   *
+   * Rejects with InvalidOptionError without `asOf`.
+   *
+   * @example
+   * const asOf = cache.position()
+   * const row = await db.updateUser(42, { name: "Ada" })
+   * await cache.invalidate("user:42")
+   * await getUser.prime([42], row, { asOf: "now" })
+   */
+  prime(args: ParametersOf<F>, value: ValueOf<F>, options: PrimeOptions): Promise<Token | undefined>
+  /** Stores the results of several calls in one append; of several for one call the last counts. */
+  primeMany(
+    items: readonly (readonly [args: ParametersOf<F>, value: ValueOf<F>])[],
+    options: PrimeOptions,
+  ): Promise<Token | undefined>
   /** The function with other options for a single call. */
   with(options: CallOptions): PromiseReturning<F>
 }
-
-/** `F`, returning a promise if it did not. Its overloads and type parameters stay where it did. */
-export type PromiseReturning<F extends AnyFunction> = [ReturnType<F>] extends [PromiseLike<unknown>]
-  ? F
-  : (this: ThisParameterType<F>, ...args: Parameters<F>) => Promise<Awaited<ReturnType<F>>>
-
-/** The parameters of a loader. Asked of any function: a narrower question would turn untyped parameters into `any`. */
-export type ParametersOf<F> = F extends (...args: infer Args) => unknown ? Args : never
-
-/** What a loader resolves to. */
-export type ValueOf<F> = F extends (...args: never) => infer Result ? Awaited<Result> : never
 
 /** A cached function: called like the loader it was made of. */
 export type Cached<F extends AnyFunction> = PromiseReturning<F> & CachedMethods<F>
 
 /** A cached function that answers at once. */
-export type CachedSync<F extends AnyFunction> = F & {
+export type CachedSync<F extends AnyFunction> = Callable<F> & {
   /** The public key of a call. */
-  keyOf(...args: Parameters<F>): string
+  keyOf(...args: ParametersOf<F>): string
   /** The stored value if it may be served right now, without loading. */
-  peek(...args: Parameters<F>): ReturnType<F> | undefined
-  /** Loads anew. */
-  refresh(...args: Parameters<F>): ReturnType<F>
-  /** Invalidates the entry of one call. */
-  delete(...args: Parameters<F>): Promise<Token>
+  peek: Peeking<F>
+  /** Loads anew. Where the loader needs a `this`, call it with `.call(self, …)`. */
+  refresh: Callable<F>
+  /** Invalidates the entry of one call. The token is undefined inside a transaction. */
+  delete(...args: ParametersOf<F>): Promise<Token | undefined>
   /** Invalidates every entry of this function. */
-  clear(): Promise<Token>
-  explain(...args: Parameters<F>): Explanation
+  clear(): Promise<Token | undefined>
+  explain(...args: ParametersOf<F>): Explanation
+  /** See {@link CachedMethods.prime}. */
+  prime(args: ParametersOf<F>, value: ValueOf<F>, options: PrimeOptions): Promise<Token | undefined>
+  /** See {@link CachedMethods.primeMany}. */
+  primeMany(
+    items: readonly (readonly [args: ParametersOf<F>, value: ValueOf<F>])[],
+    options: PrimeOptions,
+  ): Promise<Token | undefined>
 }
 
-/** Loads many at once: a Map (ids without a value are absent), or an array in the order of the ids. */
-export type ManyLoader<Id, Value> = (
-  ids: readonly Id[],
-) => Promise<ReadonlyMap<Id, Value> | readonly (Value | Error | null | undefined)[]> | ReadonlyMap<Id, Value>
+/**
+ * `F`, returning a promise whatever it returned: a value, or something that can only be awaited, such as a query. Type
+ * parameters stay where every overload returned a promise.
+ */
+export type PromiseReturning<F extends AnyFunction> = [ResultOf<F>] extends [never]
+  ? Promising<F, SignaturesOf<F>>
+  : [NoPromise<ResultOf<F>>] extends [never]
+    ? Callable<F>
+    : Promising<F, SignaturesOf<F>>
+
+/** The parameters of a loader; of an overloaded one those of any overload. */
+export type ParametersOf<F> = SignaturesOf<F>[number]["args"]
+
+/** What the hooks of a loader are called with: its parameters; of an overloaded one, each may be that of any overload. */
+export type HookParametersOf<F> =
+  SignaturesOf<F> extends readonly [infer Only extends Signature] ? Only["args"] : Merged<ParametersOf<F>>
+
+// A union of lists would refuse a hook that takes fewer parameters.
+type Merged<Lists extends readonly unknown[]> = [Lists] extends [readonly []]
+  ? []
+  : number extends Lists["length"]
+    ? Lists[number][]
+    : [Lists] extends [readonly [unknown, ...unknown[]]]
+      ? [HeadOf<Lists>, ...Merged<TailOf<Lists>>]
+      : [HeadOf<Lists>?, ...Merged<TailOf<Lists>>]
+
+type HeadOf<List> = List extends readonly []
+  ? never
+  : List extends readonly [(infer Head)?, ...unknown[]]
+    ? Head
+    : never
+
+type TailOf<List> = List extends readonly [unknown?, ...infer Tail] ? Tail : []
+
+/** What a loader resolves to; an overloaded one in any of its overloads. */
+export type ValueOf<F> = Awaited<ResultOf<F>>
+
+export type ResultOf<F> = SignaturesOf<F>[number]["result"]
+
+interface Signature {
+  readonly args: readonly unknown[]
+  readonly result: unknown
+}
+
+/**
+ * The signatures of a function, in their order; of more than eight overloads the last eight. Inference fills a pattern
+ * from its end, and repeats the first overload where there are fewer.
+ */
+type SignaturesOf<F> = F extends {
+  (...args: infer A1): infer R1
+  (...args: infer A2): infer R2
+  (...args: infer A3): infer R3
+  (...args: infer A4): infer R4
+  (...args: infer A5): infer R5
+  (...args: infer A6): infer R6
+  (...args: infer A7): infer R7
+  (...args: infer A8): infer R8
+}
+  ? WithoutRepeats<
+      [
+        { args: A1; result: R1 },
+        { args: A2; result: R2 },
+        { args: A3; result: R3 },
+        { args: A4; result: R4 },
+        { args: A5; result: R5 },
+        { args: A6; result: R6 },
+        { args: A7; result: R7 },
+        { args: A8; result: R8 },
+      ]
+    >
+  : never
+
+type WithoutRepeats<List extends readonly Signature[]> = List extends readonly [infer First, infer Second, ...unknown[]]
+  ? List extends readonly [Signature, ...infer Rest extends readonly Signature[]]
+    ? IsSame<First, Second> extends true
+      ? WithoutRepeats<Rest>
+      : List
+    : List
+  : List
+
+// Comparing what each would be assigned to would take `any` for the same as everything.
+type IsSame<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+
+/** What of `R` is no plain promise. */
+// a query builder may have every member of a promise; but no promise has every member of a query builder
+export type NoPromise<R> = R extends Promise<unknown> ? (Promise<Awaited<R>> extends R ? never : R) : R
+
+/** `F` without properties of its own, which no cached function takes over. */
+type Callable<F extends AnyFunction> = [keyof F] extends [never] ? F : Calling<F, SignaturesOf<F>>
+
+type Calling<F extends AnyFunction, List extends readonly Signature[]> = List extends readonly [
+  infer First extends Signature,
+  ...infer Rest extends readonly Signature[],
+]
+  ? WithThis<F, First["args"], First["result"]> & Calling<F, Rest>
+  : unknown
+
+type Promising<F extends AnyFunction, List extends readonly Signature[]> = List extends readonly [
+  infer First extends Signature,
+  ...infer Rest extends readonly Signature[],
+]
+  ? WithThis<F, First["args"], Promise<Awaited<First["result"]>>> & Promising<F, Rest>
+  : unknown
+
+/** Answers with what is stored of a call, in every overload of `F`. */
+type Peeking<F extends AnyFunction, List extends readonly Signature[] = SignaturesOf<F>> = List extends readonly [
+  infer First extends Signature,
+  ...infer Rest extends readonly Signature[],
+]
+  ? ((...args: First["args"]) => Awaited<First["result"]> | undefined) & Peeking<F, Rest>
+  : unknown
+
+type WithThis<F extends AnyFunction, Args extends readonly unknown[], Result> = [unknown] extends [ThisParameterType<F>]
+  ? (...args: Args) => Result
+  : (this: ThisParameterType<F>, ...args: Args) => Result
+
+/** What a loader of many ids answers with: a Map, or an array with one item per id, in their order. */
+export type ManyAnswer<Id, Value> = ReadonlyMap<Id, Value | Error | undefined> | readonly (Value | Error | undefined)[]
+
+/**
+ * Loads many at once. Ids that a Map lacks, or that are `undefined` in it or in an array, have no value; `null` is a
+ * value like any other. An Error rejects for its id alone.
+ */
+export type ManyLoader<Id, Value> = (ids: readonly Id[]) => ManyAnswer<Id, Value> | PromiseLike<ManyAnswer<Id, Value>>
 
 export interface ManyOptions<Id, Value> extends FunctionOptions<[id: Id], Value> {
   /** How many ids one load gets at most. Default: any number. */
-  maxBatch?: number
+  maxBatch?: number | undefined
 }
 
 /** A cached function of many ids. */
@@ -81,9 +219,13 @@ export interface CachedMany<Id, Value> {
   peek(id: Id): Value | undefined
   /** Loads an id anew, joining no load that began before. */
   refresh(id: Id): Promise<Value | undefined>
-  /** Invalidates the entries of these ids. */
-  delete(...ids: readonly Id[]): Promise<Token>
-  /** Invalidates every entry of this function. */
-  clear(): Promise<Token>
+  /** Invalidates the entries of these ids. The token is undefined inside a transaction. */
+  delete(...ids: readonly Id[]): Promise<Token | undefined>
+  /** Invalidates every entry of this function. The token is undefined inside a transaction. */
+  clear(): Promise<Token | undefined>
   explain(id: Id): Explanation
+  /** Stores the value of one id, with this function's own options; see {@link CachedMethods.prime}. */
+  prime(id: Id, value: Value, options: PrimeOptions): Promise<Token | undefined>
+  /** Stores the values of several ids in one append. */
+  primeMany(items: readonly (readonly [id: Id, value: Value])[], options: PrimeOptions): Promise<Token | undefined>
 }

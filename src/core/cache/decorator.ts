@@ -1,7 +1,8 @@
-import { attempt, define, type Workshop } from "./cached-function.js"
+import { attempt, define, type View } from "./definition.js"
 import { currentFrame } from "../loads/frame.js"
 import { InvalidOptionError } from "../base/errors.js"
 import { idOf } from "../values/id.js"
+import type { NoPromise, ResultOf } from "./cached.js"
 import type { AnyFunction, FunctionOptions } from "../options/options.js"
 
 /** Options of a decorated method. */
@@ -15,17 +16,29 @@ export interface MethodOptions<
    * What tells one instance from another in keys. Default in memory: the instance itself, so that two never share an
    * entry. Needed with a shared log, where the instance of another process can't be recognized.
    */
-  keyThis?: (self: This) => unknown
+  keyThis?: ((self: This) => unknown) | undefined
 }
 
-/** Works as a standard (TC39) and as a legacy decorator (`experimentalDecorators`) of a method that returns a promise. */
+/**
+ * Works as a standard (TC39) and as a legacy decorator (`experimentalDecorators`) of a method that returns a promise. No
+ * decorator can change the type of its method, so others do not compile.
+ */
 export interface CacheableDecorator<Args extends readonly unknown[], This> {
   <Self extends This, Method extends (this: Self, ...args: Args) => Promise<unknown>>(
     method: Method,
     context: ClassMethodDecoratorContext<Self, Method>,
-  ): Method
-  (target: object, name: string | symbol, descriptor: PropertyDescriptor): PropertyDescriptor
+  ): Decorated<Method>
+  <Method extends (...args: Args) => Promise<unknown>>(
+    target: object,
+    name: string | symbol,
+    descriptor: TypedPropertyDescriptor<Method>,
+  ): TypedPropertyDescriptor<Decorated<Method>>
 }
+
+/** A method as it was, since a decorator can't say that it is another now: text where it would be. */
+type Decorated<Method> = [NoPromise<ResultOf<Method>>] extends [never]
+  ? Method
+  : "The method must return a Promise, of no subclass; await the query in it."
 
 type Method = (this: unknown, ...args: unknown[]) => Promise<unknown>
 
@@ -34,18 +47,20 @@ const instances = new WeakMap<object, number>()
 let lastInstance = 0
 
 /** Wraps a method so that its results are cached per instance and arguments. */
-export function cacheMethod(workshop: Workshop, method: AnyFunction, name: string, options: MethodOptions): Method {
+export function cacheMethod(view: View, method: AnyFunction, name: string, options: MethodOptions): Method {
   const { keyThis, ...rest } = options
   if (keyThis !== undefined && typeof keyThis !== "function") {
     throw new InvalidOptionError("keyThis", keyThis, "it must be a function of the instance")
   }
   const named = Object.defineProperty(() => {}, "name", { value: name })
-  const { recipe, obstacle } = define(workshop, named, rest, (self, args) => method.apply(self, args as unknown[]))
+  const definition = define(view, named, rest, {
+    load: (self, args) => method.apply(self, args as unknown[]) as unknown,
+  })
   const { key } = rest
-  const isShared = !workshop.engine.client.isLocal
+  const isShared = !view.core.client.isLocal
   return function (this: unknown, ...args: unknown[]) {
     return attempt(() => {
-      if (obstacle !== undefined) throw obstacle
+      if (definition.obstacle !== undefined) throw definition.obstacle
       if (isShared && keyThis === undefined) {
         throw new InvalidOptionError(
           "keyThis",
@@ -56,8 +71,8 @@ export function cacheMethod(workshop: Workshop, method: AnyFunction, name: strin
       const owner = keyThis === undefined ? numberOf(this) : keyThis(this)
       const rests: readonly unknown[] = key === undefined ? args : [(key as AnyFunction).apply(this, args)]
       const id = idOf([owner, ...rests])
-      return workshop.reader.read({
-        recipe,
+      return view.core.reader.read({
+        definition,
         id,
         self: this,
         args,

@@ -1,11 +1,13 @@
 import { ageOf, expiryOf } from "../entries/age.js"
 import { formatDuration } from "../base/duration.js"
-import type { Engine } from "./engine.js"
-import type { Entry } from "../entries/entry.js"
+import type { Removal } from "../entries/entries.js"
+import type { Entry, Table } from "../entries/table.js"
 import { freshnessOf, nodesOf } from "../tags/freshness.js"
-import type { EntryId } from "../values/id.js"
-import type { Table } from "../entries/table.js"
 import type { Mark, TagNode } from "../tags/tag-node.js"
+import type { TagTrie } from "../tags/tag-trie.js"
+import type { Version } from "../tags/version.js"
+import type { EntryId } from "../values/id.js"
+import type { OpenCache } from "./open.js"
 
 /** What made an entry stale or expired. */
 export interface Cause {
@@ -42,59 +44,63 @@ export interface Explanation {
 }
 
 /** Explains the entry of a key, or the last one that was given up as stale, if it is remembered. */
-export function explain(engine: Engine, table: Table, id: EntryId): Explanation {
+export function explain(core: OpenCache, table: Table, id: EntryId): Explanation {
   const key = table.keyOf(id)
-  const isLoading = table.flights.has(id)
-  const nowMs = engine.turn.read()
-  const entry = table.entries.get(id) ?? engine.findShared(table, id, table.intake)
-  if (entry === undefined) return explainAbsence(engine, table, id, { key, isLoading, expiresInMs: undefined }, nowMs)
-  const dependencies = namesOf(engine, entry)
-  const bornMs = entry.slot < 0 ? nowMs : (engine.tier?.bornMs(entry, nowMs) ?? nowMs)
-  const expiresInMs = expiryOf(entry) - nowMs
-  const base = { key, dependencies, expiresInMs, isLoading }
-  if (freshnessOf(entry, engine.trie) === "stale") {
-    const cause = causeOf(engine, entry, bornMs, nowMs)
+  const isLoading = core.running.flightOf(table, id) !== undefined
+  const nowMs = core.turn.read()
+  const entry = table.entries.get(id) ?? core.reader.looks.findShared(table, id, table.intake)
+  if (entry === undefined) return explainAbsence(core, table, id, { key, isLoading, expiresInMs: undefined }, nowMs)
+  const dependencies = namesOf(core.trie, entry)
+  const bornMs = entry.slot < 0 ? nowMs : (core.entries.tier?.bornMs(entry, nowMs) ?? nowMs)
+  const base = { key, dependencies, expiresInMs: expiryOf(entry) - nowMs, isLoading }
+  const cause = causeOf(core, entry, entry.stamp.asOf, bornMs, nowMs)
+  if (freshnessOf(entry, core.trie) === "stale") {
     const text =
       cause === undefined ? "stale: the log lost or forgot what it would have to be compared with" : sentenceOf(cause)
     return { ...base, state: "stale", text, cause }
   }
-  const cause = causeOf(engine, entry, bornMs, nowMs)
-  const isFresh = engine.isFresh(entry)
-  const age = isFresh ? ageOf(entry, engine.turn.now) : "over"
+  const isFresh = core.entries.isFresh(entry)
+  const age = isFresh ? ageOf(entry, core.turn.now) : "over"
+  const expiresInMs = expiryOf(entry) - nowMs
   if (age === "grace" || age === "over") {
-    const since = formatDuration(Math.max(0, nowMs - expiryOf(entry)))
-    const why = cause === undefined ? `its time ran out ${since} ago` : withoutState(cause)
+    const why =
+      cause === undefined ? `its time ran out ${formatDuration(Math.max(0, -expiresInMs))} ago` : reason(cause)
     const grace = age === "grace" ? "; it may still be served in grace" : ""
-    return { ...base, expiresInMs: expiryOf(entry) - nowMs, state: "expired", text: `expired: ${why}${grace}`, cause }
+    return { ...base, expiresInMs, state: "expired", text: `expired: ${why}${grace}`, cause }
   }
-  const held = entry.isError ? "fresh: it holds an error," : "fresh:"
-  const upTo = expiresInMs === Number.POSITIVE_INFINITY ? "no expiry" : `expires in ${formatDuration(expiresInMs)}`
-  const on =
-    dependencies.length === 0
-      ? "depends on nothing"
-      : `depends on ${list(dependencies)}, ${dependencies.length === 1 ? "which has not been" : "none of them"} invalidated since it was loaded ${formatDuration(Math.max(0, nowMs - bornMs))} ago`
   return {
     ...base,
     state: "fresh",
-    text: `${held} ${on}; ${upTo}`,
+    text: freshText(entry, dependencies, expiresInMs, nowMs - bornMs),
     cause: undefined,
   }
 }
 
+function freshText(entry: Entry, dependencies: readonly string[], expiresInMs: number, ageMs: number): string {
+  const held = entry.isError ? "fresh: it holds an error," : "fresh:"
+  const upTo = expiresInMs === Number.POSITIVE_INFINITY ? "no expiry" : `expires in ${formatDuration(expiresInMs)}`
+  if (dependencies.length === 0) return `${held} depends on nothing; ${upTo}`
+  const none = dependencies.length === 1 ? "which has not been" : "none of them"
+  const since = formatDuration(Math.max(0, ageMs))
+  return `${held} depends on ${list(dependencies)}, ${none} invalidated since it was loaded ${since} ago; ${upTo}`
+}
+
 function explainAbsence(
-  engine: Engine,
+  core: OpenCache,
   table: Table,
   id: EntryId,
   base: Pick<Explanation, "key" | "isLoading" | "expiresInMs">,
   nowMs: number,
 ): Explanation {
-  const removal = lastRemoval(engine, table, id)
-  const cause = removal === undefined ? undefined : causeOf(engine, removal.entry, removal.bornMs, nowMs)
-  if (removal !== undefined && (cause !== undefined || removal.isOverruled)) {
-    const text = cause === undefined ? "stale: its own key was set or deleted since" : sentenceOf(cause)
-    return { ...base, state: "stale", text, dependencies: namesOf(engine, removal.entry), cause }
+  const removal = lastRemoval(core.entries.removals, table, id)
+  if (removal !== undefined) {
+    const cause = causeOf(core, removal.entry, removal.stamp.asOf, removal.bornMs, nowMs)
+    if (cause !== undefined || removal.isOverruled) {
+      const text = cause === undefined ? "stale: its own key was set or deleted since" : sentenceOf(cause)
+      return { ...base, state: "stale", text, dependencies: namesOf(core.trie, removal.entry), cause }
+    }
   }
-  const isElsewhere = table.flights.get(id)?.stopWaiting !== undefined
+  const isElsewhere = core.running.flightOf(table, id)?.stopWaiting !== undefined
   const why = isElsewhere
     ? "another node is loading it"
     : base.isLoading
@@ -103,19 +109,27 @@ function explainAbsence(
   return { ...base, state: "absent", text: `absent: ${why}`, dependencies: [], cause: undefined }
 }
 
-function lastRemoval(engine: Engine, table: Table, id: EntryId) {
-  let latest: (typeof engine.removals)[number]
-  for (const removal of engine.removals) {
+function lastRemoval(removals: readonly (Removal | undefined)[], table: Table, id: EntryId): Removal | undefined {
+  let latest: Removal | undefined
+  for (const removal of removals) {
     const isIt = removal !== undefined && removal.entry.table === table && Object.is(removal.entry.id, id)
     if (isIt && (latest === undefined || removal.order > latest.order)) latest = removal
   }
   return latest
 }
 
-/** The newest thing that reached an entry after what it was stamped with. */
-function causeOf(engine: Engine, entry: Entry, bornMs: number, nowMs: number): Cause | undefined {
-  const { asOf } = entry.stamp
-  let newest: { mark: Mark; node: TagNode; dependency: TagNode; isHard: boolean } | undefined
+/** A mark that reached an entry, and the way it took. */
+interface Reach {
+  readonly mark: Mark
+  readonly node: TagNode
+  readonly dependency: TagNode
+  readonly isHard: boolean
+}
+
+/** The newest change that reached an entry after `asOf`; a hard one goes before any soft one. */
+function causeOf(core: OpenCache, entry: Entry, asOf: Version, bornMs: number, nowMs: number): Cause | undefined {
+  const { trie, clock, changes } = core
+  let newest: Reach | undefined
   const look = (dependency: TagNode) => {
     for (let node: TagNode | null = dependency; node !== null; node = node.parent) {
       const { mark } = node
@@ -123,34 +137,45 @@ function causeOf(engine: Engine, entry: Entry, bornMs: number, nowMs: number): C
       const isHard = mark.pending > 0 || mark.invalidated > asOf
       const isSoft = mark.pendingExpiry > 0 || mark.expired > asOf
       if (!isHard && !isSoft) continue
-      const isNewer = newest === undefined || (isHard && !newest.isHard) || mark.atWallMs > newest.mark.atWallMs
-      if (isNewer) newest = { mark, node, dependency, isHard }
+      const reach = { mark, node, dependency, isHard }
+      if (newest === undefined || isNewer(reach, newest)) newest = reach
     }
   }
   for (const dependency of nodesOf(entry.dependencies)) look(dependency)
-  if (entry.dependencies === null) look(engine.trie.root)
+  if (entry.dependencies === null) look(trie.root)
   look(entry.table.keyNode)
   if (newest === undefined) return undefined
   const { mark, node, dependency, isHard } = newest
-  const agoMs = Math.max(0, engine.clock.wall() - mark.atWallMs)
-  const isPending = isHard ? mark.pending > 0 : mark.pendingExpiry > 0
+  const agoMs = Math.max(0, clock.wall() - mark.atWallMs)
   return {
-    dependency: nameOf(engine, dependency),
-    through: nameOf(engine, node),
+    dependency: nameOf(trie, dependency),
+    through: nameOf(trie, node),
     kind: isHard ? "invalidated" : "expired",
-    version: isPending ? 0 : isHard ? mark.invalidated : mark.expired,
+    // An unacknowledged change has no version yet.
+    version: positionOf(newest) === Number.POSITIVE_INFINITY ? 0 : positionOf(newest),
     at: mark.atWallMs,
     agoMs,
-    by: engine.nameOrigin(mark.by),
+    by: changes.nameOrigin(mark.by),
     afterLoadMs: nowMs - agoMs - bornMs,
   }
 }
 
-function sentenceOf(cause: Cause): string {
-  return `stale: ${withoutState(cause)}`
+function isNewer(reach: Reach, other: Reach): boolean {
+  if (reach.isHard !== other.isHard) return reach.isHard
+  return positionOf(reach) > positionOf(other)
 }
 
-function withoutState(cause: Cause): string {
+/** The place of a change in the order of all; Infinity while the log has not acknowledged it. */
+function positionOf({ mark, isHard }: Reach): Version {
+  const isPending = isHard ? mark.pending > 0 : mark.pendingExpiry > 0
+  return isPending ? Number.POSITIVE_INFINITY : isHard ? mark.invalidated : mark.expired
+}
+
+function sentenceOf(cause: Cause): string {
+  return `stale: ${reason(cause)}`
+}
+
+function reason(cause: Cause): string {
   const { dependency, through, kind, agoMs, by, afterLoadMs, version } = cause
   const on = dependency === "" ? "depends on everything" : `depends on \`${dependency}\``
   const what =
@@ -160,19 +185,19 @@ function withoutState(cause: Cause): string {
   return `${on}, ${what} ${formatDuration(agoMs)} ago by ${by}, ${after}${pending}`
 }
 
-function namesOf(engine: Engine, entry: Entry): string[] {
-  const names = nodesOf(entry.dependencies).map((node) => nameOf(engine, node))
-  // What the user named comes before the keys of what was used on the way.
+function namesOf(trie: TagTrie, entry: Entry): string[] {
+  const names = nodesOf(entry.dependencies).map((node) => nameOf(trie, node))
+  // Tags that the user named come before the keys of what was used on the way.
   const isKey = (name: string) => name.startsWith("ƒ:")
   return [...names.filter((name) => !isKey(name)), ...names.filter(isKey)]
 }
 
 /** A tag as users write it, or the key that a node among the own keys stands for. */
-export function nameOf(engine: Engine, node: TagNode): string {
+function nameOf(trie: TagTrie, node: TagNode): string {
   const segments: string[] = []
   for (let at = node; at.parent !== null; at = at.parent) segments.unshift(String(at.segment))
   if (segments.length === 0) return ""
-  if (segments[0] !== engine.trie.keyRoot.segment) return segments.join(":")
+  if (segments[0] !== trie.keyRoot.segment) return segments.join(":")
   const [, table = "", ...rest] = segments
   return table + rest.join("")
 }

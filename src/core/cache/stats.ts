@@ -1,8 +1,9 @@
-import type { Engine } from "./engine.js"
+import type { Counters } from "../entries/counters.js"
+import { MANUAL, type Table } from "../entries/table.js"
 import type { StoreStats } from "../ports/store.js"
-import { type Counters, noCounts } from "../entries/table.js"
+import type { OpenCache } from "./open.js"
 
-/** What happened since the cache was made. */
+/** Counts of what happened since the cache was made, and sizes of what there is now. */
 export interface Stats extends Counters {
   /** hits / (hits + misses), 0 without any. */
   readonly hitRatio: number
@@ -21,30 +22,33 @@ export interface Stats extends Counters {
   readonly waiting: number
   /** What the shared tier holds now, all processes together; undefined without one. */
   readonly store: StoreStats | undefined
-  /** By the name of the function; `""` are keys given by hand. */
+  /** By the name of the function, with `@version` where it has one; `""` are keys given by hand. */
   readonly functions: Readonly<Record<string, Readonly<Counters>>>
 }
 
-export function statsOf(engine: Engine): Stats {
-  const total = noCounts()
+export function statsOf({ tables, changes, outbox, entries, trie, running, queue, shared }: OpenCache): Stats {
+  const total = tables.totals()
   const functions = Object.create(null) as Record<string, Counters>
-  for (const table of engine.tables.values()) {
-    const name = table.version === undefined ? table.functionName : `${table.functionName}@${table.version}`
-    functions[name] = { ...table.counters }
-    for (const counter of Object.keys(total) as (keyof Counters)[]) total[counter] += table.counters[counter]
-  }
+  for (const table of tables) functions[labelOf(table)] = { ...table.counters }
   const reads = total.hits + total.misses
   return {
     ...total,
     hitRatio: reads === 0 ? 0 : total.hits / reads,
-    invalidations: engine.invalidations,
-    faults: engine.faults,
-    entries: engine.tier?.size ?? 0,
-    bytes: engine.tier?.weight ?? 0,
-    tags: engine.trie.size,
-    running: engine.running.size,
-    waiting: engine.slots.waiting,
-    store: engine.storeStats(),
+    invalidations: changes.count,
+    faults: outbox.faults,
+    entries: entries.tier?.size ?? 0,
+    bytes: entries.tier?.weight ?? 0,
+    tags: trie.size,
+    running: running.size,
+    waiting: queue.waiting,
+    store: shared?.stats(),
     functions,
   }
+}
+
+/** Different for different functions: in a name that holds an `@`, what stands behind the last one is the version. */
+function labelOf({ functionName, version }: Table): string {
+  if (functionName === MANUAL) return MANUAL
+  if (version !== undefined) return `${functionName}@${String(version).replaceAll("%", "%25").replaceAll("@", "%40")}`
+  return functionName.includes("@") ? `${functionName}@` : functionName
 }

@@ -1,52 +1,45 @@
-import { type Aged, type Aging, deadlineOf, expiredAging, lookedAtAlways, NEVER } from "./age.js"
-import type { EntryCodec, EntryHeader } from "../ports/codec.js"
-import type { Engine, Stored } from "../cache/engine.js"
-import { Entry, giveUp } from "./entry.js"
+import type { Clock } from "../base/clock.js"
+import type { Turn } from "../base/turn.js"
 import { CorruptEntryError, HookError, StoreError, ZooCacheError } from "../base/errors.js"
-import { type Dependencies, expiredSince, freshnessOf, nodesOf } from "../tags/freshness.js"
-import { freezeOwn } from "../values/isolation.js"
-import { type EntryId, splitKey } from "../values/id.js"
-import type { Behaviour } from "../options/settings.js"
-import type { Amendment, LocalStore, Rank, RemoteStore, Store } from "../ports/store.js"
-import type { Table } from "./table.js"
-import { parseTag } from "../tags/tag.js"
-import type { TagNode } from "../tags/tag-node.js"
+import type { Lifetime } from "../base/lifetime.js"
+import type { Outbox } from "../base/outbox.js"
+import type { LogClient } from "../log/log-client.js"
+import type { CacheSettings } from "../options/settings.js"
+import type { EntryCodec, EntryHeader } from "../ports/codec.js"
+import type { Amendment, LocalStore, Rank, RemoteStore, Store, StoreStats } from "../ports/store.js"
+import { type Dependencies, expiredSince, freshnessOf } from "../tags/freshness.js"
+import type { TagTrie } from "../tags/tag-trie.js"
 import { isSameEpoch, NO_VERSION, TICKS_PER_MS, type Version } from "../tags/version.js"
+import type { EntryId } from "../values/id.js"
+import { freezeOwn } from "../values/isolation.js"
+import { type Aging, deadlineOf, expiredAging, lookedAtAlways } from "./age.js"
+import type { Entries, Stored } from "./entries.js"
+import type { HeldEntries } from "./held-entries.js"
+import { acquireDependencies, agedOf, isOfUse, rankOf } from "./stored-form.js"
+import { Entry, type Intake, type Table } from "./table.js"
 
-/** How what comes from the shared tier is taken in: the part of a function's options that concerns it. */
-export interface Intake {
-  readonly behaviour: Behaviour
-  readonly sizeOf: ((value: unknown) => number) | undefined
-  readonly validate: ((value: unknown) => boolean) | undefined
-}
-
-/** A read that finds an entry not older than this leaves its place among the used ones as it is. */
+/** Age up to which a read of an entry leaves its place among the used ones as it is. */
 const YOUNG_MS = 60_000
-/** Of the reads of older ones, so many are noted: one in. */
+/** Reads of older entries of which one is noted as a use. */
 const NOTED_USES = 8
-/** An entry that was last found fresh so long ago is lifted, or earlier where the log forgets faster. */
+/** Age of `asOf` from which a fresh entry is lifted in the store, or earlier where the log forgets faster. */
 const OLD_TICKS = 60_000 * TICKS_PER_MS
-/** How far the wall clock may have been set back before entries with an end are given up. */
-const CLOCK_TOLERANCE_MS = 1000
 /** A sliding entry is written anew when this part of its time has passed. */
 const SLIDE_PART = 1 / 8
-/** For how long a read waits for the log where it meets an entry from above the cursor. */
+/** Longest wait of a read for the log, where it meets an entry from above the cursor. */
 const CATCH_UP_MS = 250
-/** The longest since postponed are forgotten first. */
+/** Keys whose next retry is remembered; the longest since postponed are forgotten first. */
 const MOST_RETRIES = 1000
-/** Of what a store at hand has answered, so much is held: whoever asked uses it before anybody can ask again. */
-const HELD_AT_HAND = 16
-
 const NOTHING_ASKED: Answer = { bytes: undefined }
 
-/** With the header once it has been looked at. */
+/** Bytes as a store answered, with their header once it has been looked at; or its failure. */
 type Answer = { readonly bytes: Uint8Array | undefined; header?: EntryHeader | undefined } | { readonly error: unknown }
 
 const answerOf = (bytes: Uint8Array | undefined): Answer => ({ bytes, header: undefined })
 const failureOf = (error: unknown): Answer => ({ error })
 
-/** What this process has written under a key; undefined where it has removed it. */
-interface Word {
+/** The newest write of this process under a key; without bytes where it has removed the entry. */
+interface OwnWrite {
   readonly bytes: Uint8Array | undefined
   header?: EntryHeader | undefined
 }
@@ -55,7 +48,21 @@ interface Word {
 interface Fetch {
   readonly entry: Promise<Entry | undefined>
   /** This process has said a newer word on the key since. */
-  written: Word | undefined
+  written: OwnWrite | undefined
+}
+
+export interface SharedTierOptions {
+  readonly store: Store
+  readonly codec: EntryCodec
+  readonly settings: CacheSettings
+  readonly clock: Clock
+  readonly turn: Turn
+  readonly trie: TagTrie
+  readonly entries: Entries
+  readonly held: HeldEntries
+  readonly client: Pick<LogClient, "catchUp">
+  readonly outbox: Outbox
+  readonly lifetime: Lifetime
 }
 
 /**
@@ -65,32 +72,31 @@ interface Fetch {
  * None of its faults fails a call: what can't be read is a miss, what can't be written is counted and told.
  */
 export class SharedTier {
-  readonly #engine: Engine
+  readonly #options: SharedTierOptions
   readonly #store: Store
   readonly #codec: EntryCodec
   /** The newest write of each key that is under way. */
-  readonly #writing = new Map<string, Word>()
+  readonly #writing = new Map<string, OwnWrite>()
   /** Reads under way, by key. */
   readonly #fetches = new Map<string, Fetch>()
-  /**
-   * Entries that were read and that memory did not keep, or may evict before whoever waited for them comes to look: of use
-   * until the turn of the event loop ends. Like memory, it holds what tells that they became stale.
-   */
-  #held = new Set<Entry>()
-  /** Those that somebody needs for longer, and how many do. */
-  readonly #kept = new Map<Entry, number>()
-  #isHolding = false
   /** When entries that have expired, and that memory does not keep, may be loaded again, by key. */
   readonly #retries = new Map<string, number>()
 
-  constructor(engine: Engine, store: Store, codec: EntryCodec) {
-    this.#engine = engine
-    this.#store = store
-    this.#codec = codec
+  constructor(options: SharedTierOptions) {
+    this.#options = options
+    this.#store = options.store
+    this.#codec = options.codec
   }
 
-  get store(): Store {
-    return this.#store
+  /** What is stored now, as the store tells; undefined where it can't. */
+  stats(): StoreStats | undefined {
+    const { lifetime, outbox } = this.#options
+    try {
+      return lifetime.isOver ? undefined : this.#store.stats()
+    } catch (error) {
+      outbox.fault(error instanceof ZooCacheError ? error : new StoreError("tell its stats", error))
+      return undefined
+    }
   }
 
   /** Reads have to be waited for: {@link SharedTier.fetch} instead of {@link SharedTier.find}. */
@@ -101,7 +107,7 @@ export class SharedTier {
   /** The entry of a key if it is fresh by the rule and of any use, taken into memory on the way. Of a store at hand. */
   find(table: Table, id: EntryId, intake: Intake): Entry | undefined {
     // Before the log was first read, nothing could be told of what is found.
-    if (this.#engine.trie.epoch.ordinal === 0) return undefined
+    if (this.#options.trie.epoch.ordinal === 0) return undefined
     const key = table.keyOf(id)
     let found: Entry | undefined
     try {
@@ -162,20 +168,20 @@ export class SharedTier {
   // Promises instead of async functions, here and in the next but one: every read passes through them.
   #askOne(key: string, isLatest: boolean): Promise<Answer> {
     return this.#ask(key, isLatest).then((answer) =>
-      this.#isAhead(answer) ? this.#engine.client.catchUp(CATCH_UP_MS).then(() => answer) : answer,
+      this.#isAhead(answer) ? this.#options.client.catchUp(CATCH_UP_MS).then(() => answer) : answer,
     )
   }
 
   /** All answers at once, also where some are there before others or some need a look at the log. */
   async #askAll(keys: readonly string[]): Promise<Answer[]> {
     const answers = await Promise.all(keys.map((key) => this.#ask(key, false)))
-    if (answers.some((answer) => this.#isAhead(answer))) await this.#engine.client.catchUp(CATCH_UP_MS)
+    if (answers.some((answer) => this.#isAhead(answer))) await this.#options.client.catchUp(CATCH_UP_MS)
     return answers
   }
 
   #ask(key: string, isLatest: boolean): Promise<Answer> {
     // Before the log was first read, nothing could be told of what is found.
-    if (this.#engine.trie.epoch.ordinal === 0) return Promise.resolve(NOTHING_ASKED)
+    if (this.#options.trie.epoch.ordinal === 0) return Promise.resolve(NOTHING_ASKED)
     const word = this.#writing.size === 0 ? undefined : this.#writing.get(key)
     if (word !== undefined) return Promise.resolve(word)
     try {
@@ -196,9 +202,9 @@ export class SharedTier {
     const answer = await asking
     const written = this.#fetches.get(key)?.written
     this.#fetches.delete(key)
-    if (this.#engine.isClosed || table.isReplaced) return undefined
+    if (this.#options.lifetime.isOver || table.isReplaced) return undefined
     // Whether this process is still up to date is looked at after the last wait.
-    this.#engine.turn.read()
+    this.#options.turn.read()
     let found: Entry | undefined
     try {
       if (written === undefined && "error" in answer) throw answer.error
@@ -214,7 +220,7 @@ export class SharedTier {
   /** Whoever stored an entry may have seen more of the log than this process has. */
   #isAhead(answer: Answer): boolean {
     if ("error" in answer || answer.bytes === undefined) return false
-    const { trie } = this.#engine
+    const { trie } = this.#options
     try {
       const { epoch, asOf } = (answer.header = this.#codec.decodeHeader(answer.bytes))
       return isSameEpoch(epoch, trie.epoch) ? asOf > trie.cursor : epoch.ordinal > trie.epoch.ordinal
@@ -230,37 +236,7 @@ export class SharedTier {
     return found
   }
 
-  /** Whether an entry is of use also when memory has let go of it. */
-  isKept(entry: Entry): boolean {
-    return this.#kept.has(entry) || this.#held.has(entry)
-  }
-
-  /** Each of them once. */
-  *kept(): IterableIterator<Entry> {
-    yield* this.#held
-    yield* this.#kept.keys()
-  }
-
-  /** Keeps an entry of use beyond the turn, whatever memory does. Returns what ends that. */
-  keep(entry: Entry): () => void {
-    const users = this.#kept.get(entry)
-    if (users === undefined && !this.#held.delete(entry)) {
-      if (entry.slot < 0) return () => {}
-      for (const node of nodesOf(entry.dependencies)) node.uses += 1
-    }
-    this.#kept.set(entry, (users ?? 0) + 1)
-    return () => {
-      const left = (this.#kept.get(entry) as number) - 1
-      if (left > 0) {
-        this.#kept.set(entry, left)
-        return
-      }
-      this.#kept.delete(entry)
-      this.#end(entry)
-    }
-  }
-
-  /** An entry that has expired is not to be loaded again before then, in the time of `Turn.now`. */
+  /** The key of an expired entry is not loaded again before then, in the time of `Turn.now`. */
   postpone(key: string, retryAtMs: number): void {
     this.#retries.delete(key)
     for (const [oldest] of this.#retries) {
@@ -268,6 +244,11 @@ export class SharedTier {
       this.#retries.delete(oldest)
     }
     this.#retries.set(key, retryAtMs)
+  }
+
+  /** A failed load of what has expired keeps the next one away; known by its key where memory does not keep the entry. */
+  postponeRetry(key: string, entry: Entry | undefined, retryAtMs: number): void {
+    if (entry === undefined || entry.slot < 0) this.postpone(key, retryAtMs)
   }
 
   #retryAtMs(key: string, nowMs: number): number {
@@ -301,7 +282,7 @@ export class SharedTier {
   /** Until it is done, this process reads what it has written: `undefined` for what it has removed. */
   async #write(key: string, bytes: Uint8Array | undefined, write: () => Promise<unknown>): Promise<unknown> {
     // Each write has its own: two may write the same.
-    const word: Word = { bytes }
+    const word: OwnWrite = { bytes }
     this.#writing.set(key, word)
     const fetch = this.#fetches.get(key)
     if (fetch !== undefined) fetch.written = word
@@ -327,7 +308,7 @@ export class SharedTier {
   /** A sliding entry goes to the store with its present end. */
   noteWritten(aging: Aging, rank: Rank): void {
     if (aging.idleTtlMs === Number.POSITIVE_INFINITY) return
-    aging.shared = { rank, idleUntilMs: this.#engine.clock.wall() + aging.idleTtlMs }
+    aging.shared = { rank, idleUntilMs: this.#options.clock.wall() + aging.idleTtlMs }
   }
 
   /** A sliding entry was used in memory: others, and this process after a restart, must see it slide too. */
@@ -335,14 +316,10 @@ export class SharedTier {
     const { aging } = entry
     const shared = aging?.shared
     if (aging === null || shared === undefined) return
-    const wallMs = this.#engine.clock.wall()
+    const wallMs = this.#options.clock.wall()
     if (wallMs + aging.idleTtlMs - shared.idleUntilMs < aging.idleTtlMs * SLIDE_PART) return
     shared.idleUntilMs = wallMs + aging.idleTtlMs
     this.#touch(entry.table.keyOf(entry.id), shared.rank, { idleUntilMs: shared.idleUntilMs })
-  }
-
-  close(): Promise<void> {
-    return this.#store.close()
   }
 
   #read(
@@ -353,31 +330,22 @@ export class SharedTier {
     intake: Intake,
     header = this.#codec.decodeHeader(bytes),
   ): Entry | undefined {
-    const engine = this.#engine
-    const { trie, turn, clock } = engine
-    // A store may keep two keys in one place.
-    if (header.key !== key) return undefined
-    const isOfNow = isSameEpoch(header.epoch, trie.epoch) && header.asOf >= trie.forgotten
-    // An entry from above the cursor was stored by a process that has seen more: the next look brings it.
-    if (!isOfNow || header.asOf > trie.cursor) return undefined
+    const { trie, turn, clock, entries, held } = this.#options
     const wallMs = clock.wall()
-    const endMs = Math.min(header.expiresAtMs, header.idleUntilMs) + header.graceMs
-    // From the future: the clock was set back, and nobody can tell how old it is.
-    if (header.storedAtMs - wallMs > CLOCK_TOLERANCE_MS && endMs !== Number.POSITIVE_INFINITY) return undefined
-    if (wallMs >= endMs) return undefined
-    const acquired: TagNode[] = []
+    // A store may keep two keys in one place.
+    if (header.key !== key || !isOfUse(header, trie, wallMs)) return undefined
+    const acquired = acquireDependencies(header, trie)
     let areHeld = false
     try {
-      for (const tag of header.tags) acquired.push(acquireTag(engine, tag))
-      for (const used of header.keys) acquired.push(trie.acquire(splitKey(used), trie.keyRoot))
       const dependencies: Dependencies =
-        acquired.length === 0 ? null : acquired.length === 1 ? (acquired[0] as TagNode) : acquired.slice()
+        acquired.length === 0 ? null : acquired.length === 1 ? (acquired[0] as (typeof acquired)[0]) : acquired.slice()
       const stamp = { epoch: trie.epoch, asOf: header.asOf }
-      const keyNode = engine.keyNodeOf(table, id) ?? table.keyNode
+      const keyNode = table.keyNodeOf(id) ?? table.keyNode
       const freshness = freshnessOf({ stamp, dependencies, keyNode, keyVersion: header.keyVersion }, trie)
       if (freshness === "stale") return undefined
       const value = this.#takeIn(table, key, bytes, intake)
-      let aged = this.#agedOf(key, header, wallMs, intake.behaviour)
+      const times = { nowMs: turn.now, wallMs, retryAtMs: this.#retryAtMs(key, turn.now) }
+      let aged = agedOf(header, times, intake.behaviour)
       if (freshness === "expired") {
         const aging = expiredAging(aged, Math.min(turn.now, expiredSince(dependencies, header.asOf, trie.root)))
         aged = { aging, deadlineMs: deadlineOf(aging) }
@@ -387,19 +355,12 @@ export class SharedTier {
       const rare = isCloned
         ? { isError: false, isCloned, failures: 0, keyVersion: undefined, rivalVersion: NO_VERSION }
         : null
-      const stored: Stored = {
-        table,
-        id,
-        value,
-        dependencies,
-        aged,
-        rare,
-        weight: engine.weigh(table, id, value, intake.sizeOf),
-        bornMs: turn.now - Math.max(0, wallMs - header.storedAtMs),
-      }
-      const entry = engine.store(stored) ?? new Entry(table, id, value, dependencies, trie.stamp, aged, rare)
+      const weight = entries.weigh(table, id, value, intake.sizeOf)
+      const bornMs = turn.now - Math.max(0, wallMs - header.storedAtMs)
+      const stored: Stored = { table, id, value, dependencies, aged, rare, weight, bornMs }
+      const entry = entries.store(stored) ?? new Entry(table, id, value, dependencies, trie.stamp, aged, rare)
       if (entry.slot < 0 || this.isRemote) {
-        this.#hold(entry)
+        held.holdForTurn(entry)
         areHeld = true
       }
       this.#keepUp(key, header, wallMs, freshness === "fresh", entry.aging)
@@ -429,31 +390,9 @@ export class SharedTier {
     return value
   }
 
-  #agedOf(key: string, header: EntryHeader, wallMs: number, behaviour: Behaviour): Aged {
-    const nowMs = this.#engine.turn.now
-    const expiresAtMs = nowMs + (header.expiresAtMs - wallMs)
-    const hasLife = header.expiresAtMs !== Number.POSITIVE_INFINITY
-    const isDueEarly = behaviour.earlyRefresh > 0 && hasLife
-    const isSliding = header.idleTtlMs !== Number.POSITIVE_INFINITY
-    if (header.graceMs === 0 && !isSliding && !isDueEarly) {
-      return { deadlineMs: hasLife ? Math.floor(expiresAtMs) : NEVER, aging: null }
-    }
-    const lifeMs = header.expiresAtMs - header.storedAtMs
-    const aging: Aging = {
-      expiresAtMs,
-      graceMs: header.graceMs,
-      idleTtlMs: header.idleTtlMs,
-      idleUntilMs: nowMs + Math.min(header.idleUntilMs - wallMs, header.idleTtlMs),
-      refreshAtMs: isDueEarly ? expiresAtMs - lifeMs * (1 - behaviour.earlyRefresh) : Number.POSITIVE_INFINITY,
-      retryAtMs: this.#retryAtMs(key, nowMs),
-      shared: isSliding ? { rank: rankOf(header), idleUntilMs: header.idleUntilMs } : undefined,
-    }
-    return { deadlineMs: deadlineOf(aging), aging }
-  }
-
   /** Keeps an entry that is still of use from being evicted, and from falling below what the log remembers. */
   #keepUp(key: string, header: EntryHeader, wallMs: number, isFresh: boolean, aging: Aging | null): void {
-    const { trie, settings } = this.#engine
+    const { trie, settings } = this.#options
     // What a soft invalidation covers must stay below it.
     const isOld = isFresh && trie.cursor - header.asOf > Math.min(OLD_TICKS, (trie.cursor - trie.logFloor) / 2)
     const isNoted = wallMs - header.storedAtMs > YOUNG_MS && settings.random() * NOTED_USES < 1
@@ -464,49 +403,12 @@ export class SharedTier {
     if (isOld && aging?.shared != null) aging.shared = { ...aging.shared, rank: { ...rank, asOf: trie.cursor } }
   }
 
-  #hold(entry: Entry): void {
-    if (this.#isHolding) {
-      // A turn can have thousands of reads, one after the other.
-      if (!this.isRemote && this.#held.size === HELD_AT_HAND) this.#letGo()
-    } else {
-      this.#isHolding = true
-      this.#engine.clock.onTurnEnd(() => {
-        this.#isHolding = false
-        this.#letGo()
-      })
-    }
-    this.#held.add(entry)
-  }
-
-  #letGo(): void {
-    const held = this.#held
-    this.#held = new Set()
-    for (const entry of held) this.#end(entry)
-  }
-
-  #end(entry: Entry): void {
-    if (entry.slot < 0) giveUp(entry)
-    for (const node of nodesOf(entry.dependencies)) this.#engine.trie.release(node)
-  }
-
   #readFailed(error: unknown, key: string): void {
-    this.#engine.fault(error instanceof ZooCacheError ? error : new StoreError("read", error), key)
+    this.#options.outbox.fault(error instanceof ZooCacheError ? error : new StoreError("read", error), key)
   }
 
   #writeFailed(error: unknown, key: string): void {
-    if (this.#engine.isClosed) return
-    this.#engine.fault(error instanceof ZooCacheError ? error : new StoreError("write", error), key)
+    if (this.#options.lifetime.isOver) return
+    this.#options.outbox.fault(error instanceof ZooCacheError ? error : new StoreError("write", error), key)
   }
-}
-
-function acquireTag(engine: Engine, tag: string): TagNode {
-  try {
-    return engine.trie.acquire(parseTag(tag))
-  } catch (error) {
-    throw new CorruptEntryError("a tag that it depends on is none", error)
-  }
-}
-
-function rankOf({ epoch, keyVersion, asOf }: EntryHeader): Rank {
-  return { epoch, keyVersion, asOf }
 }

@@ -1,108 +1,177 @@
-import type { Entry } from "./entry.js"
-import type { Flight } from "../loads/flight.js"
-import { type EntryId, encodeId, functionKey } from "../values/id.js"
-import type { Load } from "../loads/running.js"
-import type { Intake } from "./shared-tier.js"
+import { doPromisesPinContexts, inRootContext } from "../base/contexts.js"
+import type { CacheEvent } from "../base/events.js"
+import type { Behaviour } from "../options/settings.js"
+import type { Dependencies, Subject } from "../tags/freshness.js"
 import type { TagNode } from "../tags/tag-node.js"
+import type { Stamp, TagTrie } from "../tags/tag-trie.js"
+import type { Version } from "../tags/version.js"
+import { type EntryId, encodeId, functionKey } from "../values/id.js"
+import type { Aged, Aging } from "./age.js"
+import { type Counters, noCounts } from "./counters.js"
 
-/** What happened in one table. All numbers only grow. */
-export interface Counters {
-  /** Reads answered from a stored value. */
-  hits: number
-  /** Reads that found nothing they could use; those that joined a load are among them. */
-  misses: number
-  /** Misses that waited for a load that another had started, so that they cost none of their own. */
-  joins: number
-  loads: number
-  loadErrors: number
-  loadTimeouts: number
-  /** Values kept. */
-  stores: number
-  /** Loads whose value could not be kept because something they depended on was invalidated meanwhile. */
-  staleLoads: number
-  /** Stored values given up because something they depended on was invalidated. */
-  stale: number
-  expired: number
-  evicted: number
-  /** Reads answered with an expired value in grace. */
-  graceHits: number
-  /** Loads started in the background, because a value was due or expired in grace. */
-  refreshes: number
-  /** Hits, and reads in grace, that memory did not have and the shared tier had. */
-  storeHits: number
-  /** Reads that found nothing of use in the shared tier either. */
-  storeMisses: number
-  /** Loads that had the lease of their key: with `singleflight: "cluster"`. */
-  leases: number
-  /** Times that this process waited for the load of another node. */
-  leaseWaits: number
-  /** Loads saved: another node's value came instead. */
-  leaseHits: number
-  /** Waits that were over before there was a value, so that this process loaded by itself. */
-  leaseTimeouts: number
-  /** Values that hold objects which can't be frozen, so all callers share them as they are. */
-  shared: number
+/** Properties that few entries have. */
+export interface Rare {
+  /** The value is an error that `cacheErrors` keeps: readers get a rejection. */
+  readonly isError: boolean
+  /** Each reader gets a structured clone. */
+  readonly isCloned: boolean
+  /** How many loads in a row have failed; for the back-off. */
+  readonly failures: number
+  /** See {@link Subject.keyVersion}. */
+  keyVersion: Version | undefined
+  /** While its own word is on the way to the log: the newest that others had on its key. */
+  rivalVersion: Version
 }
 
-export function noCounts(): Counters {
-  return {
-    hits: 0,
-    misses: 0,
-    joins: 0,
-    loads: 0,
-    loadErrors: 0,
-    loadTimeouts: 0,
-    stores: 0,
-    staleLoads: 0,
-    stale: 0,
-    expired: 0,
-    evicted: 0,
-    graceHits: 0,
-    refreshes: 0,
-    storeHits: 0,
-    storeMisses: 0,
-    leases: 0,
-    leaseWaits: 0,
-    leaseHits: 0,
-    leaseTimeouts: 0,
-    shared: 0,
+/** The `slot` of an entry whose use has ended; see {@link giveUp}. */
+export const GONE = -2
+
+// No state of any trie: a hit that has found the entry, and then looks at the clock or the log, does not take it.
+const GONE_STAMP: Stamp = Object.freeze({ epoch: Object.freeze({ ordinal: -1, nonce: "gone" }), asOf: -1 })
+
+/**
+ * A value with what it depends on. There may be millions: each field costs 8 bytes, so what most entries don't need
+ * shares one.
+ */
+export class Entry implements Aged, Subject {
+  // What a hit reads comes first, so that it lies in one line of the processor's cache.
+  /** The state of the log in which it was last found fresh. */
+  stamp: Stamp
+  /** Until when, in the time of `Turn.now`, a hit needs no closer look; see age.ts. */
+  deadlineMs: number
+  /** Its place in the memory tier; -1 outside. */
+  slot = -1
+  /** What hits return; made by the first. */
+  promise: Promise<unknown> | null = null
+  value: unknown
+  readonly table: Table
+  readonly id: EntryId
+  readonly dependencies: Dependencies
+  /** Most have neither. */
+  #more: { aging: Aging | null; rare: Rare | null } | null = null
+
+  constructor(
+    table: Table,
+    id: EntryId,
+    value: unknown,
+    dependencies: Dependencies,
+    stamp: Stamp,
+    aged: Aged,
+    rare: Rare | null,
+  ) {
+    this.table = table
+    this.id = id
+    this.value = value
+    this.dependencies = dependencies
+    this.stamp = stamp
+    this.deadlineMs = aged.deadlineMs
+    if (aged.aging !== null || rare !== null) this.#more = { aging: aged.aging, rare }
   }
+
+  get aging(): Aging | null {
+    return this.#more === null ? null : this.#more.aging
+  }
+
+  set aging(aging: Aging | null) {
+    this.#more = { aging, rare: this.rare }
+  }
+
+  get rare(): Rare | null {
+    return this.#more === null ? null : this.#more.rare
+  }
+
+  set rare(rare: Rare | null) {
+    this.#more = rare === null && this.aging === null ? null : { aging: this.aging, rare }
+  }
+
+  /** Marks on its own key remove an entry at once, so what is left to look at is its function. */
+  get keyNode(): TagNode {
+    return this.table.keyNode
+  }
+
+  get keyVersion(): Version | undefined {
+    return this.rare?.keyVersion
+  }
+
+  get isError(): boolean {
+    return this.rare?.isError === true
+  }
+}
+
+/**
+ * Ends the use of an entry: nothing would tell that it became stale. Whoever has it still, such as a table of an older size that
+ * a Map leaves to the garbage collector, keeps neither the value nor the promise of it alive.
+ */
+export function giveUp(entry: Entry): void {
+  entry.value = undefined
+  entry.promise = null
+  entry.slot = GONE
+  entry.stamp = GONE_STAMP
+}
+
+/** The promise that hits return: the same for all, so that a hit allocates nothing. */
+export function promiseOf(entry: Entry): Promise<unknown> {
+  // A promise of the caller's context would keep the data of the request alive that hit first.
+  entry.promise ??= doPromisesPinContexts ? inRootContext(() => makePromise(entry)) : makePromise(entry)
+  return entry.promise
+}
+
+function makePromise(entry: Entry): Promise<unknown> {
+  if (!entry.isError) return Promise.resolve(entry.value)
+  const promise = Promise.reject(entry.value)
+  promise.catch(() => {})
+  return promise
+}
+
+/** The part of a function's options that says how an entry of the shared tier is taken in. */
+export interface Intake {
+  readonly behaviour: Behaviour
+  readonly sizeOf: ((value: unknown) => number) | undefined
+  readonly validate: ((value: unknown) => boolean) | undefined
 }
 
 /** The name of the table of all keys that users give by hand. */
 export const MANUAL = ""
 
-/** The entries of one cached function, or all those with keys given by hand, and what is under way for them. */
+/** What makes a table; see the properties of {@link Table}. */
+export interface TableOptions {
+  readonly trie: TagTrie
+  /** The namespace of the cache. */
+  readonly prefix: string
+  readonly functionName: string
+  readonly version: string | number | undefined
+  readonly intake: Intake
+  /** Counts to go on with, of a table that had the same name. */
+  readonly counters?: Counters | undefined
+}
+
+/** The entries of one cached function, or all those with keys given by hand. */
 export class Table {
   /** Unique in its cache; the name of its node among the keys. */
   readonly name: string
   readonly functionName: string
   readonly version: string | number | undefined
+  /** The trie of its cache, by which a table of another cache is told. */
+  readonly trie: TagTrie
   /** Invalidating it invalidates every entry of this table. */
   readonly keyNode: TagNode
   readonly entries = new Map<EntryId, Entry>()
-  /** The flight that a caller of an id may join. */
-  readonly flights = new Map<EntryId, Flight>()
-  /** All running loads of an id, those that nobody may join any more included; linked by `nextOfKey`. */
-  readonly #running = new Map<EntryId, Load>()
-  readonly counters = noCounts()
+  readonly counters: Counters
   /** A later definition of the same name has taken over: nothing may be stored here any more. */
   isReplaced = false
   /** How entries of the shared tier are taken in where no call says it. */
   intake: Intake
+  readonly #prefix: string
 
-  constructor(
-    name: string,
-    functionName: string,
-    version: string | number | undefined,
-    keyNode: TagNode,
-    intake: Intake,
-  ) {
-    this.name = name
+  constructor({ trie, prefix, functionName, version, intake, counters }: TableOptions) {
+    this.name = functionName === MANUAL ? MANUAL : tableNameOf(functionName, version)
     this.functionName = functionName
     this.version = version
-    this.keyNode = keyNode
+    this.trie = trie
+    this.keyNode = trie.acquireChild(trie.keyRoot, this.name)
+    this.counters = counters ?? noCounts()
     this.intake = intake
+    this.#prefix = prefix
   }
 
   get isManual(): boolean {
@@ -119,37 +188,23 @@ export class Table {
     return this.isManual ? (id as string) : encodeId(id)
   }
 
-  addRunning(load: Load): void {
-    load.nextOfKey = this.#running.get(load.id)
-    this.#running.set(load.id, load)
+  /** The node of an own key, where something refers to it or a mark is kept on it. */
+  keyNodeOf(id: EntryId): TagNode | undefined {
+    // The table itself is one use; without others there are no children to look among.
+    if (this.keyNode.uses <= 1) return undefined
+    return this.trie.findChild(this.keyNode, this.segmentOf(id))
   }
 
-  removeRunning(load: Load): void {
-    const first = this.#running.get(load.id)
-    if (first === load) {
-      if (load.nextOfKey === undefined) this.#running.delete(load.id)
-      else this.#running.set(load.id, load.nextOfKey)
-      return
-    }
-    for (let at = first; at !== undefined; at = at.nextOfKey) {
-      if (at.nextOfKey !== load) continue
-      at.nextOfKey = load.nextOfKey
-      return
-    }
+  /** The node of an own key, with one use more. */
+  acquireKeyNode(id: EntryId): TagNode {
+    // The node that a replaced table had may be gone; its successor has one of the same name.
+    if (this.isReplaced) return this.trie.acquire([this.name, this.segmentOf(id)], this.trie.keyRoot)
+    return this.trie.acquireChild(this.keyNode, this.segmentOf(id))
   }
 
-  /** No running load of this id may be stored any more: a newer word on the key has been said. */
-  supersede(id: EntryId): void {
-    for (let at = this.#running.get(id); at !== undefined; at = at.nextOfKey) at.isSuperseded = true
-  }
-
-  /** The same for the loads that began before this one. */
-  supersedeOlder(load: Load): void {
-    for (let at = load.nextOfKey; at !== undefined; at = at.nextOfKey) at.isSuperseded = true
-  }
-
-  get runningCount(): number {
-    return this.#running.size
+  /** An event about the entry of an id. */
+  event(id: EntryId): CacheEvent {
+    return { cache: this.#prefix, function: this.functionName, key: this.keyOf(id) }
   }
 }
 

@@ -1,27 +1,14 @@
-import { freshnessOfDependencies } from "../tags/freshness.js"
-import type { EntryId } from "../values/id.js"
-import type { Lease } from "../ports/leases.js"
-import type { Load } from "./running.js"
-import type { Run } from "./run.js"
+import { Deferred } from "../base/waits.js"
 import type { Table } from "../entries/table.js"
+import type { Lease } from "../ports/leases.js"
+import { freshnessOfDependencies } from "../tags/freshness.js"
 import type { TagTrie } from "../tags/tag-trie.js"
-
-/** A promise with its handles. */
-export class Deferred {
-  readonly promise: Promise<unknown>
-  resolve!: (value: unknown) => void
-  reject!: (error: unknown) => void
-
-  constructor() {
-    this.promise = new Promise((resolve, reject) => {
-      this.resolve = resolve
-      this.reject = reject
-    })
-  }
-}
+import type { EntryId } from "../values/id.js"
+import type { Outcome } from "./outcome.js"
+import type { Load, Run, Waited } from "./run.js"
 
 /** A load, or one that waits for its slot, that several callers share. */
-export class Flight {
+export class Flight implements Waited {
   readonly table: Table
   readonly id: EntryId
   readonly outcome = new Deferred()
@@ -61,14 +48,33 @@ export class Flight {
     this.isPrivate = isPrivate
   }
 
-  /** What whoever waits for this waits for in the end. */
-  get flight(): Flight {
-    return this
+  get key(): string {
+    return this.table.keyOf(this.id)
+  }
+
+  get run(): Run | undefined {
+    return this.load?.run
+  }
+
+  /** Nobody waits for it any more, nor for what comes after it. */
+  get isAbandoned(): boolean {
+    return this.waiters === 0 && (this.late === undefined || this.late.waiters === 0)
+  }
+
+  /** Neither it, nor what it waits for, may wait for another node: a holder of one lease never waits for another. */
+  hurry(): void {
+    if (this.mayNotWait) return
+    this.mayNotWait = true
+    this.stopWaiting?.()
+    const { run } = this
+    if (run === undefined || run.isSettled) return
+    run.mayNotWait = true
+    for (const waited of run.waitsFor) waited.hurry()
   }
 }
 
 /** Callers that arrived while a flight was under way that may be too old for them. They share what comes of it. */
-export class LateGroup {
+export class LateGroup implements Waited {
   readonly outcome = new Deferred()
   /** What they wait for now: the flight that was under way, then the next one. */
   flight: Flight
@@ -89,6 +95,31 @@ export class LateGroup {
   constructor(flight: Flight, startNext: (group: LateGroup) => Flight) {
     this.flight = flight
     this.startNext = startNext
+  }
+
+  /** The callers share another flight from here on. */
+  moveTo(next: Flight): void {
+    next.waiters += this.waiters
+    for (const parent of this.parents) next.parents.push(parent)
+    this.flight = next
+    this.hasMoved = true
+    next.outcome.promise.then(
+      (value) => settle(this, { isError: false, value }),
+      (error: unknown) => settle(this, { isError: true, value: error }),
+    )
+  }
+
+  get key(): string {
+    return this.flight.key
+  }
+
+  get run(): Run | undefined {
+    return this.flight.run
+  }
+
+  hurry(): void {
+    this.mayNotWait = true
+    this.flight.hurry()
   }
 }
 
@@ -121,46 +152,14 @@ export function howToJoin(flight: Flight, trie: TagTrie, arrival: Arrival): Join
   return freshnessOfDependencies(load.dependencies, load.stamp.asOf, trie.root) === "fresh" ? "wait" : "replace"
 }
 
-/**
- * Whoever holds a lease has come to wait for this: neither it, nor what it waits for, may wait for another node from now
- * on. So nobody who waits for a lease keeps the holder of another one waiting.
- */
-export function hurry(flight: Flight): void {
-  if (flight.mayNotWait) return
-  flight.mayNotWait = true
-  flight.stopWaiting?.()
-  const run = flight.load?.run
-  if (run === undefined || run.isSettled) return
-  run.mayNotWait = true
-  for (const waited of run.waitsFor) {
-    if (waited instanceof LateGroup) waited.mayNotWait = true
-    hurry(waited.flight)
+/** Answers everyone who waits for a flight or in a late group. */
+export function settle(waited: Flight | LateGroup, outcome: Outcome): void {
+  if (!outcome.isError) {
+    waited.outcome.resolve(outcome.value)
+    return
   }
-}
-
-/**
- * The path of keys along which the innermost of the `around` runs (given from the inside out, each waiting for the one
- * before) would wait for itself if it waited for `target`; undefined if there is none. Runs wait for flights, and a
- * flight's own run may wait in turn.
- */
-export function findCycle(target: Flight | LateGroup, around: readonly Run[]): string[] | undefined {
-  let met = -1
-  const path: string[] = []
-  const visited = new Set<Flight>()
-  const visit = (flight: Flight): boolean => {
-    if (visited.has(flight)) return false
-    visited.add(flight)
-    path.push(flight.table.keyOf(flight.id))
-    const run = flight.load?.run
-    met = run === undefined ? -1 : around.indexOf(run)
-    if (met >= 0) return true
-    if (run !== undefined && !run.isSettled) {
-      for (const next of run.waitsFor) if (visit(next.flight)) return true
-    }
-    path.pop()
-    return false
-  }
-  if (!visit(target.flight)) return undefined
-  const inner = around.slice(0, met).reverse()
-  return [...path, ...inner.map((run) => run.current.key), path[0] as string]
+  // Callers with a promise of their own see the error there. Where one got this promise, an error that it ignores is as
+  // unhandled as that of its own loader would be.
+  if (!waited.isHandedOut) waited.outcome.promise.catch(() => {})
+  waited.outcome.reject(outcome.value)
 }

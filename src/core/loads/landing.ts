@@ -1,6 +1,3 @@
-import { ALWAYS, type Aging, agingOf, deadlineOf, expiredAging, expiryOf, lookedAtAlways } from "../entries/age.js"
-import { parseDuration } from "../base/duration.js"
-import type { Engine } from "../cache/engine.js"
 import {
   EntryTooLargeError,
   HookError,
@@ -9,30 +6,66 @@ import {
   UncacheableValueError,
   ZooCacheError,
 } from "../base/errors.js"
-import type { Flight } from "./flight.js"
-import { type Freshness, freshnessOf } from "../tags/freshness.js"
-import { assertReusable, cloneValue, freezeDeep } from "../values/isolation.js"
-import type { Load } from "./running.js"
+import { parseDuration } from "../base/duration.js"
+import type { Turn } from "../base/turn.js"
+import type { Outbox } from "../base/outbox.js"
+import {
+  ALWAYS,
+  type Aged,
+  type Aging,
+  agingOf,
+  deadlineOf,
+  expiredAging,
+  expiryOf,
+  lookedAtAlways,
+} from "../entries/age.js"
+import type { Entries } from "../entries/entries.js"
+import type { SharedTier } from "../entries/shared-tier.js"
+import type { EntryEncoder } from "../entries/stored-form.js"
 import { isStringArray } from "../options/settings.js"
-import type { Order, Outcome } from "./request.js"
-import type { Recipe } from "./recipe.js"
+import type { CacheSettings } from "../options/settings.js"
 import type { Rank } from "../ports/store.js"
+import { type Freshness, freshnessOf } from "../tags/freshness.js"
 import type { TagNode } from "../tags/tag-node.js"
+import type { TagTrie } from "../tags/tag-trie.js"
+import { assertReusable, cloneValue, freezeDeep } from "../values/isolation.js"
+import type { Definition } from "./definition.js"
+import type { Flight } from "./flight.js"
+import type { LoadRequest } from "./load-request.js"
+import type { Outcome } from "./outcome.js"
+import type { Load } from "./run.js"
+import type { RunningLoads } from "./running.js"
 
 /** The back-off of errors that are kept doubles at most so many times. */
 const LONGEST_BACK_OFF = 6
 
-/** What a load comes to when it settles: what it depends on, whether its result may be kept, and in which form. */
-export class Landing {
-  readonly #engine: Engine
+export interface LandingOptions {
+  readonly settings: CacheSettings
+  readonly turn: Turn
+  readonly trie: TagTrie
+  readonly outbox: Outbox
+  readonly entries: Entries
+  readonly shared: SharedTier | undefined
+  readonly encoder: EntryEncoder | undefined
+  readonly running: RunningLoads
+}
 
-  constructor(engine: Engine) {
-    this.#engine = engine
+/** The end of a load: what its result depends on, whether it may be kept, and in which form. */
+export class Landing {
+  readonly #options: LandingOptions
+
+  constructor(options: LandingOptions) {
+    this.#options = options
   }
 
   /** Applies the rule to what a load brought: what it depends on, whether it may be kept, and in which form. */
-  conclude(flight: Flight, order: Order, load: Load, loaded: Outcome): { outcome: Outcome; freshness: Freshness } {
-    const { recipe } = order
+  conclude(
+    flight: Flight,
+    request: LoadRequest,
+    load: Load,
+    loaded: Outcome,
+  ): { outcome: Outcome; freshness: Freshness } {
+    const { definition } = request
     const { run } = load
     let outcome = loaded
     let isWhole = true
@@ -47,18 +80,18 @@ export class Landing {
           outcome = { isError: true, value: new UncacheableValueError(error.kind, key) }
         } else {
           isWhole = false
-          this.#engine.fault(new HookError("isolation", key, error), key)
+          this.#options.outbox.fault(new HookError("isolation", key, error), key)
         }
       }
     }
     const hasNoValue = outcome.isError || outcome.isAbsent === true
-    const areDependenciesKnown = hasNoValue || this.#addResultDependencies(load, order, outcome.value)
+    const areDependenciesKnown = hasNoValue || this.#addResultDependencies(load, request, outcome.value)
     if (!areDependenciesKnown) {
       isKeepable = false
       load.isTainted = true
     }
     // Where dependencies are seen in the value only, those of a load without one can't be known.
-    if (hasNoValue && recipe.hooks.depsOf !== undefined) load.isTainted = true
+    if (hasNoValue && definition.hooks.depsOf !== undefined) load.isTainted = true
     const freshness = areDependenciesKnown ? this.freshnessOf(load) : "stale"
     if (flight.isPrivate) load.isTainted = true
     if (freshness === "stale" && isKeepable) flight.table.counters.staleLoads += 1
@@ -66,36 +99,36 @@ export class Landing {
     if (outcome.isError) {
       flight.table.counters.loadErrors += 1
       // An error that an expiry overlapped would begin its life expired, and errors have no grace.
-      if (isKeepable && freshness === "fresh") this.#keepError(flight, order, load, outcome.value)
+      if (isKeepable && freshness === "fresh") this.#keepError(flight, request, load, outcome.value)
       return { outcome, freshness }
     }
     const { value } = outcome
-    const isolated = isWhole ? this.#isolate(flight, recipe, value) : { value, isWhole }
+    const isolated = isWhole ? this.#isolate(flight, definition, value) : { value, isWhole }
     if (isKeepable && isolated.isWhole) {
-      const refusal = this.#keep(order, load, { ...outcome, value: isolated.value }, freshness)
+      const refusal = this.#keep(request, load, { ...outcome, value: isolated.value }, freshness)
       if (refusal !== undefined) return { outcome: { isError: true, value: refusal }, freshness }
     } else if (!run.isStorable && freshness !== "stale" && !run.isTainted && !load.isTainted) {
       this.#outdate(load)
     } else if (load.isSuperseded) {
       // A newer load has taken its place. What was made of it may be kept, and no longer than it would have been.
-      this.#limit(order, load, outcome)
+      this.#limit(request, load, outcome)
     }
     return { outcome: { ...outcome, value: isolated.value }, freshness }
   }
 
   /** False where `depsOf` failed, so that nobody knows what the value depends on. */
-  #addResultDependencies(load: Load, order: Order, value: unknown): boolean {
-    const { depsOf } = order.recipe.hooks
+  #addResultDependencies(load: Load, request: LoadRequest, value: unknown): boolean {
+    const { depsOf } = request.definition.hooks
     if (depsOf === undefined) return true
     const acquired: TagNode[] = []
     try {
-      const tags = depsOf.call(order.self, value, ...order.args)
+      const tags = depsOf.call(request.self, value, ...request.args)
       if (!isStringArray(tags)) throw new InvalidOptionError("depsOf", tags, "it must return an array of tags")
-      for (const tag of tags) acquired.push(order.recipe.scope.acquire(tag))
+      for (const tag of tags) acquired.push(request.definition.scope.acquire(tag))
       load.ownDependencies = [...load.ownDependencies, ...acquired]
       return true
     } catch (error) {
-      for (const node of acquired) this.#engine.trie.release(node)
+      for (const node of acquired) this.#options.trie.release(node)
       this.#hookFailed("depsOf", load, error)
       return false
     }
@@ -103,23 +136,23 @@ export class Landing {
 
   /** Whether a load could be kept if it settled now. */
   freshnessOf(load: Load): Freshness {
-    const { trie } = this.#engine
+    const { trie } = this.#options
     if (load.isSuperseded || load.stamp.asOf < trie.forgotten) return "stale"
     return freshnessOf(load, trie)
   }
 
   /** Whether a load's result may go to callers that it did not begin after, where this process is unsure. */
   isYoungEnough(load: Load): boolean {
-    const engine = this.#engine
-    if (engine.trie.trusted !== null) return true
-    return engine.turn.current() - load.run.oldestMs < engine.settings.stalenessBoundMs
+    const { trie, turn, settings } = this.#options
+    if (trie.trusted !== null) return true
+    return turn.current() - load.run.oldestMs < settings.stalenessBoundMs
   }
 
   /** The value in the form in which callers get it; not whole where that failed, so that it may not be kept. */
-  #isolate(flight: Flight, recipe: Recipe, value: unknown): { value: unknown; isWhole: boolean } {
+  #isolate(flight: Flight, definition: Definition, value: unknown): { value: unknown; isWhole: boolean } {
     const { counters } = flight.table
     try {
-      switch (recipe.behaviour.isolation) {
+      switch (definition.behaviour.isolation) {
         case "freeze":
           if (typeof value === "object" && value !== null) counters.shared += freezeDeep(value)
           return { value, isWhole: true }
@@ -130,18 +163,18 @@ export class Landing {
       }
     } catch (error) {
       const key = flight.table.keyOf(flight.id)
-      this.#engine.fault(new HookError(`isolation: "${recipe.behaviour.isolation}"`, key, error), key)
+      this.#options.outbox.fault(new HookError(`isolation: "${definition.behaviour.isolation}"`, key, error), key)
       return { value, isWhole: false }
     }
   }
 
   /** How long a value that is not kept would have been. */
-  #limit(order: Order, load: Load, outcome: Outcome): void {
-    const { behaviour } = order.recipe
-    const { settings, turn } = this.#engine
+  #limit(request: LoadRequest, load: Load, outcome: Outcome): void {
+    const { behaviour } = request.definition
+    const { settings, turn } = this.#options
     const nowMs = turn.current()
     try {
-      const ttlMs = ttlOf(order, load, outcome)
+      const ttlMs = ttlOf(request, load, outcome)
       const aged = agingOf(ttlMs, behaviour, nowMs, settings.random, load.run.latestExpiryMs)
       load.expiryMs = aged === undefined ? nowMs : expiryOf(aged)
     } catch (error) {
@@ -151,78 +184,77 @@ export class Landing {
   }
 
   /** Stores a value in every tier, or in none. Gives the error that callers get instead of it, in strict mode. */
-  #keep(order: Order, load: Load, outcome: Outcome, freshness: Freshness): ZooCacheError | undefined {
-    const { value, isAbsent } = outcome
-    const engine = this.#engine
-    const { recipe, id } = order
-    const { table, hooks, behaviour } = recipe
-    let ttlMs: number
-    let weight: number
-    let hook = "cacheIf"
-    try {
-      if (hooks.cacheIf !== undefined && isAbsent !== true && !hooks.cacheIf.call(order.self, value, ...order.args)) {
-        this.#outdate(load)
-        return undefined
-      }
-      hook = "ttl"
-      ttlMs = ttlOf(order, load, outcome)
-      hook = "sizeOf"
-      weight = engine.weigh(table, id, value, isAbsent === true ? undefined : hooks.sizeOf)
-    } catch (error) {
-      this.#hookFailed(hook, load, error)
-      return undefined
-    }
-    const nowMs = engine.turn.current()
+  #keep(request: LoadRequest, load: Load, outcome: Outcome, freshness: Freshness): ZooCacheError | undefined {
+    const { value } = outcome
+    const { entries, shared, encoder, running, turn } = this.#options
+    const { definition, id } = request
+    const { table, behaviour } = definition
+    const asked = this.#askHooks(request, load, outcome)
+    if (asked === undefined) return undefined
     // Before all else: whatever becomes of the value here, what was made of it must not outlive it.
-    let aged = agingOf(ttlMs, behaviour, nowMs, engine.settings.random, load.run.latestExpiryMs)
+    if (asked.aged !== undefined) load.expiryMs = expiryOf(asked.aged)
+    let aged = asked.aged
+    if (aged !== undefined && freshness === "expired") {
+      // A soft invalidation overlapped the load: its result begins its life expired, of use only to those with grace.
+      const aging = expiredAging(aged, turn.current())
+      aged = behaviour.graceMs === 0 ? undefined : { aging, deadlineMs: deadlineOf(aging) }
+    }
     if (aged === undefined) {
       this.#outdate(load)
       return undefined
-    }
-    load.expiryMs = expiryOf(aged)
-    if (freshness === "expired") {
-      // A soft invalidation overlapped the load: its result begins its life expired, of use only to those with grace.
-      if (behaviour.graceMs === 0) {
-        this.#outdate(load)
-        return undefined
-      }
-      const aging = expiredAging(aged, nowMs)
-      aged = { aging, deadlineMs: deadlineOf(aging) }
     }
     const isCloned = behaviour.isolation === "clone"
     if (isCloned) aged = lookedAtAlways(aged)
     const { dependencies, stamp, keyVersion } = load
     let bytes: Uint8Array | undefined
     try {
-      bytes = engine.encode(value, { table, id, dependencies, stamp, keyVersion, aged })
+      bytes = encoder?.encode(value, { table, id, dependencies, stamp, keyVersion, aged })
     } catch (error) {
       this.#outdate(load)
       return this.#unencodable(table.keyOf(id), error)
     }
-    table.supersedeOlder(load)
+    running.supersedeOlder(load)
     if (bytes !== undefined) {
-      if (aged.aging !== null) engine.shared?.noteWritten(aged.aging, rankOf(load))
-      load.written = engine.shared?.put(table.keyOf(id), bytes)
+      if (aged.aging !== null) shared?.noteWritten(aged.aging, rankOf(load))
+      load.written = shared?.put(table.keyOf(id), bytes)
     }
-    engine.store({
-      table,
-      id,
-      value,
-      dependencies,
-      aged,
-      rare: isCloned ? { isCloned, isError: false, failures: 0, keyVersion: undefined, rivalVersion: 0 } : null,
-      weight,
-      bornMs: load.startedAtMs,
-    })
+    const rare = isCloned ? { isCloned, isError: false, failures: 0, keyVersion: undefined, rivalVersion: 0 } : null
+    const { weight } = asked
+    entries.store({ table, id, value, dependencies, aged, rare, weight, bornMs: load.startedAtMs })
     return undefined
+  }
+
+  /** The answers of the hooks that look at a value; undefined where one failed. Without an age it is not to be kept. */
+  #askHooks(
+    request: LoadRequest,
+    load: Load,
+    outcome: Outcome,
+  ): { readonly aged: Aged | undefined; readonly weight: number } | undefined {
+    const { value, isAbsent } = outcome
+    const { entries, settings, turn } = this.#options
+    const { table, hooks, behaviour } = request.definition
+    let hook = "cacheIf"
+    try {
+      if (hooks.cacheIf !== undefined && isAbsent !== true) {
+        if (!hooks.cacheIf.call(request.self, value, ...request.args)) return { aged: undefined, weight: 0 }
+      }
+      hook = "ttl"
+      const ttlMs = ttlOf(request, load, outcome)
+      hook = "sizeOf"
+      const weight = entries.weigh(table, request.id, value, isAbsent === true ? undefined : hooks.sizeOf)
+      const { latestExpiryMs } = load.run
+      return { aged: agingOf(ttlMs, behaviour, turn.current(), settings.random, latestExpiryMs), weight }
+    } catch (error) {
+      this.#hookFailed(hook, load, error)
+      return undefined
+    }
   }
 
   /** What a shared tier can't bring back as it was is kept nowhere. In strict mode its callers hear of it. */
   #unencodable(key: string, error: unknown): ZooCacheError | undefined {
-    const engine = this.#engine
     const refusal = error instanceof ZooCacheError ? error : new StoreError("encode", error)
-    if (engine.settings.strict && !(refusal instanceof EntryTooLargeError)) return refusal
-    engine.fault(refusal, key)
+    if (this.#options.settings.strict && !(refusal instanceof EntryTooLargeError)) return refusal
+    this.#options.outbox.fault(refusal, key)
     return undefined
   }
 
@@ -232,18 +264,18 @@ export class Landing {
    */
   #outdate(load: Load): void {
     const { table } = load
-    load.expiryMs = this.#engine.turn.current()
-    table.supersedeOlder(load)
+    load.expiryMs = this.#options.turn.current()
+    this.#options.running.supersedeOlder(load)
     const previous = table.entries.get(load.id)
-    if (previous !== undefined) this.#engine.remove(previous)
-    this.#engine.shared?.remove(table.keyOf(load.id), rankOf(load))
+    if (previous !== undefined) this.#options.entries.remove(previous)
+    this.#options.shared?.remove(table.keyOf(load.id), rankOf(load))
   }
 
-  #keepError(flight: Flight, order: Order, load: Load, error: unknown): void {
-    const engine = this.#engine
-    const { cacheErrors } = order.recipe.hooks
+  #keepError(flight: Flight, request: LoadRequest, load: Load, error: unknown): void {
+    const { entries, running, turn } = this.#options
+    const { cacheErrors } = request.definition.hooks
     const { table, id } = flight
-    if (cacheErrors === undefined || cacheErrors === false || engine.tier === undefined) return
+    if (cacheErrors === undefined || cacheErrors === false || entries.tier === undefined) return
     const previous = table.entries.get(id)
     // A value that may still be served in grace is worth more than the error.
     if (previous !== undefined && !previous.isError) return
@@ -251,17 +283,17 @@ export class Landing {
     let weight: number
     try {
       const duration =
-        typeof cacheErrors === "function" ? cacheErrors.call(order.self, error, ...order.args) : cacheErrors
+        typeof cacheErrors === "function" ? cacheErrors.call(request.self, error, ...request.args) : cacheErrors
       if (duration === false) return
       durationMs = parseDuration(duration, "cacheErrors")
-      weight = engine.weigh(table, id, undefined, undefined)
+      weight = entries.weigh(table, id, undefined, undefined)
     } catch (fault) {
       this.#hookFailed("cacheErrors", load, fault)
       return
     }
     if (durationMs <= 0) return
-    const failures = order.failures + 1
-    const nowMs = engine.turn.current()
+    const failures = request.failures + 1
+    const nowMs = turn.current()
     const expiresAtMs = Math.min(
       nowMs + durationMs * 2 ** Math.min(failures - 1, LONGEST_BACK_OFF),
       load.run.latestExpiryMs,
@@ -269,8 +301,8 @@ export class Landing {
     if (expiresAtMs <= nowMs) return
     load.expiryMs = expiresAtMs
     const aging = lookedAtAlways({ deadlineMs: expiresAtMs, aging: null }).aging as Aging
-    table.supersedeOlder(load)
-    engine.store({
+    running.supersedeOlder(load)
+    entries.store({
       table,
       id,
       value: error,
@@ -285,7 +317,7 @@ export class Landing {
 
   #hookFailed(hook: string, load: Load, error: unknown): void {
     const key = load.table.keyOf(load.id)
-    this.#engine.fault(error instanceof HookError ? error : new HookError(hook, key, error), key)
+    this.#options.outbox.fault(error instanceof HookError ? error : new HookError(hook, key, error), key)
   }
 }
 
@@ -295,8 +327,8 @@ function rankOf({ stamp, keyVersion }: Load): Rank {
 }
 
 /** How long a result may live: as the code inside said, or its function. Throws what the hook throws. */
-function ttlOf({ recipe, self, args }: Order, { run }: Load, { value, isAbsent }: Outcome): number {
-  const { hooks, behaviour } = recipe
+function ttlOf({ definition, self, args }: LoadRequest, { run }: Load, { value, isAbsent }: Outcome): number {
+  const { hooks, behaviour } = definition
   if (run.ttlMs !== undefined) return run.ttlMs
   if (hooks.ttl === undefined || isAbsent === true) return behaviour.ttlMs
   return parseDuration(hooks.ttl.call(self, value, ...args), "ttl")

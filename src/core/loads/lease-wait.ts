@@ -1,39 +1,54 @@
-import { expiryOf } from "../entries/age.js"
-import type { Timer } from "../base/clock.js"
-import { captureContext } from "./frame.js"
-import type { Engine } from "../cache/engine.js"
-import type { Entry } from "../entries/entry.js"
+import type { Clock, Timer } from "../base/clock.js"
+import type { Turn } from "../base/turn.js"
+import { captureContext } from "../base/contexts.js"
 import { StoreError } from "../base/errors.js"
 import { channels, type LeaseEvent } from "../base/events.js"
-import type { Flight } from "./flight.js"
+import type { Lifetime } from "../base/lifetime.js"
+import type { Outbox } from "../base/outbox.js"
+import { expiryOf } from "../entries/age.js"
+import type { Entries } from "../entries/entries.js"
+import type { HeldEntries } from "../entries/held-entries.js"
+import type { SharedTier } from "../entries/shared-tier.js"
+import type { Entry, Intake } from "../entries/table.js"
+import type { CacheSettings, LeaseTerms } from "../options/settings.js"
 import type { Lease, LeaseAnswer, LeaseEnd, Leases } from "../ports/leases.js"
-import type { Order } from "./request.js"
-import type { LeaseTerms } from "../options/settings.js"
-import type { Intake } from "../entries/shared-tier.js"
+import type { TagTrie } from "../tags/tag-trie.js"
+import type { Flight } from "./flight.js"
+import type { LoadRequest } from "./load-request.js"
 
-/**
- * When who waits asks again, between half of it and all, should it not be woken: when the last holder's lease would end is
- * known, and a wake-up is lost only with its connection. Twice as long after each question without news.
- */
+/** Poll interval while waiting for another node's lease, jittered to 50–100 %. Doubles after each poll without news. */
 const ASK_AGAIN_MS = 1000
 const ASK_AGAIN_AT_MOST_MS = 5000
-/** By how much an asker comes after the end of a lease: a clock's grain. */
+/** Delay of a poll after the end of a lease: a clock's grain. */
 const AFTER_END_MS = 5
-/** So many leaders whose load was of no use are enough: with one more each time, nodes would load one after the other. */
+/** Leaders without a result after which waiting ends: with one more each time, nodes would load one after the other. */
 const USELESS_ENDS = 2
 
-/** What became of asking: load; the value of another node has been handed out; wait; nobody wants it any more. */
+/** The answer to a question: load; the value of another node has been handed out; wait; nobody wants it any more. */
 export type Verdict = "load" | "found" | "wait" | "gone"
 
-export interface CandidacyOptions {
-  readonly engine: Engine
+/** The parts of a cache that waiting for other nodes needs. */
+export interface LeaseContext {
+  readonly settings: CacheSettings
+  readonly clock: Clock
+  readonly turn: Turn
+  readonly trie: TagTrie
+  readonly entries: Entries
+  readonly shared: SharedTier | undefined
+  readonly held: HeldEntries | undefined
+  readonly outbox: Outbox
+  readonly lifetime: Lifetime
+}
+
+export interface LeaseWaitOptions {
+  readonly context: LeaseContext
   readonly leases: Leases
   readonly terms: LeaseTerms
   readonly flight: Flight
-  readonly order: Order
+  readonly request: LoadRequest
   /** The flight of the same key whose place this one has taken: its lease is this one's. */
   readonly replaced: Flight | undefined
-  /** It wants to ask again, as soon as there is a slot: who has a lease is to load, not to queue. */
+  /** It wants to ask again, as soon as there is a slot: a holder of a lease is to load, not to queue. */
   readonly onAgain: () => void
   /** Another node's value has come, fresh by the rule at this moment. */
   readonly onFound: (entry: Entry, value: unknown) => void
@@ -45,9 +60,9 @@ export interface CandidacyOptions {
  *
  * Nothing here decides about correctness. A lost lease, a lost wake-up or a silent store costs a load.
  */
-export class Candidacy {
+export class LeaseWait {
   readonly #flight: Flight
-  readonly #options: CandidacyOptions
+  readonly #options: LeaseWaitOptions
   readonly #intake: Intake
   readonly #inContext = captureContext()
   #phase: "queued" | "asking" | "waiting" | "over" = "queued"
@@ -68,18 +83,18 @@ export class Candidacy {
   #nextAsk: Timer | undefined
   #stopWatching: (() => void) | undefined
 
-  constructor(options: CandidacyOptions) {
-    const { flight, order } = options
+  constructor(options: LeaseWaitOptions) {
+    const { flight, request } = options
     this.#options = options
     this.#flight = flight
-    const { behaviour, hooks } = order.recipe
+    const { behaviour, hooks } = request.definition
     const { table } = flight
     this.#intake = table.isManual ? { behaviour, sizeOf: hooks.sizeOf, validate: hooks.validate } : table.intake
   }
 
   /** Begun for no caller: a refresh of what is served meanwhile. */
   get isBackground(): boolean {
-    return this.#options.order.isBackground
+    return this.#options.request.isBackground
   }
 
   get isWaiting(): boolean {
@@ -133,19 +148,20 @@ export class Candidacy {
 
   /** The answer of the lease may come turns later. */
   async #lookAndKeep(): Promise<{ entry: Entry; letGo: () => void } | undefined> {
-    const { engine, flight } = this.#options
-    const entry = await engine.fetchShared(flight.table, flight.id, this.#intake, true)
-    return entry === undefined ? undefined : { entry, letGo: engine.shared?.keep(entry) ?? (() => {}) }
+    const { context, flight } = this.#options
+    const { shared, held } = context
+    const entry = await shared?.fetch(flight.table, flight.id, this.#intake, true)
+    return entry === undefined ? undefined : { entry, letGo: held?.keep(entry) ?? (() => {}) }
   }
 
   /** Waits for another node, and asks again when there is a reason to. */
   wait(): void {
-    const { engine, flight, terms } = this.#options
+    const { context, flight, terms } = this.#options
     if (this.#isOver) return
     if (this.#deadline === undefined) {
       flight.table.counters.leaseWaits += 1
-      this.#waitedSinceMs = engine.clock.now()
-      this.#deadline = engine.clock.setTimer(() => this.#runOut(), terms.waitMs, true)
+      this.#waitedSinceMs = context.clock.now()
+      this.#deadline = context.clock.setTimer(() => this.#runOut(), terms.waitMs, true)
     }
     if (this.#isWoken || !this.#mayWait) {
       this.#again()
@@ -153,13 +169,13 @@ export class Candidacy {
     }
     this.#phase = "waiting"
     flight.stopWaiting = () => this.#again()
-    const soonMs = this.#askAgainMs * (0.5 + engine.settings.random() / 2)
+    const soonMs = this.#askAgainMs * (0.5 + context.settings.random() / 2)
     this.#askAgainMs = Math.min(2 * this.#askAgainMs, ASK_AGAIN_AT_MOST_MS)
     this.#askIn(Math.min(soonMs, Math.max(0, this.#heldForMs) + AFTER_END_MS))
   }
 
   #askIn(delayMs: number): void {
-    const { clock } = this.#options.engine
+    const { clock } = this.#options.context
     const isDue = delayMs <= ASK_AGAIN_MS
     // Whether waiting is still of use here, nobody has to be asked.
     const next = () => (isDue || !this.#mayWait ? this.#again() : this.#askIn(delayMs - ASK_AGAIN_MS))
@@ -189,7 +205,7 @@ export class Candidacy {
   abandon(): void {
     if (this.#isOver) return
     this.end()
-    giveBack(this.#flight, "failed", this.#options.engine)
+    giveBack(this.#flight, "failed", this.#options.context.outbox)
   }
 
   get #isOver(): boolean {
@@ -198,8 +214,8 @@ export class Candidacy {
 
   /** Whether a value of another node could be used. One that can't tell what is fresh had better load at once. */
   get #isOfUse(): boolean {
-    const { engine } = this.#options
-    return !this.#isSpent && !engine.isClosed && !this.#flight.table.isReplaced && engine.trie.trusted !== null
+    const { lifetime, trie } = this.#options.context
+    return !this.#isSpent && !lifetime.isOver && !this.#flight.table.isReplaced && trie.trusted !== null
   }
 
   /** Whoever holds a lease never waits for another: two that wait for each other would do so until their leases end. */
@@ -208,45 +224,46 @@ export class Candidacy {
   }
 
   #isUsable(entry: Entry | undefined): entry is Entry {
-    const { engine } = this.#options
+    const { turn, trie, entries } = this.#options.context
     // Whether this process is still up to date is looked at after the last wait.
-    const nowMs = engine.turn.read()
-    if (entry === undefined || this.#flight.needsLoad || engine.trie.trusted === null) return false
-    return engine.isCurrent(entry, nowMs)
+    const nowMs = turn.read()
+    if (entry === undefined || this.#flight.needsLoad || trie.trusted === null) return false
+    return entries.isCurrent(entry, nowMs)
   }
 
   /** A store by a user may fail in ways that ours don't: then nobody can tell, and nobody waits. */
   async #acquire(key: string): Promise<LeaseAnswer> {
-    const { engine, leases, terms } = this.#options
+    const { context, leases, terms } = this.#options
+    const { outbox, lifetime } = context
     try {
       const answer = checked(await leases.acquire(key, terms.leaseMs))
       if (answer === undefined || !("lease" in answer)) return answer
       // At once the flight's, whatever else it waits for: whoever ends it gives it back.
       this.#flight.lease = answer.lease
-      if (!this.#isOver && !engine.isClosed) return answer
-      giveBack(this.#flight, "failed", engine)
+      if (!this.#isOver && !lifetime.isOver) return answer
+      giveBack(this.#flight, "failed", outbox)
       return undefined
     } catch (error) {
-      engine.fault(new StoreError("lease", error), key)
+      outbox.fault(new StoreError("lease", error), key)
       return undefined
     }
   }
 
   #watch(key: string): void {
-    const { engine, leases } = this.#options
+    const { context, leases } = this.#options
     try {
       this.#stopWatching ??= leases.watch(key, (end) => this.#wake(end))
     } catch (error) {
-      engine.fault(new StoreError("watch a lease", error), key)
+      context.outbox.fault(new StoreError("watch a lease", error), key)
     }
   }
 
   #unwatch(): void {
-    const { engine, flight } = this.#options
+    const { context, flight } = this.#options
     try {
       this.#stopWatching?.()
     } catch (error) {
-      engine.fault(new StoreError("watch a lease", error), flight.table.keyOf(flight.id))
+      context.outbox.fault(new StoreError("watch a lease", error), flight.key)
     }
     this.#stopWatching = undefined
   }
@@ -267,9 +284,8 @@ export class Candidacy {
 
   /** There should be a value now: most often it is enough to read it. */
   async #look(): Promise<void> {
-    const { engine } = this.#options
     const { table, id } = this.#flight
-    const entry = await engine.fetchShared(table, id, this.#intake, true)
+    const entry = await this.#options.context.shared?.fetch(table, id, this.#intake, true)
     if (this.#isOver) return
     if (this.#isUsable(entry)) {
       this.#found(entry)
@@ -292,7 +308,7 @@ export class Candidacy {
     if (this.#waitedSinceMs !== undefined) this.#flight.table.counters.leaseHits += 1
     this.#tell("found")
     this.end()
-    giveBack(this.#flight, "stored", this.#options.engine)
+    giveBack(this.#flight, "stored", this.#options.context.outbox)
     this.#options.onFound(entry, value)
   }
 
@@ -316,29 +332,30 @@ export class Candidacy {
   #tell(outcome: LeaseEvent["outcome"]): void {
     this.#isTold = true
     if (!channels.lease.hasSubscribers) return
-    const { engine } = this.#options
-    const waitedMs = this.#waitedSinceMs === undefined ? 0 : engine.clock.now() - this.#waitedSinceMs
-    channels.lease.publish({ ...engine.event(this.#flight.table, this.#flight.id), outcome, waitedMs })
+    const { clock, outbox } = this.#options.context
+    const { table, id } = this.#flight
+    const waitedMs = this.#waitedSinceMs === undefined ? 0 : clock.now() - this.#waitedSinceMs
+    outbox.publish(channels.lease, { ...table.event(id), outcome, waitedMs })
   }
 }
 
 /** Gives back the lease that a flight has, if it has one: once what it stored is there for others to read. Never throws. */
-export function giveBack(flight: Flight, end: LeaseEnd, engine: Engine): void {
+export function giveBack(flight: Flight, end: LeaseEnd, outbox: Outbox): void {
   const { lease } = flight
   if (lease === undefined) return
   flight.lease = undefined
-  void release(lease, flight, end, engine)
+  void release(lease, flight, end, outbox)
 }
 
 /** What can't be given back runs out. Never rejects, whatever a store by a user does. */
-async function release(lease: Lease, { table, id, load }: Flight, end: LeaseEnd, engine: Engine): Promise<void> {
+async function release(lease: Lease, { key, load }: Flight, end: LeaseEnd, outbox: Outbox): Promise<void> {
   try {
     const written = load?.written
     if (written === undefined) await lease.release(end)
     // What the store did not take, such as a value above its bound, it would not take of another node either.
     else await lease.release((await written) ? "stored" : "unwanted")
   } catch (error) {
-    engine.fault(new StoreError("release a lease", error), table.keyOf(id))
+    outbox.fault(new StoreError("release a lease", error), key)
   }
 }
 
@@ -351,6 +368,6 @@ function checked(answer: LeaseAnswer | null): LeaseAnswer {
 }
 
 /** Hands the value of another node to everyone who waits for a flight. */
-export function inheritEntry(flight: Flight, entry: Entry, engine: Engine): void {
-  for (const parent of flight.parents) parent.inherit(entry.dependencies, expiryOf(entry), engine.turn.now)
+export function inheritEntry(flight: Flight, entry: Entry, turn: Turn): void {
+  for (const parent of flight.parents) parent.inherit(entry.dependencies, expiryOf(entry), turn.now)
 }

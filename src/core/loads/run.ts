@@ -1,23 +1,59 @@
-import { type CurrentLoad, currentLoadOf } from "./current-load.js"
-import type { Engine } from "../cache/engine.js"
+import { parseDuration, type Duration } from "../base/duration.js"
 import { ForeignCacheError } from "../base/errors.js"
-import type { Flight, LateGroup } from "./flight.js"
-import { type Dependencies, nodesOf } from "../tags/freshness.js"
-import type { EntryId } from "../values/id.js"
-import type { Load } from "./running.js"
-import type { Recipe } from "./recipe.js"
-import type { Scope } from "../tags/scope.js"
+import type { Outbox } from "../base/outbox.js"
 import type { Table } from "../entries/table.js"
+import type { Behaviour } from "../options/settings.js"
+import { type Dependencies, nodesOf, type Subject } from "../tags/freshness.js"
+import type { Scope } from "../tags/scope.js"
 import type { TagNode } from "../tags/tag-node.js"
+import type { Stamp, TagTrie } from "../tags/tag-trie.js"
+import type { Version } from "../tags/version.js"
+import type { EntryId } from "../values/id.js"
+import type { Frame } from "./frame.js"
+
+/** The load that the running code is part of. After its end none of its methods does anything. */
+export interface CurrentLoad {
+  /** The public key; of a batch, the first. */
+  readonly key: string
+  /** Aborts when nobody waits for the result any more, and when the load has run into its hard timeout. */
+  readonly signal: AbortSignal
+  /** The result depends on these tags too. Throws `InvalidTagError`. */
+  addDeps(...tags: string[]): void
+  /** Overrides the ttl of this result. Throws `InvalidOptionError`. */
+  setTtl(ttl: Duration): void
+  /** Hands the result to its callers without keeping it. */
+  skipStore(): void
+}
+
+/** A flight, or callers that came late for one, as a run that waits for it sees it. */
+export interface Waited {
+  readonly key: string
+  /** The run that is to bring it; undefined before that has begun. */
+  readonly run: Run | undefined
+  /** Somebody who holds a lease has come to wait for this: it may not wait for another node from now on. */
+  hurry(): void
+}
+
+export interface RunOptions {
+  readonly trie: TagTrie
+  readonly outbox: Outbox
+  readonly scope: Scope
+  readonly behaviour: Pick<Behaviour, "tracking" | "inherit">
+  /** What surrounds the caller; undefined in the background. */
+  readonly parent: Frame | undefined
+  readonly nowMs: number
+}
 
 /**
  * One run of the user's function, for one key or for a batch of them: what the code inside says and uses while it runs.
  */
-export class Run {
-  readonly engine: Engine
+export class Run implements Frame {
+  readonly kind = "run"
+  readonly owner: object
+  readonly parent: Frame | undefined
   /** One; for a batch, one per key. */
   readonly loads: Load[] = []
-  /** What was added at run time or inherited. Each counts as a use of its node until {@link Run.end}. */
+  /** Nodes that were added at run time or inherited. Each counts as a use of its node until {@link Run.end}. */
   readonly dependencies = new Set<TagNode>()
   /** Entries that were used expire then; nothing that used them may live longer. In the time of `Turn.now`. */
   latestExpiryMs = Number.POSITIVE_INFINITY
@@ -30,23 +66,33 @@ export class Run {
   ttlMs: number | undefined
   /** Its loader has settled, timed out or was given up: what it still says changes nothing. */
   isSettled = false
-  /** It holds a lease, or somebody who holds one waits for it: what it calls may not wait for another node. */
   mayNotWait = false
-  /** What it waits for, to see cycles before they hang. */
-  readonly waitsFor = new Set<Flight | LateGroup>()
+  /** Flights that it waits for, to see cycles before they hang. */
+  readonly waitsFor = new Set<Waited>()
   readonly inherits: boolean
   /** Its function is not tracked: it has a frame for the sake of slots and cycles, but the code inside can't speak. */
   readonly isSilent: boolean
+  readonly #trie: TagTrie
+  readonly #outbox: Outbox
   readonly #scope: Scope
   #controller: AbortController | undefined
   #current: CurrentLoad | undefined
 
-  constructor(engine: Engine, { scope, behaviour }: Recipe, nowMs: number) {
-    this.engine = engine
+  constructor({ trie, outbox, scope, behaviour, parent, nowMs }: RunOptions) {
+    this.owner = trie
+    this.parent = parent
+    this.#trie = trie
+    this.#outbox = outbox
     this.#scope = scope
     this.isSilent = !behaviour.tracking
     this.inherits = behaviour.inherit && behaviour.tracking
     this.oldestMs = nowMs
+  }
+
+  /** The public key; of a batch, the first. */
+  get key(): string {
+    const [load] = this.loads
+    return load === undefined ? "" : load.table.keyOf(load.id)
   }
 
   /** What the code inside is given to speak with. */
@@ -69,27 +115,18 @@ export class Run {
     return this.loads.some((load) => load.table === table && Object.is(load.id, id))
   }
 
-  /** Adds a dependency by its node, which the caller keeps. */
-  addNode(node: TagNode): void {
-    if (this.isSettled || node.parent === null || this.dependencies.has(node)) return
-    node.uses += 1
-    this.dependencies.add(node)
-  }
-
   /** Adds a dependency whose node was acquired for this. */
   addAcquired(node: TagNode): void {
-    if (this.isSettled || node.parent === null || this.dependencies.has(node)) this.engine.trie.release(node)
+    if (this.isSettled || node.parent === null || this.dependencies.has(node)) this.#trie.release(node)
     else this.dependencies.add(node)
   }
 
-  /** It called a function of another cache, whose invalidations it can't follow. */
-  useForeign(table: Table, id: EntryId): void {
+  /** It used the key of another cache, whose invalidations it can't follow. */
+  useForeign(key: string): void {
     if (this.isSettled || !this.inherits || this.isTainted) return
     this.isTainted = true
-    const [load] = this.loads
-    if (load === undefined) return
-    const key = load.table.keyOf(load.id)
-    this.engine.fault(new ForeignCacheError(key, table.keyOf(id)), key)
+    const own = this.key
+    if (own !== "") this.#outbox.fault(new ForeignCacheError(own, key), own)
   }
 
   taint(): void {
@@ -98,7 +135,7 @@ export class Run {
 
   /** Depends on a key that it reads, from before the read: what happens to the key meanwhile counts. */
   inheritKey(table: Table, id: EntryId): void {
-    if (this.inherits) this.addAcquired(this.engine.acquireKeyNode(table, id))
+    if (this.inherits) this.addAcquired(table.acquireKeyNode(id))
   }
 
   /** Inherits what an ingredient depends on: an entry, or a load that this run waited for. */
@@ -107,13 +144,119 @@ export class Run {
     this.oldestMs = Math.min(this.oldestMs, oldestMs)
     if (!this.inherits) return
     this.latestExpiryMs = Math.min(this.latestExpiryMs, expiryMs)
-    for (const node of nodesOf(dependencies)) this.addNode(node)
+    for (const node of nodesOf(dependencies)) this.#addNode(node)
+  }
+
+  /** Inherits from a load that it waited for, whether that succeeded or failed. */
+  inheritLoad(load: Load): void {
+    if (load.run.isTainted || load.isTainted) this.taint()
+    this.inherit(load.dependencies, Math.min(load.expiryMs, load.run.latestExpiryMs), load.run.oldestMs)
   }
 
   /** Gives back what it held. */
   end(): void {
-    for (const node of this.dependencies) this.engine.trie.release(node)
+    for (const node of this.dependencies) this.#trie.release(node)
     this.dependencies.clear()
     this.waitsFor.clear()
+  }
+
+  #addNode(node: TagNode): void {
+    if (node.parent === null || this.dependencies.has(node)) return
+    node.uses += 1
+    this.dependencies.add(node)
+  }
+}
+
+/** The properties of a load that its start fixes. */
+export interface LoadStart {
+  /** A stamp of its own: `asOf` stays what it was when the load began. */
+  readonly stamp: Stamp
+  /** The trie's stamp then: while it is the current one, nothing changed that concerns anyone. */
+  readonly seen: Stamp
+  readonly keyVersion: Version | undefined
+  readonly startedAtMs: number
+}
+
+/** One key's part of a run: where in the order of changes it began, and whether its result may still be kept. */
+export class Load implements Subject, LoadStart {
+  readonly table: Table
+  readonly id: EntryId
+  readonly run: Run
+  readonly stamp: Stamp
+  readonly seen: Stamp
+  readonly keyVersion: Version | undefined
+  readonly startedAtMs: number
+  /** The dependencies of this key alone; those of the run come on top. Each counts as a use of its node. */
+  ownDependencies: TagNode[] = []
+  /** Its key was set, deleted, or loaded by a load that began later. */
+  isSuperseded = false
+  /** Anything that used its result may not be kept: nobody knows all that it depends on, or it saw uncommitted rows. */
+  isTainted = false
+  /** When its value expires, kept or not, in the time of `Turn.now`. */
+  expiryMs = Number.POSITIVE_INFINITY
+  /** Whether the shared tier has stored its value, once that is known; undefined where it does not go there. */
+  written: Promise<boolean> | undefined
+  /** In the list of all running loads, which is in the order of their start. */
+  previous: Load | undefined
+  next: Load | undefined
+  nextOfKey: Load | undefined
+
+  constructor(table: Table, id: EntryId, run: Run, start: LoadStart) {
+    this.table = table
+    this.id = id
+    this.run = run
+    this.stamp = start.stamp
+    this.seen = start.seen
+    this.keyVersion = start.keyVersion
+    this.startedAtMs = start.startedAtMs
+  }
+
+  /** The node of its own key if there is one, else that of its function. */
+  get keyNode(): TagNode {
+    return this.table.keyNodeOf(this.id) ?? this.table.keyNode
+  }
+
+  /** All it depends on so far. */
+  get dependencies(): Dependencies {
+    const { dependencies } = this.run
+    const count = this.ownDependencies.length + dependencies.size
+    if (count === 0) return null
+    if (count === 1) return this.ownDependencies[0] ?? (dependencies.values().next().value as TagNode)
+    if (dependencies.size === 0) return this.ownDependencies
+    return [...new Set([...this.ownDependencies, ...dependencies])]
+  }
+}
+
+/**
+ * The run of a loader, of one cache or of any, that the running code is part of. Code that outlives its run, a timer say, is
+ * part of none: what it does can't change a result that was handed out.
+ */
+export function runOf(frame: Frame | undefined, owner?: object): Run | undefined {
+  for (let at = frame; at !== undefined; at = at.parent) {
+    if (at.kind !== "run") continue
+    if (at.isSettled) return undefined
+    // By its kind and not by its class: a run of another copy of this library has another.
+    if (owner === undefined || at.owner === owner) return at as Run
+  }
+  return undefined
+}
+
+function currentLoadOf(run: Run, scope: Scope): CurrentLoad {
+  return {
+    get key() {
+      return run.key
+    },
+    get signal() {
+      return run.signal
+    },
+    addDeps(...tags) {
+      for (const tag of tags) run.addAcquired(scope.acquire(tag))
+    },
+    setTtl(ttl) {
+      if (!run.isSettled) run.ttlMs = parseDuration(ttl, "ttl")
+    },
+    skipStore() {
+      if (!run.isSettled) run.isStorable = false
+    },
   }
 }

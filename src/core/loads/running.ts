@@ -1,98 +1,110 @@
-import type { Dependencies, Subject } from "../tags/freshness.js"
-import type { EntryId } from "../values/id.js"
-import type { Run } from "./run.js"
+import type { Turn } from "../base/turn.js"
+import type { Entries } from "../entries/entries.js"
 import type { Table } from "../entries/table.js"
-import type { TagNode } from "../tags/tag-node.js"
-import type { Stamp } from "../tags/tag-trie.js"
+import type { TagTrie } from "../tags/tag-trie.js"
 import type { Version } from "../tags/version.js"
+import type { EntryId } from "../values/id.js"
+import type { Flight } from "./flight.js"
+import { Load, type Run } from "./run.js"
 
-/** What the start of a load fixes. */
-export interface LoadStart {
-  /** A stamp of its own: `asOf` stays what it was when the load began. */
-  readonly stamp: Stamp
-  /** The trie's stamp then: while it is the current one, nothing changed that concerns anyone. */
-  readonly seen: Stamp
-  readonly keyVersion: Version | undefined
-  readonly startedAtMs: number
-  readonly startedWallMs: number
+/** Loads and flights of one table. */
+class LoadsOfTable {
+  /** The flight that a caller of an id may join. */
+  readonly flights = new Map<EntryId, Flight>()
+  /** The newest running load of an id; those before it are linked by `nextOfKey`. */
+  readonly newest = new Map<EntryId, Load>()
 }
 
-/** One key's part of a run: where in the order of changes it began, and whether its result may still be kept. */
-export class Load implements Subject, LoadStart {
-  readonly table: Table
-  readonly id: EntryId
-  readonly run: Run
-  readonly stamp: Stamp
-  readonly seen: Stamp
-  readonly keyVersion: Version | undefined
-  readonly startedAtMs: number
-  readonly startedWallMs: number
-  /** The dependencies of this key alone; those of the run come on top. Each counts as a use of its node. */
-  ownDependencies: TagNode[] = []
-  /** Its key was set, deleted, or loaded by a load that began later. */
-  isSuperseded = false
-  /** What used its result may not be kept: nobody knows all that it depends on, or it saw what is not committed. */
-  isTainted = false
-  /** When its value expires, kept or not, in the time of `Turn.now`. */
-  expiryMs = Number.POSITIVE_INFINITY
-  /** Whether the shared tier has stored its value, once that is known; undefined where it does not go there. */
-  written: Promise<boolean> | undefined
-  /** In the list of all running loads, which is in the order of their start. */
-  previous: Load | undefined
-  next: Load | undefined
-  nextOfKey: Load | undefined
-
-  constructor(table: Table, id: EntryId, run: Run, start: LoadStart) {
-    this.table = table
-    this.id = id
-    this.run = run
-    this.stamp = start.stamp
-    this.seen = start.seen
-    this.keyVersion = start.keyVersion
-    this.startedAtMs = start.startedAtMs
-    this.startedWallMs = start.startedWallMs
-  }
-
-  /** The node of its own key if there is one, else that of its function. */
-  get keyNode(): TagNode {
-    return this.run.engine.keyNodeOf(this.table, this.id) ?? this.table.keyNode
-  }
-
-  /** All it depends on so far. */
-  get dependencies(): Dependencies {
-    const { dependencies } = this.run
-    const count = this.ownDependencies.length + dependencies.size
-    if (count === 0) return null
-    if (count === 1) return this.ownDependencies[0] ?? (dependencies.values().next().value as TagNode)
-    if (dependencies.size === 0) return this.ownDependencies
-    return [...new Set([...this.ownDependencies, ...dependencies])]
-  }
+export interface RunningLoadsOptions {
+  readonly trie: TagTrie
+  readonly turn: Turn
+  readonly entries: Entries
 }
 
-/** The running loads of a cache in the order in which they began, so that the oldest is at hand. */
+/**
+ * The loads and flights of a cache: by key, and in the order in which they began, so that the oldest is at hand. Loads that
+ * nobody may join any more are among them: what is said of their keys concerns them.
+ */
 export class RunningLoads {
+  /** Counts begins of flights and arrivals of callers: who came before whom. */
+  sequence = 0
+  readonly #options: RunningLoadsOptions
+  /** Held weakly: a table may be collected with its function. */
+  readonly #byTable = new WeakMap<Table, LoadsOfTable>()
   #oldest: Load | undefined
   #newest: Load | undefined
   #size = 0
+  #flights = 0
 
+  constructor(options: RunningLoadsOptions) {
+    this.#options = options
+  }
+
+  /** How many loads are running. */
   get size(): number {
     return this.#size
+  }
+
+  /** How many keys have a flight that may be joined. */
+  get flights(): number {
+    return this.#flights
   }
 
   get oldest(): Load | undefined {
     return this.#oldest
   }
 
-  add(load: Load): void {
+  *[Symbol.iterator](): IterableIterator<Load> {
+    for (let at = this.#oldest; at !== undefined; at = at.next) yield at
+  }
+
+  /** The flight that a caller of a key may join. */
+  flightOf(table: Table, id: EntryId): Flight | undefined {
+    return this.#byTable.get(table)?.flights.get(id)
+  }
+
+  /** Makes a flight the one that callers of its key may join. Gives the one whose place it takes. */
+  addFlight(flight: Flight): Flight | undefined {
+    const { flights } = this.#of(flight.table)
+    const replaced = flights.get(flight.id)
+    flights.set(flight.id, flight)
+    if (replaced === undefined) this.#flights += 1
+    return replaced
+  }
+
+  /** Ends the joining of a flight, unless another one has taken its place. */
+  removeFlight(flight: Flight): void {
+    const { flights } = this.#of(flight.table)
+    if (flights.get(flight.id) !== flight) return
+    flights.delete(flight.id)
+    this.#flights -= 1
+  }
+
+  /** Begins a load: from here on, what is invalidated makes its result stale. */
+  begin(table: Table, id: EntryId, run: Run): Load {
+    const { trie, turn } = this.#options
+    const asOf = trie.cursor
+    const keyMark = table.keyNodeOf(id)?.mark
+    const load = new Load(table, id, run, {
+      stamp: { epoch: trie.epoch, asOf },
+      seen: trie.stamp,
+      keyVersion: keyMark == null || keyMark.invalidated <= asOf ? undefined : keyMark.invalidated,
+      startedAtMs: turn.current(),
+    })
+    run.loads.push(load)
     load.previous = this.#newest
     if (this.#newest === undefined) this.#oldest = load
     else this.#newest.next = load
     this.#newest = load
     this.#size += 1
+    const { newest } = this.#of(table)
+    load.nextOfKey = newest.get(id)
+    newest.set(id, load)
+    return load
   }
 
-  remove(load: Load): void {
-    if (load.previous === undefined && this.#oldest !== load) return
+  /** Ends a load: it may not be stored any more, and nothing has to be remembered for its sake. Once for each. */
+  end(load: Load): void {
     if (load.previous === undefined) this.#oldest = load.next
     else load.previous.next = load.next
     if (load.next === undefined) this.#newest = load.previous
@@ -100,9 +112,43 @@ export class RunningLoads {
     load.previous = undefined
     load.next = undefined
     this.#size -= 1
+    this.#endOfKey(load)
+    for (const node of load.ownDependencies) this.#options.trie.release(node)
+    load.ownDependencies = []
   }
 
-  *[Symbol.iterator](): IterableIterator<Load> {
-    for (let at = this.#oldest; at !== undefined; at = at.next) yield at
+  /** A newer word on a key: an older entry goes, and no running load may be stored. True if there was an entry. */
+  overrule(table: Table, id: EntryId, version: Version): boolean {
+    const hadEntry = this.#options.entries.overrule(table, id, version)
+    for (let at = this.#byTable.get(table)?.newest.get(id); at !== undefined; at = at.nextOfKey) at.isSuperseded = true
+    return hadEntry
+  }
+
+  /** The loads of a key that began before this one may not be stored any more. */
+  supersedeOlder(load: Load): void {
+    for (let at = load.nextOfKey; at !== undefined; at = at.nextOfKey) at.isSuperseded = true
+  }
+
+  #endOfKey(load: Load): void {
+    const { newest } = this.#of(load.table)
+    const first = newest.get(load.id)
+    if (first === load) {
+      if (load.nextOfKey === undefined) newest.delete(load.id)
+      else newest.set(load.id, load.nextOfKey)
+      return
+    }
+    for (let at = first; at !== undefined; at = at.nextOfKey) {
+      if (at.nextOfKey !== load) continue
+      at.nextOfKey = load.nextOfKey
+      return
+    }
+  }
+
+  #of(table: Table): LoadsOfTable {
+    const known = this.#byTable.get(table)
+    if (known !== undefined) return known
+    const loads = new LoadsOfTable()
+    this.#byTable.set(table, loads)
+    return loads
   }
 }

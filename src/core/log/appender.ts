@@ -19,8 +19,8 @@ export interface AppendPort {
   position(): LogPosition
   /** Takes over the life of the log that has answered; false where that has ended, so that the answer ends nothing. */
   enter(reply: AppendReply): boolean
-  /** The changes of an acknowledged append are applied. Answers with what is to be done when its caller is answered. */
-  advance(reply: AppendReply, changes: readonly LogChange[]): () => void
+  /** Applies an acknowledged append. Answers with what is to be done when its caller is answered. */
+  acknowledged(reply: AppendReply, changes: readonly LogChange[]): () => void
 }
 
 export interface AppenderOptions {
@@ -92,8 +92,7 @@ export class Appender {
       isAcknowledged: false,
       onEnd: options.onEnd,
     }
-    for (const change of changes) this.#options.sink.pending(change)
-    this.#options.sink.caughtUp()
+    this.#options.sink.pending(changes)
     const answered = new Promise<Token>((resolve, reject) => {
       const { signal } = options
       const onAbort = () => append.answer?.("left")
@@ -123,8 +122,7 @@ export class Appender {
 
   /** Appends what nobody waits for. */
   repeat(changes: readonly LogChange[]): void {
-    for (const change of changes) this.#options.sink.pending(change)
-    this.#options.sink.caughtUp()
+    this.#options.sink.pending(changes)
     this.#send({ changes, answer: undefined, timer: undefined, isAcknowledged: false, onEnd: undefined })
   }
 
@@ -174,7 +172,7 @@ export class Appender {
   #acknowledge(append: PendingAppend, reply: AppendReply): void {
     this.#sent.delete(append)
     if (this.#isClosed || append.isAcknowledged) return
-    const { port, sink, origin } = this.#options
+    const { port } = this.#options
     if (!port.enter(reply)) {
       this.#postpone(append, new LogError("append", "it answered for an epoch that has ended"))
       return
@@ -182,12 +180,8 @@ export class Appender {
     if (this.#backlog.delete(append)) this.#backlogChanges -= append.changes.length
     append.isAcknowledged = true
     append.timer?.cancel()
+    const goOn = port.acknowledged(reply, append.changes)
     append.onEnd?.(reply.version)
-    for (const change of append.changes) {
-      sink.applied(change, reply.version, origin)
-      sink.settled(change)
-    }
-    const goOn = port.advance(reply, append.changes)
     this.#answer(append, reply)
     goOn()
   }
@@ -307,17 +301,16 @@ export class Appender {
       covered,
       onEnd: undefined,
     }
-    for (const change of collapsed) this.#options.sink.pending(change)
-    for (const append of appends) {
-      append.isCovered = true
-      append.isAcknowledged = true
-      append.onEnd?.(undefined)
-      for (const change of append.changes) this.#options.sink.settled(change)
-    }
+    this.#options.sink.pending(collapsed)
     this.#backlog.clear()
     this.#backlogChanges = 0
     this.#addToBacklog(merged)
-    this.#options.sink.caughtUp()
+    for (const append of appends) {
+      append.isCovered = true
+      append.isAcknowledged = true
+      this.#options.sink.settled(append.changes)
+      append.onEnd?.(undefined)
+    }
   }
 
   #noAnswer(): Unacknowledged {

@@ -10,7 +10,7 @@ export interface InProcessLogOptions {
    * How many tags keep their newest version, and how many keys. 0 is right for a log with a single reader, which knows everything that it
    * appended; caches that share one log need room for what the other has not read yet.
    */
-  readonly maxTags?: number
+  readonly maxTags?: number | undefined
 }
 
 /** The log of a single process: synchronous, no I/O, gone with the process. */

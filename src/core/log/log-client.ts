@@ -7,6 +7,7 @@ import { checkPull, isPermanent } from "./check-reply.js"
 import type {
   AppendReply,
   InvalidationLog,
+  LocalLog,
   LogChange,
   LogEnd,
   LogNews,
@@ -90,7 +91,7 @@ export class LogClient {
       // A log of its own has nothing to tell that this client did not append.
       this.#unlisten = options.ownsLog ? () => {} : local.listen((news) => this.#hear(news))
       this.#adopt(local.pull(this.#position()))
-      this.#applyPull(local.pull(this.#position()))
+      this.#pullLocally(local)
     } else {
       this.#trie.setTrusted(false)
       const { sink, clock, random, origin, ackTimeoutMs } = options
@@ -99,7 +100,7 @@ export class LogClient {
         port: {
           position: () => this.#position(),
           enter: (reply) => this.#enter(reply),
-          advance: (reply, changes) => this.#advance(reply, changes),
+          acknowledged: (reply, changes) => this.#acknowledged(reply, changes),
         },
         sink,
         clock,
@@ -161,14 +162,14 @@ export class LogClient {
   /** For a local log: the token of the acknowledged change, without a promise. */
   appendLocally(changes: readonly LogChange[]): Token {
     const { origin } = this.#options
-    const reply = this.#log.append(changes, this.#position(), origin) as AppendReply
+    const log = this.#log as LocalLog
+    const { epoch, version, previousHead } = log.append(changes, this.#position(), origin)
     // A log that other caches share has told its listeners before it returned, this one included.
-    if (this.#trie.cursor < reply.version) {
-      for (const change of changes) this.#sink.applied(change, reply.version, origin)
-      this.#trie.cursor = reply.version
-      this.#sink.caughtUp()
+    if (this.#trie.cursor < version) {
+      if (previousHead === this.#trie.cursor) this.#sink.take({ changes, version, by: origin, cursor: version })
+      else this.#pullLocally(log)
     }
-    return formatToken(reply.epoch, reply.version)
+    return formatToken(epoch, version)
   }
 
   /** Names all that is applied here. */
@@ -187,7 +188,7 @@ export class LogClient {
       isSameEpoch(target.epoch, this.#trie.epoch) &&
       this.#trie.cursor >= target.version
     if (isReached()) return
-    if (this.#log.local) this.#applyPull(this.#log.pull(this.#position()))
+    if (this.#log.local) this.#pullLocally(this.#log)
     else {
       await this.#untilClosed("sync", () => this.#abortable((hasEnded) => this.#pullAfterNow(hasEnded), token, options))
     }
@@ -274,11 +275,12 @@ export class LogClient {
     return true
   }
 
-  #advance(reply: AppendReply, changes: readonly LogChange[]): () => void {
+  #acknowledged(reply: AppendReply, changes: readonly LogChange[]): () => void {
+    const { version } = reply
     const hasGap = !this.#isRead || this.#trie.cursor !== reply.previousHead
-    if (!hasGap) this.#trie.cursor = reply.version
-    if (this.#canLoseAppends) this.#history.note(changes, reply.version)
-    this.#sink.caughtUp()
+    if (this.#canLoseAppends) this.#history.note(changes, version)
+    const cursor = hasGap ? undefined : version
+    this.#sink.take({ changes, version, by: this.#options.origin, isAcknowledged: true, cursor })
     return () => {
       if (hasGap && this.#trie.cursor < reply.version) this.#pullSoon()
       else this.#replayNews()
@@ -425,18 +427,13 @@ export class LogClient {
   #applyPull(reply: PullReply): void {
     const trie = this.#trie
     if (reply.head < trie.cursor) return
-    // Before anything of this pull: what the log forgot may have concerned anything that is older.
-    const hasForgotten = reply.floor > trie.cursor || reply.keyFloor > trie.cursor
-    if (reply.floor > trie.cursor) trie.floor = Math.max(trie.floor, reply.floor)
-    if (reply.keyFloor > trie.cursor) trie.keyFloor = Math.max(trie.keyFloor, reply.keyFloor)
-    trie.logForgot(reply.floor, reply.keyFloor)
-    for (const change of reply.changes) {
-      if (change.version > trie.cursor) this.#sink.applied(change, change.version, change.origin ?? "another process")
-    }
-    trie.cursor = reply.head
     this.#isRead = true
-    if (hasForgotten) trie.moved()
-    this.#sink.caughtUp()
+    this.#sink.take({
+      changes: reply.changes.filter(({ version }) => version > trie.cursor),
+      by: "another process",
+      cursor: reply.head,
+      floors: { tags: reply.floor, keys: reply.keyFloor },
+    })
   }
 
   /** Takes over a newer life of the log, if it is one. */
@@ -472,7 +469,14 @@ export class LogClient {
       if (this.#keptNews.length < MOST_KEPT_NEWS) this.#keptNews.push(news)
       return
     }
-    if (!this.#applyNews(news)) void this.#pull()
+    if (this.#applyNews(news)) return
+    if (this.#log.local) this.#pullLocally(this.#log)
+    else void this.#pull()
+  }
+
+  /** Closes a gap at once: a listener of one change may have appended another before all had heard of the first. */
+  #pullLocally(log: LocalLog): void {
+    this.#applyPull(log.pull(this.#position()))
   }
 
   /** False if the news does not follow on what is known, so that a pull is needed. */
@@ -481,9 +485,8 @@ export class LogClient {
     if (!isSameEpoch(news.epoch, trie.epoch)) return news.epoch.ordinal < trie.epoch.ordinal
     if (news.version <= trie.cursor) return true
     if (news.previousHead !== trie.cursor) return false
-    for (const change of news.changes) this.#sink.applied(change, news.version, news.origin)
-    trie.cursor = news.version
-    this.#sink.caughtUp()
+    const { changes, version, origin } = news
+    this.#sink.take({ changes, version, by: origin, cursor: version })
     return true
   }
 

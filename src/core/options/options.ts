@@ -2,7 +2,7 @@ import type { Backend } from "../ports/backend.js"
 import type { Clock } from "../base/clock.js"
 import type { EntryCodec } from "../ports/codec.js"
 import type { Duration } from "../base/duration.js"
-import type { ZooCacheError } from "../base/errors.js"
+import type { Fault } from "../base/outbox.js"
 import type { Isolation } from "../values/isolation.js"
 import type { InvalidationLog } from "../ports/log.js"
 import type { Store } from "../ports/store.js"
@@ -14,24 +14,24 @@ export type AnyFunction = (...args: any[]) => any
 /** How a result ages. Time is a safety net: none of these weakens an invalidation. Durations: ms, or `"1h"`, `"90s"` … */
 export interface AgeOptions {
   /** How long a result may be served, from the end of its load. 0 or less: it is not stored. Default: without end. */
-  ttl?: Duration
+  ttl?: Duration | undefined
   /** How long a result may go unread. Each read starts it anew; never beyond `ttl`. */
-  idleTtl?: Duration
+  idleTtl?: Duration | undefined
   /** Shortens each ttl by a random part of it, 0 to 1, so that what was loaded together does not expire together. */
-  jitter?: number
+  jitter?: number | undefined
   /**
    * How long past its ttl a value may still be served: while it is loaded anew, or when its loader fails. Never serves
    * an invalidated value.
    */
-  grace?: Duration
+  grace?: Duration | undefined
   /**
    * A number or string is the hard timeout. `hard` (default 60 s), from the start of the load: callers get a
    * `LoadTimeoutError` and the late result is not stored; `Infinity` for none. `soft` (default 0), from the arrival of
    * the caller: how long it waits for a load before it takes an expired value in grace.
    */
-  timeout?: Duration | { soft?: Duration; hard?: Duration }
+  timeout?: Duration | { soft?: Duration | undefined; hard?: Duration | undefined } | undefined
   /** The part of its ttl, between 0 and 1, after which a read starts loading anew in the background. */
-  earlyRefresh?: number
+  earlyRefresh?: number | undefined
 }
 
 /**
@@ -41,7 +41,9 @@ export interface AgeOptions {
  * the lease, so that another one can take over).
  */
 export type Singleflight =
-  "process" | "cluster" | { readonly scope: "cluster"; readonly lease?: Duration; readonly wait?: Duration }
+  | "process"
+  | "cluster"
+  | { readonly scope: "cluster"; readonly lease?: Duration | undefined; readonly wait?: Duration | undefined }
 
 /** What may differ per function and has a default per cache. */
 export interface BehaviourOptions extends AgeOptions {
@@ -49,18 +51,18 @@ export interface BehaviourOptions extends AgeOptions {
    * What callers get. `"freeze"` (default): all get the same value, with plain objects and arrays deeply frozen in
    * place, so that a mutation is an error. `"clone"`: each gets a structured clone. `"share"`: all get the same, as is.
    */
-  isolation?: Isolation
+  isolation?: Isolation | undefined
   /** Whether results depend on what nested cached calls depended on. Default true. */
-  inherit?: boolean
+  inherit?: boolean | undefined
   /** `false` runs the loader without a context: no `addDeps`, no `currentLoad()`, no inheritance. Default true. */
-  tracking?: boolean
+  tracking?: boolean | undefined
   /** `"root"` runs the loader outside the async context of the caller that started it. Default `"caller"`. */
-  context?: "caller" | "root"
+  context?: "caller" | "root" | undefined
   /**
    * `"cluster"`: of all nodes that share a store, one loads a key at a time, and the others wait for its value. Needs a
    * backend with leases, such as `redis({ url })`; a cache that shares nothing is a cluster of one. Default `"process"`.
    */
-  singleflight?: Singleflight
+  singleflight?: Singleflight | undefined
 }
 
 /** What reads do while the process can't confirm that it is up to date. */
@@ -68,25 +70,18 @@ export type WhenUnsure = "load" | "serve" | "throw"
 
 export interface MemoryOptions {
   /** Default 100,000. */
-  maxEntries?: number
+  maxEntries?: number | undefined
   /** Bytes, as `sizeOf` tells, plus some 300 per entry. Default: not bounded. */
-  maxBytes?: number
+  maxBytes?: number | undefined
   /** Bytes of a value. Default: an estimate of its size in the heap. Only asked where `maxBytes` is set. */
-  sizeOf?: (value: unknown) => number
+  sizeOf?: ((value: unknown) => number) | undefined
 }
 
 export interface StalenessOptions {
   /** For how long this process may be without a word from a shared log before it is unsure. Default 5 s. */
-  bound?: Duration
+  bound?: Duration | undefined
   /** What reads do then: run the loader (default), serve what there is, or reject with `UnsureError`. */
-  whenUnsure?: WhenUnsure
-}
-
-/** What went wrong inside the cache without failing anybody's call. */
-export interface Fault {
-  readonly error: ZooCacheError
-  /** The public key of the entry concerned, if it is about one. */
-  readonly key: string | undefined
+  whenUnsure?: WhenUnsure | undefined
 }
 
 export interface CacheOptions extends BehaviourOptions {
@@ -94,68 +89,68 @@ export interface CacheOptions extends BehaviourOptions {
    * The namespace in a backend, whose entries and invalidations no other prefix can reach; also names this cache in its
    * events and in `status()`. Default `""`. A log given by hand has a namespace of its own.
    */
-  prefix?: string
+  prefix?: string | undefined
   /**
    * Where entries and invalidations are shared with other processes, such as `lmdb({ path })`. Memory stays in front of
    * it. Default: none, everything lives in this process.
    */
-  backend?: Backend
+  backend?: Backend | undefined
   /** Where entries are shared, in place of the backend's. Needs a `codec`. Whoever made it closes it. */
-  store?: Store
+  store?: Store | undefined
   /** How entries become bytes, in place of the backend's; see `createCodec` in `zoocache/codec`. */
-  codec?: EntryCodec
+  codec?: EntryCodec | undefined
   /**
    * Makes a value that a shared tier could not bring back as it was an error of the call. Default: the caller gets its
    * value, and the fault is reported. With a `codec` alone, each value is tried: so tests in memory find what would fail.
    */
-  strict?: boolean
+  strict?: boolean | undefined
   /** Where invalidations are ordered. Default: in this process. Whoever made a log closes it. */
-  log?: InvalidationLog
+  log?: InvalidationLog | undefined
   /** The memory tier; `false` stores nothing and leaves single flight. */
-  memory?: MemoryOptions | false
-  staleness?: StalenessOptions
+  memory?: MemoryOptions | false | undefined
+  staleness?: StalenessOptions | undefined
   /** How long `invalidate` waits for a shared log before it rejects. Default 5 s. */
-  ackTimeout?: Duration
+  ackTimeout?: Duration | undefined
   /** How many loads may run at the same time; the others wait in order. Nested ones don't count. Default: any number. */
-  maxLoads?: number
+  maxLoads?: number | undefined
   /** `false`: every call runs its loader, nothing is stored. Invalidations still reach a shared log. Default true. */
-  enabled?: boolean
+  enabled?: boolean | undefined
   /** Whether a second function of the same name replaces the first. Default: true unless NODE_ENV is `production`. */
-  redefine?: boolean
+  redefine?: boolean | undefined
   /** Hears of each fault. What it throws is ignored. */
-  onFault?: (fault: Fault) => void
-  clock?: Clock
+  onFault?: ((fault: Fault) => void) | undefined
+  clock?: Clock | undefined
   /** Uniform in [0, 1). It also seeds hashes: for repeatable tests give a seeded generator, never a constant. */
-  random?: () => number
+  random?: (() => number) | undefined
 }
 
 /** Options of one cached function. `Args` and `Value` are inferred from the loader. */
 export interface FunctionOptions<Args extends readonly unknown[], Value> extends Omit<BehaviourOptions, "ttl"> {
   /** Part of the key. Needed where a log is shared; otherwise the function's own name is used and made unique. */
-  name?: string
+  name?: string | undefined
   /** Part of the key: raise it when the shape of the result changes. */
-  version?: string | number
+  version?: string | number | undefined
   /** What results depend on. A bad tag rejects the call. */
-  deps?: readonly string[] | ((...args: Args) => readonly string[])
+  deps?: readonly string[] | ((...args: Args) => readonly string[]) | undefined
   /** Dependencies that only the result shows. One that throws is a fault: the value is returned and not stored. */
-  depsOf?: (value: Value, ...args: Args) => readonly string[]
+  depsOf?: ((value: Value, ...args: Args) => readonly string[]) | undefined
   /** What distinguishes two calls. Default: all arguments. */
-  key?: (...args: Args) => unknown
+  key?: ((...args: Args) => unknown) | undefined
   /** See {@link AgeOptions.ttl}; a function sees the result. */
-  ttl?: Duration | ((value: Value, ...args: Args) => Duration)
+  ttl?: Duration | ((value: Value, ...args: Args) => Duration) | undefined
   /** Whether a result is stored. */
-  cacheIf?: (value: Value, ...args: Args) => boolean
+  cacheIf?: ((value: Value, ...args: Args) => boolean) | undefined
   /**
    * How long an error is kept and given to every caller; `false`: not at all (default). Doubles with each failure in a
    * row, up to 64 times.
    */
-  cacheErrors?: Duration | false | ((error: unknown, ...args: Args) => Duration | false)
+  cacheErrors?: Duration | false | ((error: unknown, ...args: Args) => Duration | false) | undefined
   /**
    * Looks at a value that comes from a shared store: `false` makes it a miss and a fault. One that throws does, too.
    */
-  validate?: (value: Value) => boolean
+  validate?: ((value: Value) => boolean) | undefined
   /** Overrides `staleness.whenUnsure` of the cache. */
-  whenUnsure?: WhenUnsure
+  whenUnsure?: WhenUnsure | undefined
   /** Bytes of a value; see {@link MemoryOptions.sizeOf}. */
-  sizeOf?: (value: Value) => number
+  sizeOf?: ((value: Value) => number) | undefined
 }

@@ -3,6 +3,7 @@ import { type Clock, systemClock } from "../base/clock.js"
 import type { EntryCodec } from "../ports/codec.js"
 import { type Duration, parseDuration } from "../base/duration.js"
 import { InvalidOptionError } from "../base/errors.js"
+import type { Fault } from "../base/outbox.js"
 import type { Isolation } from "../values/isolation.js"
 import type { InvalidationLog } from "../ports/log.js"
 import type { Store } from "../ports/store.js"
@@ -10,7 +11,6 @@ import type {
   AnyFunction,
   BehaviourOptions,
   CacheOptions,
-  Fault,
   FunctionOptions,
   Singleflight,
   WhenUnsure,

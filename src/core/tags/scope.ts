@@ -61,6 +61,24 @@ export class Scope {
     return scope === this.prefix || scope.startsWith(`${this.prefix}:`)
   }
 
+  /** The scope of a key given by hand: of a whole key, as an event names it, the one in which it was made. */
+  ofKey(key: string): Scope {
+    if (!key.startsWith(SCOPED_KEY)) return this
+    const end = key.indexOf(NAME_SEPARATOR)
+    // In front of the separator stands a colon.
+    return end < 0 ? this : this.#at(key.slice(SCOPED_KEY.length, end - 1))
+  }
+
+  /** The scope in which a function of that whole name was defined. */
+  ofFunction(functionName: string): Scope {
+    const end = functionName.indexOf(NAME_SEPARATOR)
+    return this.#at(end < 0 ? "" : functionName.slice(0, end))
+  }
+
+  #at(prefix: string): Scope {
+    return prefix === this.prefix ? this : new Scope(this.#trie, prefix)
+  }
+
   /** The id of a key given by hand. */
   manualId(key: string): EntryId {
     checkManualKey(key)

@@ -1,3 +1,4 @@
+import { assert } from "../base/assert.js"
 import type { Version } from "./version.js"
 
 /** What is known of the invalidations of one node. Most nodes have none, and then no mark either. */
@@ -51,6 +52,18 @@ export function markOf(node: TagNode): Mark {
     isQueued: false,
   }
   return node.mark
+}
+
+/** An invalidation is on its way to the log: newer than any version until {@link endPending}, once for each. */
+export function beginPending(mark: Mark, isSoft: boolean): void {
+  if (isSoft) mark.pendingExpiry += 1
+  else mark.pending += 1
+}
+
+export function endPending(mark: Mark, isSoft: boolean): void {
+  if (isSoft) mark.pendingExpiry -= 1
+  else mark.pending -= 1
+  assert(mark.pending >= 0 && mark.pendingExpiry >= 0, "an invalidation was settled twice")
 }
 
 /** Whether something is still on its way to the log for this node: it may not be forgotten. */

@@ -1,6 +1,7 @@
+import { assert } from "../base/assert.js"
 import { NodeTable } from "./node-table.js"
 import { type Mark, isPending, markOf, newestVersion, TagNode } from "./tag-node.js"
-import { type Epoch, NO_VERSION, type Version } from "./version.js"
+import { type Epoch, isVersion, NO_VERSION, type Version } from "./version.js"
 
 /**
  * A state of the trie that something was found fresh in. Whoever holds the trie's current stamp is fresh, whatever the
@@ -38,6 +39,9 @@ interface Unreferenced {
   readonly version: Version
 }
 
+/** Fields that only the trie changes. Others read them as plain fields: a hit looks at them. */
+type Positions = { -readonly [Field in "cursor" | "floor" | "keyFloor" | "forgotten" | "logFloor"]: TagTrie[Field] }
+
 /** The log as this process knows it: one node per tag segment, each with the version of its last invalidation. */
 export class TagTrie {
   readonly root = new TagNode(null, "", 0)
@@ -50,20 +54,20 @@ export class TagTrie {
    * A hit compares its entry's stamp with this and nothing else.
    */
   trusted: Stamp | null
-  /** Newest version applied without gaps. */
-  cursor: Version = NO_VERSION
-  /** Nothing older can be confirmed: the log had forgotten what this process had not read. */
-  floor: Version = NO_VERSION
-  keyFloor: Version = NO_VERSION
+  /** Newest version applied without gaps. Rises by {@link moveCursor}, falls with the epoch only. */
+  readonly cursor: Version = NO_VERSION
+  /** Nothing older can be confirmed: the log had forgotten what this process had not read. Rises by {@link raiseFloors}. */
+  readonly floor: Version = NO_VERSION
+  readonly keyFloor: Version = NO_VERSION
   /**
    * What this process forgot by itself. Concerns what brings its position from outside (a `set`, a load), not entries in
    * memory: those hold their nodes, so that nothing they depend on is forgotten.
    */
-  forgotten: Version = NO_VERSION
+  readonly forgotten: Version = NO_VERSION
   readonly #table: NodeTable
   readonly #options: TrieOptions
   /** What the log itself has forgotten: up to there nobody needs a mark for an entry of the shared tier. */
-  logFloor: Version = NO_VERSION
+  readonly logFloor: Version = NO_VERSION
   #logKeyFloor: Version = NO_VERSION
   // Marked nodes that nothing refers to, in the order in which they lost their last reference.
   #unreferenced: (Unreferenced | undefined)[] = []
@@ -124,7 +128,7 @@ export class TagTrie {
     if (this.unreferenced > this.#options.rememberedMarks) this.#forgetBeyond(this.#options.rememberedMarks)
   }
 
-  /** Sets a version on a node; an older one changes nothing. Follow with {@link moved} or {@link advancedTo}. */
+  /** Sets a version on a node; an older one changes nothing. Follow with {@link moved} or {@link advanced}. */
   apply(node: TagNode, soft: boolean, version: Version, atWallMs: number, by: string, nowMs: number): void {
     const mark = markOf(node)
     if (soft) {
@@ -139,8 +143,25 @@ export class TagTrie {
     mark.by = by
   }
 
+  /**
+   * Everything up to `version` is applied. An older one changes nothing: changes that were made while others were being
+   * applied end first. Follow with {@link moved} or {@link advanced}.
+   */
+  moveCursor(version: Version): void {
+    assert(isVersion(version), "a cursor was moved to something that is no version")
+    if (version > this.cursor) (this as Positions).cursor = version
+  }
+
+  /** The log has forgotten changes that this process had not read. Follow with {@link moved}. */
+  raiseFloors(floor: Version, keyFloor: Version): void {
+    assert(isVersion(floor) && isVersion(keyFloor), "a floor was raised to something that is no version")
+    ;(this as Positions).floor = Math.max(this.floor, floor)
+    ;(this as Positions).keyFloor = Math.max(this.keyFloor, keyFloor)
+  }
+
   /** Something changed that an entry, a load or a flight may depend on: what was fresh must be looked at again. */
   moved(): void {
+    assert(this.stamp.asOf <= this.cursor, "the cursor fell below what was found fresh")
     const wasTrusted = this.trusted !== null
     this.stamp = { epoch: this.stamp.epoch, asOf: this.cursor }
     this.trusted = wasTrusted ? this.stamp : null
@@ -148,28 +169,32 @@ export class TagTrie {
 
   /** The cursor moved past changes that concern nothing: what was fresh stays so, as of the new cursor. */
   advanced(): void {
+    assert(this.stamp.asOf <= this.cursor, "the cursor fell below what was found fresh")
     this.stamp.asOf = this.cursor
   }
 
   /** The log has forgotten changes up to these versions, so they may be forgotten here too. */
   logForgot(floor: Version, keyFloor: Version): void {
-    this.logFloor = Math.max(this.logFloor, floor)
+    ;(this as Positions).logFloor = Math.max(this.logFloor, floor)
     this.#logKeyFloor = Math.max(this.#logKeyFloor, keyFloor)
   }
 
   adopt(epoch: Epoch): void {
-    this.logFloor = NO_VERSION
-    this.#logKeyFloor = NO_VERSION
     // Versions of two epochs can't be compared: what is known of the old one would only mislead.
-    this.floor = NO_VERSION
-    this.keyFloor = NO_VERSION
-    this.forgotten = NO_VERSION
+    const none: Positions = {
+      cursor: NO_VERSION,
+      floor: NO_VERSION,
+      keyFloor: NO_VERSION,
+      forgotten: NO_VERSION,
+      logFloor: NO_VERSION,
+    }
+    Object.assign(this, none)
+    this.#logKeyFloor = NO_VERSION
     for (const { mark } of [this.root, ...this.#table]) {
       if (mark === null) continue
       mark.invalidated = NO_VERSION
       mark.expired = NO_VERSION
     }
-    this.cursor = NO_VERSION
     this.stamp = { epoch, asOf: NO_VERSION }
     this.trusted = null
   }
@@ -220,6 +245,7 @@ export class TagTrie {
 
   #unuse(node: TagNode): void {
     node.uses -= 1
+    assert(node.uses >= 0, "a tag was released more often than it was acquired")
     let at: TagNode = node
     while (at.uses === 0 && at.parent !== null) {
       if (at.mark !== null) {
@@ -232,6 +258,7 @@ export class TagTrie {
       this.#table.remove(at)
       at = at.parent
       at.uses -= 1
+      assert(at.uses >= 0, "a tag has fewer uses than children")
     }
   }
 
@@ -252,7 +279,7 @@ export class TagTrie {
       if (node.uses > 0) {
         mark.isQueued = false
       } else if (isCurrent) {
-        this.forgotten = Math.max(this.forgotten, version)
+        ;(this as Positions).forgotten = Math.max(this.forgotten, version)
         node.mark = null
         this.#table.remove(node)
         this.#unuse(node.parent as TagNode)

@@ -1,150 +1,209 @@
-import type { Entry } from "../entries/entry.js"
-import type { Engine } from "../cache/engine.js"
-import { nodesOf } from "../tags/freshness.js"
-import type { EntryId } from "../values/id.js"
+import type { Frame } from "../loads/frame.js"
+import type { Entry, Table } from "../entries/table.js"
 import type { LogChange } from "../ports/log.js"
-import type { Table } from "../entries/table.js"
+import { nodesOf } from "../tags/freshness.js"
 import type { TagNode } from "../tags/tag-node.js"
+import type { TagTrie } from "../tags/tag-trie.js"
 import type { Token, Version } from "../tags/version.js"
-import type { SetByHand } from "./writer.js"
+import type { EntryId } from "../values/id.js"
+import type { SetByHand } from "./latest-sets.js"
 
-/** What the function of `cache.transaction` is given. */
+/** The handle that the function of `cache.transaction` is given. */
 export interface TransactionHandle {
   /** The token of its invalidations once the outermost transaction has been acknowledged; undefined before. */
   readonly token: Token | undefined
 }
 
-interface Written {
+/** A value that is to be stored when the transaction has committed. */
+export interface Written {
   readonly value: unknown
   /** Held by the change that set it, for as long as the transaction lasts. */
   readonly dependencies: readonly TagNode[]
   readonly store: (keyVersion: Version | null) => SetByHand | undefined
 }
 
+interface SetInside extends Written {
+  readonly table: Table
+  /** Its place in the order of what was done inside. */
+  readonly order: number
+}
+
+/** The place of a node that was expired and not invalidated: before every change. */
+const EXPIRED = 0
+
+/** Counts what is done inside a transaction and those in it, so that later can be told from earlier. */
+interface Order {
+  last: number
+}
+
 /**
  * Invalidations that wait for a database transaction to commit. For reads inside they hold at once; for everybody else
  * when, and only if, it has succeeded.
+ *
+ * Each change notes its place in the order of changes. Whether a value that was set inside still holds is found out when it
+ * is asked for, as with stored entries: no change looks through what was collected before it.
  */
-export class Transaction implements TransactionHandle {
-  readonly parent: Transaction | undefined
+export class Transaction implements TransactionHandle, Frame {
+  readonly kind = "transaction"
+  readonly owner: object
+  readonly parent: Frame | undefined
+  readonly mayNotWait = false
+  /** The transaction of the same cache around it, which will append its changes with its own. */
+  readonly outer: Transaction | undefined
   token: Token | undefined
   isSettled = false
   readonly changes: LogChange[] = []
-  readonly #engine: Engine
-  readonly #nodes = new Set<TagNode>()
-  // By table name and segment: what was set here, and keys that were deleted (undefined).
-  readonly #keys = new Map<string, Written | undefined>()
-  readonly #functions = new Set<Table>()
+  readonly #trie: TagTrie
+  readonly #order: Order
+  /** Invalidated nodes, those of own keys included, with the place of the newest change. Each counts as one use. */
+  readonly #nodes = new Map<TagNode, number>()
+  readonly #functions = new Map<Table, number>()
+  /** By table name and segment: the newest change of a key, which has set or deleted it. */
+  readonly #keys = new Map<string, number>()
+  readonly #sets = new Map<string, SetInside>()
   /** Uses that end with the transaction. */
   readonly #held: TagNode[] = []
 
-  constructor(engine: Engine, parent: Transaction | undefined) {
-    this.#engine = engine
+  constructor(trie: TagTrie, parent: Frame | undefined) {
+    this.owner = trie
+    this.#trie = trie
     this.parent = parent
+    this.outer = transactionOf(parent, trie)
+    this.#order = this.outer === undefined ? { last: 0 } : this.outer.#order
   }
 
   /** Collects the invalidation of tags; the nodes come with one use each, which this keeps until it settles. */
   addTags(kind: "tag" | "expiry", paths: readonly string[], nodes: readonly TagNode[]): void {
     for (const path of paths) this.changes.push({ kind, path })
-    for (const node of nodes) this.#addNode(node)
-    // What was set before may depend on them; what is set from here on is newer.
-    if (kind === "tag") this.#dropWritten(new Set(nodes))
+    // What is only expired may be served in grace elsewhere; a value that was set inside stays.
+    const order = kind === "tag" ? this.#next() : EXPIRED
+    for (const node of nodes) this.#addNode(node, order)
   }
 
   addKey(table: Table, id: EntryId, written?: Written): void {
     this.changes.push({ kind: "key", path: table.keyOf(id) })
-    // What used the entry of this key depends on it.
-    this.#addNode(this.#engine.acquireKeyNode(table, id))
-    this.#keys.set(nameOf(table, id), written)
-    if (written !== undefined) this.#held.push(...written.dependencies)
+    const order = this.#next()
+    const name = nameOf(table, id)
+    // Readers of this key's entry depend on it.
+    this.#addNode(table.acquireKeyNode(id), order)
+    this.#keys.set(name, order)
+    if (written === undefined) {
+      this.#sets.delete(name)
+      return
+    }
+    this.#sets.set(name, { ...written, table, order })
+    for (const node of written.dependencies) this.#held.push(node)
   }
 
   addFunction(table: Table): void {
     this.changes.push({ kind: "function", path: table.name })
-    this.#dropWrittenOf(table)
+    const order = this.#next()
     table.keyNode.uses += 1
-    this.#addNode(table.keyNode)
-    this.#functions.add(table)
+    this.#addNode(table.keyNode, order)
+    this.#functions.set(table, order)
   }
 
   /** Whether something collected here, or in a transaction around, invalidates an entry. */
   covers(entry: Entry): boolean {
     if (this.#functions.has(entry.table) || this.#keys.has(nameOf(entry.table, entry.id))) return true
-    if (this.#isBelow(nodesOf(entry.dependencies), this.#nodes)) return true
-    return this.parent?.covers(entry) ?? false
+    if (this.#isBelow(nodesOf(entry.dependencies), -1)) return true
+    return this.outer?.covers(entry) ?? false
   }
 
-  /** What was set under a key, here or in a transaction around, and not invalidated since. */
+  /** The value that was set under a key, here or in a transaction around, and not invalidated since. */
   written(table: Table, id: EntryId): { value: unknown } | undefined {
-    const written = this.#written(table, nameOf(table, id))
-    return written === undefined ? undefined : { value: written.value }
+    const name = nameOf(table, id)
+    const set = this.#newestSet(name)
+    return set === undefined || this.#isOutdated(set) ? undefined : { value: set.value }
   }
 
-  #written(table: Table, name: string): Written | undefined {
-    if (this.#keys.has(name) || this.#functions.has(table)) return this.#keys.get(name)
-    const around = this.parent === undefined ? undefined : this.parent.#written(table, name)
-    return around === undefined || this.#isBelow(around.dependencies, this.#nodes) ? undefined : around
+  /** The newest change of a key, here or around; undefined where that has deleted it, or there is none. */
+  #newestSet(name: string): SetInside | undefined {
+    if (this.#keys.has(name)) return this.#sets.get(name)
+    return this.outer === undefined ? undefined : this.outer.#newestSet(name)
   }
 
-  /** Gives what was collected to the transaction around, which will append it with its own. */
-  joinParent(parent: Transaction): void {
+  #isOutdated(set: SetInside): boolean {
+    return this.#outdates(set) || (this.outer !== undefined && this.outer.#isOutdated(set))
+  }
+
+  /** Gives what was collected to the transaction around. */
+  joinOuter(outer: Transaction): void {
     this.isSettled = true
-    parent.changes.push(...this.changes)
-    parent.#dropWritten(this.#nodes)
-    for (const table of this.#functions) parent.#dropWrittenOf(table)
-    for (const node of this.#nodes) parent.#addNode(node)
-    for (const table of this.#functions) parent.#functions.add(table)
-    for (const [name, written] of this.#keys) parent.#keys.set(name, written)
-    parent.#held.push(...this.#held)
+    for (const change of this.changes) outer.changes.push(change)
+    for (const [node, order] of this.#nodes) outer.#addNode(node, order)
+    for (const [table, order] of this.#functions) outer.#functions.set(table, order)
+    for (const [name, order] of this.#keys) {
+      // Both may have changed the key meanwhile.
+      if ((outer.#keys.get(name) ?? -1) > order) continue
+      outer.#keys.set(name, order)
+      const set = this.#sets.get(name)
+      if (set === undefined) outer.#sets.delete(name)
+      else outer.#sets.set(name, set)
+    }
+    for (const node of this.#held) outer.#held.push(node)
     this.#held.length = 0
     this.#nodes.clear()
-    this.#keys.clear()
   }
 
   /** From here on code that still runs inside acts directly. */
   settle(): void {
     this.isSettled = true
-    for (const node of this.#nodes) this.#engine.trie.release(node)
-    for (const node of this.#held) this.#engine.trie.release(node)
+    for (const node of this.#nodes.keys()) this.#trie.release(node)
+    for (const node of this.#held) this.#trie.release(node)
     this.#nodes.clear()
     this.#held.length = 0
   }
 
-  /** Stores what was set, once its invalidations have been sent. */
-  storeWritten(keyVersion: Version | null): SetByHand[] {
+  /** Stores what was set and still holds, once its invalidations have been sent. */
+  storeSets(keyVersion: Version | null): SetByHand[] {
     const stored: SetByHand[] = []
-    for (const written of this.#keys.values()) {
-      const value = written?.store(keyVersion)
+    for (const set of this.#sets.values()) {
+      const value = this.#outdates(set) ? undefined : set.store(keyVersion)
       if (value !== undefined) stored.push(value)
     }
     return stored
   }
 
+  #next(): number {
+    this.#order.last += 1
+    return this.#order.last
+  }
+
   /** Takes over one use of a node. */
-  #addNode(node: TagNode): void {
-    if (this.#nodes.has(node)) this.#engine.trie.release(node)
-    else this.#nodes.add(node)
+  #addNode(node: TagNode, order: number): void {
+    const known = this.#nodes.get(node)
+    if (known !== undefined) this.#trie.release(node)
+    if (known === undefined || known < order) this.#nodes.set(node, order)
   }
 
-  #dropWritten(tops: ReadonlySet<TagNode>): void {
-    for (const [name, written] of this.#keys) {
-      if (written !== undefined && this.#isBelow(written.dependencies, tops)) this.#keys.set(name, undefined)
+  /** Whether something was invalidated here, after a value was set, on which that value depends. */
+  #outdates({ table, dependencies, order }: SetInside): boolean {
+    return (this.#functions.get(table) ?? -1) > order || this.#isBelow(dependencies, order)
+  }
+
+  /**
+   * Whether one of the nodes, or a node above it, was invalidated here after `order`. Everything is below the root, also
+   * what depends on nothing.
+   */
+  #isBelow(nodes: readonly TagNode[], order: number): boolean {
+    if (this.#nodes.size === 0) return false
+    const isLater = (node: TagNode) => (this.#nodes.get(node) ?? -1) > order
+    if (isLater(this.#trie.root)) return true
+    for (const node of nodes) {
+      for (let at: TagNode | null = node; at !== null; at = at.parent) if (isLater(at)) return true
     }
+    return false
   }
+}
 
-  #dropWrittenOf(table: Table): void {
-    for (const name of this.#keys.keys()) if (name.startsWith(`${table.name}\n`)) this.#keys.set(name, undefined)
+/** The innermost transaction of a cache that has not settled. */
+export function transactionOf(frame: Frame | undefined, owner: object): Transaction | undefined {
+  for (let at = frame; at !== undefined; at = at.parent) {
+    // By its kind and not by its class: a frame of another copy of this library has another class, and another owner.
+    if (at.kind === "transaction" && at.owner === owner && !at.isSettled) return at as Transaction
   }
-
-  /** Whether one of the nodes is one of `tops` or below. Everything is below the root, also what depends on nothing. */
-  #isBelow(nodes: readonly TagNode[], tops: ReadonlySet<TagNode>): boolean {
-    if (tops.size === 0) return false
-    if (tops.has(this.#engine.trie.root)) return true
-    return nodes.some((node) => {
-      for (let at: TagNode | null = node; at !== null; at = at.parent) if (tops.has(at)) return true
-      return false
-    })
-  }
+  return undefined
 }
 
 function nameOf(table: Table, id: EntryId): string {

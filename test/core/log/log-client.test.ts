@@ -975,7 +975,7 @@ describe("sync", () => {
   test("rejects in time, by its signal, and for tokens that this log did not make", async () => {
     const a = await ready("a")
     const b = await ready("b")
-    const token = await a.invalidate("t")
+    const token = (await a.invalidate("t")) as string
     await settled()
     await expect(b.sync("nonsense")).rejects.toThrow(InvalidTokenError)
     const foreign = token.replace("life1", "other")

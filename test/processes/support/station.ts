@@ -385,12 +385,16 @@ export class Station {
     return value
   }
 
-  async #make(change: Pick<Change, "subject" | "wrote" | "valueId">, call: () => Promise<string>): Promise<string> {
+  async #make(
+    change: Pick<Change, "subject" | "wrote" | "valueId">,
+    call: () => Promise<string | undefined>,
+  ): Promise<string> {
     const calledNs = now()
     const called = call()
     const made = { kind: "change", by: this.#options.by, ...change, calledNs, heldNs: now() } as const
     try {
-      const token = await called
+      // Outside of transactions there is one.
+      const token = (await called) as string
       this.#options.record({ ...made, acknowledgedNs: now(), token })
       return token
     } catch (error) {

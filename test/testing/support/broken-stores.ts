@@ -2,10 +2,10 @@ import type { EntryCodec } from "../../../src/core/ports/codec.js"
 import { StoreError } from "../../../src/core/base/errors.js"
 import type { LocalStore, Rank, RemoteStore } from "../../../src/core/ports/store.js"
 import { copyBytes } from "../../../src/testing/copy-bytes.js"
-import { MemoryStore, type MemoryStoreOptions } from "../../../src/testing/memory-store.js"
+import { MemoryStore } from "../../../src/testing/memory-store.js"
 import { RemoteMemoryStore } from "../../../src/testing/remote-memory-store.js"
 
-export type MakeStore = (options: Required<MemoryStoreOptions> & { readonly codec: EntryCodec }) => LocalStore
+export type MakeStore = (options: { readonly codec: EntryCodec; readonly data: Map<string, Uint8Array> }) => LocalStore
 
 interface Whole {
   readonly good: MemoryStore

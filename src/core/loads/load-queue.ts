@@ -1,5 +1,5 @@
-/** Bounds how many loads run at the same time. Who waits is served in the order of arrival. */
-export class LoadSlots {
+/** Bounds how many loads run at the same time. Loads that wait begin in the order of arrival. */
+export class LoadQueue {
   readonly limit: number
   #used = 0
   #isDraining = false
@@ -25,7 +25,7 @@ export class LoadSlots {
     } else this.#waiting.add(begin)
   }
 
-  /** Whoever waited with this `begin` doesn't any more; false if it had begun already. */
+  /** Gives up the place of this `begin`; false if it had begun already. */
   cancel(begin: () => void): boolean {
     return this.#waiting.delete(begin)
   }

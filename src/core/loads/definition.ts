@@ -1,10 +1,9 @@
 import type { Duration } from "../base/duration.js"
-import type { Flight } from "./flight.js"
-import type { Order } from "./request.js"
-import type { Behaviour } from "../options/settings.js"
-import type { Run } from "./run.js"
-import type { Scope } from "../tags/scope.js"
 import type { Table } from "../entries/table.js"
+import type { Behaviour } from "../options/settings.js"
+import type { Scope } from "../tags/scope.js"
+import type { BatchOutcomes } from "./outcome.js"
+import type { Run } from "./run.js"
 
 /** The user's hooks, without their argument types: each was inferred and checked where the function was made. */
 export interface Hooks {
@@ -18,14 +17,25 @@ export interface Hooks {
   readonly validate: ((value: unknown) => boolean) | undefined
 }
 
+/** Loads of several calls at once. */
+export interface BatchDefinition {
+  /** How many calls one batch has at most; may be Infinity. */
+  readonly max: number
+  /** Runs the user's function for the arguments of several calls. */
+  readonly load: (calls: readonly (readonly unknown[])[]) => Promise<BatchOutcomes>
+}
+
 /** How the results of one cached function, or of one call with a key given by hand, are made and kept. */
-export interface Recipe {
+export interface Definition {
   readonly table: Table
+  /** The view that its tags are named in. */
   readonly scope: Scope
+  /** The scope of its keys, whose tag each entry depends on: a key may be known from outside of it. */
+  readonly keyScope: Scope
   readonly behaviour: Behaviour
   readonly hooks: Hooks
-  /** Takes a flight into a batch instead of starting it by itself. */
-  readonly gather?: ((flight: Flight, order: Order) => void) | undefined
+  /** Calls of one tick are loaded together. */
+  readonly batch?: BatchDefinition | undefined
   /** Runs the user's function; without a run where nothing is cached. */
   readonly load: (self: unknown, args: readonly unknown[], run: Run | undefined) => unknown
 }

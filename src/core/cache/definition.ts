@@ -1,0 +1,134 @@
+import { ConfigurationError, DuplicateNameError, InvalidOptionError, MissingNameError, show } from "../base/errors.js"
+import type { Table } from "../entries/table.js"
+import type { Definition, Hooks } from "../loads/definition.js"
+import type { AnyFunction, FunctionOptions } from "../options/options.js"
+import { checkName, normalizeFunctionBehaviour } from "../options/settings.js"
+import type { Scope } from "../tags/scope.js"
+import { type EntryId, idOf } from "../values/id.js"
+import type { OpenCache } from "./open.js"
+
+/** One view of a cache: all of it, or a scope. */
+export interface View {
+  readonly core: OpenCache
+  readonly scope: Scope
+}
+
+/** A cached function, with everything that has been decided about it. */
+export interface FunctionDefinition extends Definition {
+  readonly idOfCall: (self: unknown, args: readonly unknown[]) => EntryId
+  /** Why calls must be rejected; undefined if all is well. */
+  readonly obstacle: MissingNameError | undefined
+}
+
+/** Options of a function, without their argument types. */
+export type LooseOptions = FunctionOptions<readonly unknown[], unknown>
+
+/** The parts of a definition that differ between forms of cached functions. */
+export type Loading = Pick<Definition, "load" | "batch">
+
+/**
+ * Defines a cached function: checks its options, claims its name, and decides about its ids and hooks.
+ *
+ * @throws InvalidOptionError, DuplicateNameError
+ */
+export function define(view: View, loader: AnyFunction, options: LooseOptions, loading: Loading): FunctionDefinition {
+  if (typeof loader !== "function") {
+    throw new InvalidOptionError("loader", loader, "the first argument must be the function whose results are kept")
+  }
+  const { core, scope } = view
+  const behaviour = normalizeFunctionBehaviour(options, core.settings.behaviour)
+  core.checkLease(behaviour)
+  const obstacle =
+    options.name === undefined && !core.client.isLocal
+      ? new MissingNameError(
+          `A cached function (${show(loader)}) has no \`name\`, but this cache shares its log with other processes, which could not tell which function is meant. Pass \`{ name: "..." }\`.`,
+        )
+      : undefined
+  const hooks = hooksOf(options)
+  const table = claimTable(view, loader, options)
+  table.intake = { behaviour, sizeOf: hooks.sizeOf, validate: hooks.validate }
+  const definition: FunctionDefinition = {
+    table,
+    scope,
+    keyScope: scope,
+    behaviour,
+    hooks,
+    ...loading,
+    idOfCall: idOfCall(options.key),
+    obstacle,
+  }
+  if (options.name === undefined) dropWhenUnreachable(definition, core)
+  return definition
+}
+
+/** The id of a call: of its arguments, or of what the hook `key` makes of them. */
+function idOfCall(key: LooseOptions["key"]): FunctionDefinition["idOfCall"] {
+  if (key === undefined) return (_self, args) => idOf(args)
+  return (self, args) => idOf([key.apply(self, args as unknown[])])
+}
+
+export function hooksOf(options: LooseOptions): Hooks {
+  const { deps, depsOf, ttl, cacheIf, cacheErrors, sizeOf, validate } = options
+  return { deps, depsOf, ttl: typeof ttl === "function" ? ttl : undefined, cacheIf, cacheErrors, sizeOf, validate }
+}
+
+/** Gives a cached function the name and the number of parameters of its loader. */
+export function nameAs<T extends object>(cached: T, loader: AnyFunction): T {
+  Object.defineProperty(cached, "name", { value: loader.name, configurable: true })
+  Object.defineProperty(cached, "length", { value: loader.length, configurable: true })
+  return cached
+}
+
+/** Runs something that may throw at once on behalf of a function that returns a promise. */
+export function attempt<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return run()
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+/** Synchronous functions need entries at hand. Throws `ConfigurationError`. */
+export function checkEntriesAtHand({ shared }: OpenCache): void {
+  if (shared?.isRemote !== true) return
+  throw new ConfigurationError(
+    "`cacheableSync` needs entries that are at hand, in memory or in LMDB: a store behind a network has to be waited " +
+      "for. Use `cacheable`, or a cache of its own for this function.",
+  )
+}
+
+function claimTable({ core, scope }: View, loader: AnyFunction, options: LooseOptions): Table {
+  const { tables, settings, entries } = core
+  const { name, version } = options
+  if (name === undefined) {
+    const base = loader.name === "" ? "anonymous" : loader.name
+    const inScope = (plain: string) => scope.functionName(plain)
+    return tables.add(inScope(tables.uniqueName(base, version, inScope)), version)
+  }
+  checkName(name)
+  const whole = scope.functionName(name)
+  const taken = tables.find(whole, version)
+  if (taken === undefined) return tables.add(whole, version)
+  if (!settings.redefine) throw new DuplicateNameError(name)
+  entries.removeAll(taken)
+  return tables.replace(taken)
+}
+
+/**
+ * Functions without a name that nobody holds any more give up their table, so that one can be made per request. Named ones
+ * stay: their name is known to other processes, and to who defines them again.
+ */
+function dropWhenUnreachable(definition: FunctionDefinition, core: OpenCache): void {
+  let registry = registries.get(core)
+  if (registry === undefined) {
+    // The callback holds its cache, and the cache its registry: they go together.
+    registry = new FinalizationRegistry<Table>((table) => {
+      core.entries.removeAll(table)
+      core.tables.drop(table)
+    })
+    registries.set(core, registry)
+  }
+  registry.register(definition, definition.table)
+}
+
+const registries = new WeakMap<OpenCache, FinalizationRegistry<Table>>()

@@ -1,0 +1,75 @@
+import { CacheClosedError, InvalidKeyError } from "../base/errors.js"
+import { currentFrame } from "../loads/frame.js"
+import type { Table } from "../entries/table.js"
+import type { Scope } from "../tags/scope.js"
+import { type EntryId, parseFunctionKey } from "../values/id.js"
+import type { View } from "./definition.js"
+
+/** The place of a public key: its table, its id there, and the scope that it belongs to. */
+export interface KeyPlace {
+  readonly table: Table
+  readonly id: EntryId
+  readonly scope: Scope
+}
+
+/** Finds the places of public keys, as one view of a cache may name them. */
+export class KeyLookup {
+  readonly #view: View
+
+  constructor(view: View) {
+    this.#view = view
+  }
+
+  /** Whether a key is its own id, without a look at what it may stand for. */
+  isPlain(key: unknown): key is string {
+    return this.#view.scope.isWhole && typeof key === "string" && !key.startsWith("ƒ")
+  }
+
+  /** The place of a key; undefined for that of a function which is not defined here. Throws `InvalidKeyError`. */
+  find(key: string): KeyPlace | undefined {
+    const { core, scope } = this.#view
+    if (typeof key !== "string" || !key.startsWith("ƒ:")) {
+      return { table: core.tables.manual, id: scope.manualId(key), scope: scope.ofKey(key) }
+    }
+    const parts = parseFunctionKey(key)
+    if (parts === undefined) return undefined
+    if (!scope.owns(parts.name)) {
+      throw new InvalidKeyError(key, `it belongs to a function outside of the scope \`${scope.prefix}\``)
+    }
+    const table = core.tables.find(parts.name, parts.version)
+    return table === undefined ? undefined : { table, id: parts.id, scope: scope.ofFunction(parts.name) }
+  }
+
+  /** The same, where there must be one. With `writing`, the name of the call, the cache must be open. */
+  resolve(key: string, writing?: string): KeyPlace {
+    if (writing !== undefined && this.#view.core.lifetime.isOver) throw new CacheClosedError(writing)
+    const place = this.find(key)
+    if (place === undefined) {
+      throw new InvalidKeyError(key, "no function of that name and version is defined in this process")
+    }
+    return place
+  }
+
+  /** The same for a value that is set by hand: a key of a function is refused, since `prime` knows how it is kept. */
+  resolveManual(key: string, writing: string): KeyPlace {
+    const place = this.resolve(key, writing)
+    if (place.table.isManual) return place
+    throw new InvalidKeyError(
+      key,
+      "it is the key of a cached function, whose `deps`, `ttl` and other options `" +
+        writing +
+        "` does not know. Call `fn.prime([...args], value, { asOf })` of that function instead",
+    )
+  }
+
+  /** Reads a key without loading it. */
+  read(key: string, asking: string, isQuiet = false): Promise<{ value: unknown } | undefined> {
+    const { core } = this.#view
+    if (core.lifetime.isOver) throw new CacheClosedError(asking)
+    const place = this.find(key)
+    if (place === undefined) return Promise.resolve(undefined)
+    const { table, id } = place
+    if (core.reader.looks.canFetch(table, id)) return core.reader.find(table, id, currentFrame(), isQuiet)
+    return Promise.resolve(core.reader.peek(table, id, currentFrame(), isQuiet))
+  }
+}

@@ -1,0 +1,116 @@
+import { InvalidOptionError, type ZooCacheError } from "../base/errors.js"
+import type { Outbox } from "../base/outbox.js"
+import type { LogChange } from "../ports/log.js"
+import type { TagTrie } from "../tags/tag-trie.js"
+import { type EntryId, parseFunctionKey } from "../values/id.js"
+import { addCounts, type Counters, noCounts } from "./counters.js"
+import { type Intake, MANUAL, Table, tableNameOf } from "./table.js"
+
+export interface TablesOptions {
+  readonly trie: TagTrie
+  readonly outbox: Outbox
+  readonly intake: Intake
+}
+
+/** An own key, as the log names it: its place in the trie, and its table where this process has one. */
+export interface ResolvedKey {
+  readonly table: Table | undefined
+  readonly id: EntryId
+  /** Below the root of keys. */
+  readonly path: readonly string[]
+}
+
+/** The tables of one cache, by name. */
+export class Tables {
+  /** The table of all keys that are given by hand. */
+  readonly manual: Table
+  /** Counts of tables that are gone and whose name nobody has taken over. */
+  readonly #retired = noCounts()
+  readonly #byName = new Map<string, Table>()
+  /** The last number that made the names of unnamed functions of one name differ. */
+  readonly #lastNumbers = new Map<string, number>()
+  readonly #options: TablesOptions
+
+  constructor(options: TablesOptions) {
+    this.#options = options
+    this.manual = this.#add(MANUAL, undefined)
+  }
+
+  [Symbol.iterator](): IterableIterator<Table> {
+    return this.#byName.values()
+  }
+
+  find(functionName: string, version: string | number | undefined): Table | undefined {
+    return this.#byName.get(tableNameOf(functionName, version))
+  }
+
+  /** A table under a name that is free. */
+  add(functionName: string, version: string | number | undefined): Table {
+    return this.#add(functionName, version)
+  }
+
+  /**
+   * A table in place of another of its name: whatever the earlier one stored or is loading belongs to nobody. Counts go on.
+   * The caller takes the entries out.
+   */
+  replace(table: Table): Table {
+    this.#retire(table)
+    return this.#add(table.functionName, table.version, table.counters)
+  }
+
+  /** Gives up a table that nobody can call any more. The caller takes the entries out. */
+  drop(table: Table): void {
+    if (table.isReplaced) return
+    this.#retire(table)
+    addCounts(this.#retired, table.counters)
+  }
+
+  /** A name for a function that has none: `base`, or with a number behind it that makes it unique. */
+  uniqueName(base: string, version: string | number | undefined, inScope: (name: string) => string): string {
+    const family = `${inScope(base)} ${version ?? ""}`
+    let unique = base
+    while (this.find(inScope(unique), version) !== undefined) {
+      const number = (this.#lastNumbers.get(family) ?? 1) + 1
+      this.#lastNumbers.set(family, number)
+      unique = `${base}#${number}`
+    }
+    return unique
+  }
+
+  /** Counts of all tables together, those that are gone included. */
+  totals(): Counters {
+    const total = { ...this.#retired }
+    for (const table of this.#byName.values()) addCounts(total, table.counters)
+    return total
+  }
+
+  /** The place of a change of a key or of a function; undefined for what is no key, which is told. */
+  resolve(change: LogChange): ResolvedKey | undefined {
+    try {
+      if (change.kind === "function") {
+        return { table: this.#byName.get(change.path), id: undefined, path: [change.path] }
+      }
+      const parts = parseFunctionKey(change.path)
+      if (parts === undefined) return { table: this.manual, id: change.path, path: [MANUAL, change.path] }
+      const name = tableNameOf(parts.name, parts.version)
+      return { table: this.#byName.get(name), id: parts.id, path: [name, change.path.slice(name.length)] }
+    } catch (error) {
+      this.#options.outbox.fault(error as ZooCacheError)
+      return undefined
+    }
+  }
+
+  #add(functionName: string, version: string | number | undefined, counters?: Counters): Table {
+    const { trie, outbox, intake } = this.#options
+    const table = new Table({ trie, prefix: outbox.prefix, functionName, version, intake, counters })
+    if (this.#byName.has(table.name)) throw new InvalidOptionError("name", functionName, "it is taken")
+    this.#byName.set(table.name, table)
+    return table
+  }
+
+  #retire(table: Table): void {
+    table.isReplaced = true
+    this.#byName.delete(table.name)
+    this.#options.trie.release(table.keyNode)
+  }
+}

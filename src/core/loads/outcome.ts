@@ -1,0 +1,21 @@
+/** The end of a load, as far as its callers are concerned. */
+export interface Outcome {
+  readonly isError: boolean
+  readonly value: unknown
+  /** A batch had nothing under this id: there is a result, but no value to ask hooks about. */
+  readonly isAbsent?: boolean
+}
+
+/** A batch loader's answer, in the order of its flights. */
+export class BatchOutcomes {
+  readonly outcomes: readonly Outcome[]
+
+  constructor(outcomes: readonly Outcome[]) {
+    this.outcomes = outcomes
+  }
+}
+
+/** A batch answers with one outcome per flight, a single load with its value. */
+export function outcomeOf(value: unknown, index: number): Outcome {
+  return value instanceof BatchOutcomes ? (value.outcomes[index] as Outcome) : { isError: false, value }
+}

@@ -1,0 +1,32 @@
+import type { Entry } from "../entries/table.js"
+import type { Definition } from "../loads/definition.js"
+import type { Frame } from "../loads/frame.js"
+import type { LoadRequest } from "../loads/load-request.js"
+import type { EntryId } from "../values/id.js"
+
+/** One read that may load. */
+export interface Call {
+  readonly definition: Definition
+  readonly id: EntryId
+  readonly self: unknown
+  readonly args: readonly unknown[]
+  readonly frame: Frame | undefined
+  readonly signal: AbortSignal | undefined
+  /** Wants a load that begins after now. */
+  readonly isFresh: boolean
+  /** The answer of a shared tier that had to be waited for. */
+  readonly fetched?: Fetched
+}
+
+export interface Fetched {
+  readonly entry: Entry | undefined
+  /** When the caller arrived, in the time of `Turn.now`. */
+  readonly arrivedMs: number
+}
+
+/** The load that a call asks for. */
+export function requestFor(call: Call, isPrivate: boolean): LoadRequest {
+  const { definition, id, self, args, frame, isFresh } = call
+  const failures = definition.table.entries.get(id)?.rare?.failures ?? 0
+  return { definition, id, self, args, frame, isPrivate, isFresh, isBackground: false, failures }
+}

@@ -1,0 +1,164 @@
+import { RefreshError } from "../base/errors.js"
+import { after, waitFor } from "../base/waits.js"
+import { ageOf, GRACE_RETRY_MS } from "../entries/age.js"
+import { type Entry, GONE, type Table } from "../entries/table.js"
+import type { Definition } from "../loads/definition.js"
+import type { Run } from "../loads/run.js"
+import type { WhenUnsure } from "../options/options.js"
+import { freshnessOf } from "../tags/freshness.js"
+import type { EntryId } from "../values/id.js"
+import { transactionOf } from "../writes/transaction.js"
+import { type Call, requestFor } from "./call.js"
+import type { ReadContext } from "./context.js"
+import type { Looks } from "./look.js"
+import { isolated, promiseFor, useInGrace } from "./use.js"
+import type { Visit } from "./visit.js"
+
+/** An expired entry that may stand in for a load, and what ends that. */
+export interface Fallback {
+  readonly entry: Entry
+  readonly letGo: () => void
+}
+
+/** Values that are served although their time is over: while they are loaded anew, or because that fails. */
+export class Grace {
+  readonly #context: ReadContext
+  readonly #looks: Looks
+
+  constructor(context: ReadContext, looks: Looks) {
+    this.#context = context
+    this.#looks = looks
+  }
+
+  /** Keeps an entry of use while its load is waited for, whatever memory does. */
+  fallback(entry: Entry): Fallback {
+    return { entry, letGo: this.#context.held?.keep(entry) ?? (() => {}) }
+  }
+
+  serve(entry: Entry, run: Run | undefined, call: Call): Promise<unknown> {
+    const promise = promiseFor(entry)
+    useInGrace(this.#context, entry, run)
+    if (entry.aging !== null && this.#context.turn.now >= entry.aging.retryAtMs) this.refresh(call, entry)
+    return promise
+  }
+
+  /** Loads anew while readers go on with what there is. A failure is told as a fault: no caller sees it. */
+  refresh(call: Call, entry: Entry): void {
+    const { running, shared, lifetime, settings, turn, entries } = this.#context
+    const { table } = call.definition
+    if (running.flightOf(table, call.id) !== undefined) return
+    if (shared === undefined || !this.#looks.canFetch(table, call.id) || call.fetched !== undefined) {
+      this.#load(call)
+      return
+    }
+    // Another process may have loaded it anew.
+    this.#postponeRetry(table, call.id, entry)
+    void shared.fetch(table, call.id, table.intake).then((found) => {
+      if (lifetime.isOver || !settings.enabled || running.flightOf(table, call.id) !== undefined) return
+      const nowMs = turn.arrive()
+      if (found !== undefined && entries.isCurrent(found, nowMs)) return
+      // The entry that was fetched has taken its place, and knows of no retries.
+      this.#postponeRetry(table, call.id, table.entries.get(call.id) ?? entry)
+      this.#load(call)
+    })
+  }
+
+  /** The expired value that may stand in for a load that failed. */
+  after(definition: Definition, id: EntryId, error: unknown, visit: Visit): { value: unknown } | undefined {
+    const { turn } = this.#context
+    const { table, behaviour } = definition
+    const look = this.#looks.look(table, id, turn.arrive(), visit.transaction, behaviour.whenUnsure)
+    if (look?.age !== "grace") return undefined
+    const { entry } = look
+    const value = isolated(entry.value, entry.rare?.isCloned === true ? "clone" : "share")
+    this.#postponeRetry(table, id, entry)
+    this.#tellFailure(table, id, error)
+    useInGrace(this.#context, entry, visit.run)
+    return { value }
+  }
+
+  /** Takes the expired value when the load fails, or has not landed within the soft timeout. */
+  orFallback(
+    promise: Promise<unknown>,
+    call: Call,
+    run: Run | undefined,
+    { entry: fallback, letGo }: Fallback,
+  ): Promise<unknown> {
+    const { turn, clock } = this.#context
+    const { table, behaviour } = call.definition
+    // Counted from the caller's arrival, which may have been before the shared tier was asked.
+    const waitedMs = call.fetched === undefined ? 0 : turn.now - call.fetched.arrivedMs
+    const softTimeoutMs = Math.max(0, behaviour.softTimeoutMs - waitedMs)
+    const servable = () => this.#stillServable(fallback, table, call, behaviour.whenUnsure)
+    const serve = (entry: Entry) => {
+      const served = promiseFor(entry)
+      useInGrace(this.#context, entry, run)
+      return served
+    }
+    const orServe = promise.catch((error: unknown) => {
+      const entry = servable()
+      if (entry === undefined) throw error
+      this.#postponeRetry(table, call.id, entry)
+      const served = serve(entry)
+      this.#tellFailure(table, call.id, error)
+      return served
+    })
+    const isBounded = softTimeoutMs !== Number.POSITIVE_INFINITY
+    // Where nothing may be served any more the load is waited for after all, which has a timer of its own.
+    const orInTime = isBounded
+      ? waitFor(
+          orServe,
+          after(clock, softTimeoutMs, false, () => {
+            const entry = servable()
+            return entry === undefined ? orServe : serve(entry)
+          }),
+        )
+      : orServe
+    return orInTime.finally(letGo)
+  }
+
+  #load(call: Call): void {
+    const { launcher } = this.#context
+    const { table } = call.definition
+    table.counters.refreshes += 1
+    const flight = launcher.start({ ...requestFor(call, false), frame: undefined, isBackground: true })
+    flight.waiters += 1
+    flight.outcome.promise.catch((error: unknown) => {
+      this.#postponeRetry(table, call.id, table.entries.get(call.id))
+      this.#tellFailure(table, call.id, error)
+    })
+  }
+
+  /** An expired entry is not loaded again before a while has passed; known by its key where memory does not keep it. */
+  #postponeRetry(table: Table, id: EntryId, entry: Entry | undefined): void {
+    const { turn, shared } = this.#context
+    const retryAtMs = turn.current() + GRACE_RETRY_MS
+    if (entry?.aging != null) entry.aging.retryAtMs = retryAtMs
+    if (entry === undefined || entry.slot < 0) shared?.postpone(table.keyOf(id), retryAtMs)
+  }
+
+  #tellFailure(table: Table, id: EntryId, error: unknown): void {
+    const key = table.keyOf(id)
+    this.#context.outbox.fault(new RefreshError(key, error), key)
+  }
+
+  /**
+   * The expired value that may still stand in for a load, if it was not invalidated meanwhile; or what has taken its
+   * place, such as the same as the shared tier has it.
+   */
+  #stillServable(entry: Entry, table: Table, call: Call, whenUnsure: WhenUnsure): Entry | undefined {
+    const { turn, trie, shared } = this.#context
+    const nowMs = turn.arrive()
+    if (!this.#looks.isOfUse(whenUnsure)) return undefined
+    const transaction = transactionOf(call.frame, trie)
+    const kept = table.entries.get(call.id)
+    if (kept !== undefined && !kept.isError) return this.#looks.lookAt(kept, nowMs, transaction)?.entry
+    if (entry.slot === GONE || transaction?.covers(entry) === true) return undefined
+    // Where memory does not keep it, marks on its own key could not remove it, nor count as a new state of the log.
+    const { dependencies, keyVersion } = entry
+    const stamp = { ...entry.stamp }
+    const keyNode = table.keyNodeOf(call.id) ?? table.keyNode
+    const isStale = freshnessOf({ stamp, dependencies, keyNode, keyVersion }, trie) === "stale"
+    return shared !== undefined && !isStale && ageOf(entry, nowMs) !== "over" ? entry : undefined
+  }
+}

@@ -1,0 +1,195 @@
+import type { Duration } from "../base/duration.js"
+import { parseDuration } from "../base/duration.js"
+import { EntryTooLargeError, HookError, InvalidOptionError, StoreError, ZooCacheError } from "../base/errors.js"
+import type { Outbox } from "../base/outbox.js"
+import type { Turn } from "../base/turn.js"
+import { agingOf, lookedAtAlways } from "../entries/age.js"
+import type { Entries } from "../entries/entries.js"
+import type { EntryEncoder } from "../entries/stored-form.js"
+import type { Table } from "../entries/table.js"
+import { currentFrame } from "../loads/frame.js"
+import { runOf } from "../loads/run.js"
+import { isStringArray, type Behaviour, type CacheSettings } from "../options/settings.js"
+import { type Dependencies, freshnessOf } from "../tags/freshness.js"
+import { type Position, readPosition } from "../tags/position.js"
+import type { Scope } from "../tags/scope.js"
+import type { TagNode } from "../tags/tag-node.js"
+import type { Stamp, TagTrie } from "../tags/tag-trie.js"
+import { NO_VERSION, type Version } from "../tags/version.js"
+import type { EntryId } from "../values/id.js"
+import { assertReusable, cloneValue, freezeDeep, type Isolation } from "../values/isolation.js"
+import type { SetByHand } from "./latest-sets.js"
+
+/** A value and the place where it is to be stored. */
+export interface Item {
+  readonly table: Table
+  readonly id: EntryId
+  readonly value: unknown
+  /** The view that `deps` are named in. */
+  readonly scope: Scope
+  /** The scope of the key, whose tag the entry depends on: the caller may know the key from outside of it. */
+  readonly keyScope: Scope
+  readonly behaviour: Behaviour
+  readonly deps: readonly string[]
+  /** Milliseconds; the default of `behaviour` where undefined. */
+  readonly ttlMs: number | undefined
+  /** Undefined: inside a load its start, else now. */
+  readonly asOf: Position | "now" | undefined
+  readonly sizeOf: ((value: unknown) => number) | undefined
+  /** False where a hook does not want it kept: older entries of its key go all the same. */
+  readonly isWanted: boolean
+}
+
+/** An item that is ready to be stored. Its nodes have one use each, which the caller releases. */
+export interface Prepared {
+  readonly item: Item
+  readonly value: unknown
+  readonly nodes: readonly TagNode[]
+  readonly stamp: Stamp
+  /** As in the bytes: a stamp may move on. */
+  readonly asOf: Version
+  /** The form of the shared tier; undefined without one. */
+  readonly bytes: Uint8Array | undefined
+  /** No tier may keep it: the shared one could not bring it back as it is. */
+  readonly isRefused: boolean
+}
+
+export interface PreparerOptions {
+  readonly settings: CacheSettings
+  readonly trie: TagTrie
+  readonly turn: Turn
+  readonly outbox: Outbox
+  readonly entries: Entries
+  readonly encoder: EntryEncoder | undefined
+}
+
+/** Makes entries of values that are set by hand. */
+export class Preparer {
+  readonly #options: PreparerOptions
+
+  constructor(options: PreparerOptions) {
+    this.#options = options
+  }
+
+  /** Throws what is wrong with the value, its options or its tags; then no node is held. */
+  prepare(item: Item): Prepared {
+    const { table, id, value, behaviour, scope, keyScope, deps } = item
+    if (value instanceof Promise) throw new InvalidOptionError("value", value, "it is a promise: await it first")
+    // Freezing looks at all of it first.
+    const isLookedAt = behaviour.isolation === "freeze" || typeof value !== "object" || value === null
+    if (!isLookedAt) assertReusable(value, table.keyOf(id))
+    const isolated = isolate(value, behaviour.isolation, table, id)
+    const nodes: TagNode[] = []
+    try {
+      const own = keyScope.acquireOwn()
+      if (own !== undefined) nodes.push(own)
+      for (const tag of deps.length < 2 ? deps : new Set(deps)) nodes.push(scope.acquire(tag))
+      const stamp = this.#stampOf(item.asOf)
+      const { asOf } = stamp
+      return { item, value: isolated, nodes, stamp, asOf, ...this.#encode(item, isolated, nodes, stamp) }
+    } catch (error) {
+      this.release(nodes)
+      throw error
+    }
+  }
+
+  /**
+   * Keeps a value that was set, if nothing that it depends on has changed since its source was read.
+   *
+   * @param keyVersion null where it is known to be the newest word on its key, Infinity while the log has not said so.
+   */
+  store(prepared: Prepared, keyVersion: Version | null): SetByHand | undefined {
+    const { trie, turn, settings, entries } = this.#options
+    const { item, value, nodes, stamp, bytes, isRefused } = prepared
+    const { table, id, behaviour, isWanted } = item
+    const dependencies: Dependencies = nodes.length === 0 ? null : nodes.length === 1 ? (nodes[0] as TagNode) : nodes
+    const subject = { stamp, dependencies, keyNode: table.keyNode, keyVersion: Number.POSITIVE_INFINITY }
+    const isFresh = stamp.asOf >= trie.forgotten && freshnessOf(subject, trie) === "fresh"
+    if (!isFresh) table.counters.staleLoads += 1
+    const nowMs = turn.current()
+    const latestExpiryMs = runOf(currentFrame(), trie)?.latestExpiryMs ?? Number.POSITIVE_INFINITY
+    let aged = agingOf(item.ttlMs ?? behaviour.ttlMs, behaviour, nowMs, settings.random, latestExpiryMs)
+    if (!isFresh || aged === undefined || isRefused || !isWanted) return undefined
+    const weight = this.#weigh(item, value)
+    if (weight === undefined) return undefined
+    const isCloned = behaviour.isolation === "clone"
+    if (isCloned) aged = lookedAtAlways(aged)
+    const isPlain = keyVersion === null && !isCloned
+    const rare = isPlain
+      ? null
+      : { isError: false, isCloned, failures: 0, keyVersion: keyVersion ?? undefined, rivalVersion: NO_VERSION }
+    const entry = entries.store({ table, id, value, dependencies, aged, rare, weight, bornMs: nowMs })
+    return { table, id, entry, bytes, epoch: stamp.epoch, asOf: prepared.asOf }
+  }
+
+  release(nodes: readonly TagNode[]): void {
+    for (const node of nodes) this.#options.trie.release(node)
+  }
+
+  #weigh({ table, id, sizeOf }: Item, value: unknown): number | undefined {
+    const { entries, outbox } = this.#options
+    try {
+      return entries.weigh(table, id, value, sizeOf)
+    } catch (error) {
+      const key = table.keyOf(id)
+      outbox.fault(error instanceof HookError ? error : new HookError("sizeOf", key, error), key)
+      return undefined
+    }
+  }
+
+  /** Throws what is wrong with the value in strict mode; else it is told, and the value kept nowhere. */
+  #encode(
+    { table, id, behaviour, ttlMs, isWanted }: Item,
+    value: unknown,
+    nodes: readonly TagNode[],
+    stamp: Stamp,
+  ): Pick<Prepared, "bytes" | "isRefused"> {
+    const { settings, turn, encoder, outbox } = this.#options
+    const { random, strict } = settings
+    const aged = agingOf(ttlMs ?? behaviour.ttlMs, behaviour, turn.current(), random, Number.POSITIVE_INFINITY)
+    if (aged === undefined || !isWanted) return { bytes: undefined, isRefused: false }
+    try {
+      const bytes = encoder?.encode(value, { table, id, dependencies: nodes, stamp, keyVersion: undefined, aged })
+      return { bytes, isRefused: false }
+    } catch (error) {
+      const refusal = error instanceof ZooCacheError ? error : new StoreError("encode", error)
+      if (strict && !(refusal instanceof EntryTooLargeError)) throw refusal
+      outbox.fault(refusal, table.keyOf(id))
+      return { bytes: undefined, isRefused: true }
+    }
+  }
+
+  /** The position in the order of changes at which the source of a value was read, as far as we are told. */
+  #stampOf(asOf: Position | "now" | undefined): Stamp {
+    const { trie } = this.#options
+    if (asOf === "now") return { epoch: trie.epoch, asOf: trie.cursor }
+    if (asOf !== undefined) return readPosition(asOf, trie)
+    const frame = currentFrame()
+    if (frame === undefined) return trie.stamp
+    // Until a transaction commits, the current stamp may move on with the cursor.
+    return runOf(frame, trie)?.loads[0]?.stamp ?? { epoch: trie.epoch, asOf: trie.cursor }
+  }
+}
+
+/** Options of `set`. */
+export interface SetOptions {
+  deps?: readonly string[] | undefined
+  ttl?: Duration | undefined
+  /** Where in the order of changes its source was read; see `cache.position()`. */
+  asOf?: Position | undefined
+}
+
+/** Checks the options of `set`. Throws `InvalidOptionError`. */
+export function checkSetOptions({ deps, ttl, asOf }: SetOptions): Pick<Item, "deps" | "ttlMs" | "asOf"> {
+  if (deps !== undefined && !isStringArray(deps)) {
+    throw new InvalidOptionError("deps", deps, "it must be an array of tags")
+  }
+  return { deps: deps ?? [], ttlMs: ttl === undefined ? undefined : parseDuration(ttl, "ttl"), asOf }
+}
+
+function isolate(value: unknown, isolation: Isolation, table: Table, id: EntryId): unknown {
+  if (isolation === "clone") return cloneValue(value)
+  if (isolation === "freeze" && typeof value === "object" && value !== null)
+    table.counters.shared += freezeDeep(value, table.keyOf(id))
+  return value
+}
