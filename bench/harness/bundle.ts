@@ -10,8 +10,8 @@ import { build } from "esbuild"
  * It is gone when this process ends. The build is copied first, so that one that is made meanwhile can't change what is measured in the middle of a run.
  */
 export async function makeBundle(root: string, dist: string): Promise<string> {
-  // Below `node_modules`, so that the peers are found from there.
-  const folder = join(root, "node_modules", ".cache", "zoocache-bench", String(process.pid))
+  // Below `bench/node_modules`, so that the peers are found from there, and what they do not bring in the folder above.
+  const folder = join(root, "bench", "node_modules", ".cache", "zoocache-bench", String(process.pid))
   rmSync(folder, { recursive: true, force: true })
   const remove = () => rmSync(folder, { recursive: true, force: true })
   process.on("exit", remove)

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { arch, availableParallelism, cpus, platform, totalmem } from "node:os"
 import { join } from "node:path"
 
@@ -38,7 +38,8 @@ export function describeMachine(root: string): Machine {
 }
 
 function versionOf(root: string, name: string): string {
-  return versionIn(join(root, "node_modules", name))
+  const own = join(root, "bench", "node_modules", name)
+  return versionIn(existsSync(own) ? own : join(root, "node_modules", name))
 }
 
 function versionIn(folder: string): string {

@@ -192,3 +192,14 @@ export async function rejectionOf(promise: Promise<unknown>): Promise<unknown> {
     (error: unknown) => error,
   )
 }
+
+/** What a call throws, or what its promise is rejected with. */
+export async function errorOf(call: () => unknown): Promise<unknown> {
+  let result: unknown
+  try {
+    result = call()
+  } catch (error) {
+    return error
+  }
+  return rejectionOf(Promise.resolve(result))
+}

@@ -68,8 +68,6 @@ export class Entries {
   #removed = 0
   /** Entries that were fresh when the epoch ended. */
   #outliving: Entry[] = []
-  /** The entry that is being stored. */
-  #arriving: Entry | undefined
 
   constructor(options: EntriesOptions) {
     this.#options = options
@@ -81,7 +79,7 @@ export class Entries {
       maxBytes: settings.memory.maxBytes,
       clock,
       random: settings.random,
-      onEvict: (entry) => this.#evicted(entry),
+      onEvict: (victims) => this.#evicted(victims),
       reclaim: (entry) => this.#reclaim(entry),
       timeLeftMs: (entry) => expiryOf(entry) + (entry.aging?.graceMs ?? 0) - turn.now,
     })
@@ -126,13 +124,12 @@ export class Entries {
       const previous = table.entries.get(id)
       table.entries.set(id, entry)
       table.counters.stores += 1
-      this.#arriving = entry
-      if (previous === undefined) tier.add(entry, hashId(id, this.#hashSeed ^ table.keyNode.hash), weight, bornMs)
-      else {
-        tier.replace(previous, entry, weight, bornMs)
-        this.#leave(previous)
-      }
-      this.#arriving = undefined
+      const victims =
+        previous === undefined
+          ? tier.add(entry, hashId(id, this.#hashSeed ^ table.keyNode.hash), weight, bornMs)
+          : tier.replace(previous, entry, weight, bornMs)
+      if (previous !== undefined) this.#leave(previous)
+      this.#evicted(victims, entry)
       if (channels.store.hasSubscribers) outbox.publish(channels.store, table.event(id))
       return entry
     } finally {
@@ -247,13 +244,21 @@ export class Entries {
     entry.deadlineMs = entry.deadlineMs === ALWAYS ? ALWAYS : deadlineOf(entry.aging)
   }
 
-  #evicted(entry: Entry): void {
-    const { table, id } = entry
-    if (table.entries.get(id) === entry) table.entries.delete(id)
-    table.counters.evicted += 1
-    this.#leave(entry)
-    if (channels.evict.hasSubscribers) {
-      this.#options.outbox.publish(channels.evict, { ...table.event(id), reason: "budget" })
+  /** @param arriving is being stored: if it could not stay, it is still of use to whoever has just stored it. */
+  #evicted(victims: readonly Entry[], arriving?: Entry): void {
+    if (victims.length === 0) return
+    const { outbox } = this.#options
+    outbox.hold()
+    try {
+      for (const entry of victims) {
+        const { table, id } = entry
+        if (table.entries.get(id) === entry) table.entries.delete(id)
+        table.counters.evicted += 1
+        this.#leave(entry, entry === arriving)
+        if (channels.evict.hasSubscribers) outbox.publish(channels.evict, { ...table.event(id), reason: "budget" })
+      }
+    } finally {
+      outbox.release()
     }
   }
 
@@ -263,9 +268,8 @@ export class Entries {
   }
 
   /** Memory has let go of an entry. */
-  #leave(entry: Entry): void {
+  #leave(entry: Entry, isArriving = false): void {
     for (const node of nodesOf(entry.dependencies)) this.#options.trie.release(node)
-    // One that could not stay is still of use to whoever has just stored it.
-    if (entry !== this.#arriving && this.#options.held?.has(entry) !== true) giveUp(entry)
+    if (!isArriving && this.#options.held?.has(entry) !== true) giveUp(entry)
   }
 }

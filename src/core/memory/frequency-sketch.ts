@@ -9,6 +9,7 @@ const ROW_SEEDS = [0x9e3779b1, 0x85ebca77, 0xc2b2ae3d, 0x27d4eb2f].map((seed) =>
 const BYTES_PER_ENTRY = 2.5
 const SMALL_BYTES_PER_ENTRY = 8
 const SMALL_BYTES = 16_384
+const LEAST_BYTES = 20
 
 /**
  * How often keys that are *not* resident were used lately: a count-min sketch of four-bit counters.
@@ -22,13 +23,20 @@ const SMALL_BYTES = 16_384
  */
 export class FrequencySketch {
   readonly #seed: number
+  /** Sizes are this one divided by powers of two, so that growing is copying. */
+  readonly #mostBytes: number
   #counters = new Uint8Array(0) // two to a byte
+  #entries = 0 // for so many there is room
   #length = 0
   #scale = 0
 
-  /** `seed` keeps an attacker from preparing keys that share counters with a key of his choice. */
-  constructor(seed: number) {
+  /**
+   * @param seed keeps an attacker from preparing keys that share counters with a key of his choice.
+   * @param maxEntries the largest tier that it will know the history of; Infinity if that is open.
+   */
+  constructor(seed: number, maxEntries = Infinity) {
     this.#seed = seed | 0
+    this.#mostBytes = maxEntries === Infinity ? 2 ** 20 * LEAST_BYTES : bytesFor(maxEntries)
   }
 
   get bytes(): number {
@@ -37,23 +45,18 @@ export class FrequencySketch {
 
   /** Makes room for the history of a tier of that many entries. What is known is kept. */
   ensureCapacity(entries: number): void {
-    const small = Math.min(SMALL_BYTES_PER_ENTRY * entries, SMALL_BYTES)
-    const bytes = Math.max(16, small, Math.ceil(BYTES_PER_ENTRY * entries))
-    if (bytes <= this.#counters.length) return
-    const old = this.#counters
-    const oldLength = this.#length
-    this.#counters = new Uint8Array(bytes)
-    this.#length = 2 * bytes
-    this.#scale = this.#length / 2 ** 32
-    if (oldLength === 0) return
-    // A counter stands for a range of hashes; a new one takes the larger of the (at most two) old ones it overlaps.
-    const ratio = oldLength / this.#length
-    for (let index = 0; index < this.#length; index++) {
-      const first = Math.floor(index * ratio)
-      const last = Math.min(oldLength - 1, Math.floor((index + 1) * ratio))
-      const frequency = Math.max(counterAt(old, first), counterAt(old, last))
-      this.#counters[index >>> 1]! |= frequency << ((index & 1) << 2)
+    if (entries <= this.#entries) return
+    this.#entries = entries
+    const wanted = bytesFor(entries)
+    if (wanted <= this.#counters.length) return
+    let bytes = this.#counters.length
+    if (bytes === 0) {
+      // Rounded up so that each doubling, the last one too, is at least what its share of the most is.
+      bytes = this.#mostBytes
+      while (bytes / 2 >= LEAST_BYTES && Math.ceil(bytes / 2) >= wanted) bytes = Math.ceil(bytes / 2)
     }
+    while (bytes < wanted) bytes *= 2
+    this.#growTo(bytes)
   }
 
   /** 0 to 15. */
@@ -81,7 +84,29 @@ export class FrequencySketch {
   /** Halves every count. */
   age(): void {
     const counters = this.#counters
-    for (let index = 0; index < counters.length; index++) counters[index] = (counters[index]! >>> 1) & 0x77
+    // Eight counters at a time: the history of a million entries takes less than a millisecond.
+    const words = new Uint32Array(counters.buffer, 0, counters.length >>> 2)
+    for (let index = 0; index < words.length; index++) words[index] = (words[index]! >>> 1) & 0x77777777
+    for (let index = 4 * words.length; index < counters.length; index++) {
+      counters[index] = (counters[index]! >>> 1) & 0x77
+    }
+  }
+
+  /** Doubles the size as often as it takes. A counter stands for a range of hashes: each half of it has its count. */
+  #growTo(bytes: number): void {
+    let counters = this.#counters.length === 0 ? new Uint8Array(bytes) : this.#counters
+    while (counters.length < bytes) {
+      const old = counters
+      counters = new Uint8Array(2 * old.length)
+      for (let index = 0; index < old.length; index++) {
+        const pair = old[index]!
+        counters[2 * index] = (pair & 15) * 17
+        counters[2 * index + 1] = (pair >>> 4) * 17
+      }
+    }
+    this.#counters = counters
+    this.#length = 2 * bytes
+    this.#scale = this.#length / 2 ** 32
   }
 
   #indexOf(hash: number, row: number): number {
@@ -89,6 +114,14 @@ export class FrequencySketch {
     mixed = Math.imul(mixed ^ (mixed >>> 15), 0x2c1b3c6d)
     return Math.floor(((mixed ^ (mixed >>> 13)) >>> 0) * this.#scale)
   }
+}
+
+function bytesFor(entries: number): number {
+  return Math.max(
+    LEAST_BYTES,
+    Math.min(SMALL_BYTES_PER_ENTRY * entries, SMALL_BYTES),
+    Math.ceil(BYTES_PER_ENTRY * entries),
+  )
 }
 
 function counterAt(counters: Uint8Array, index: number): number {

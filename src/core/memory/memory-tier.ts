@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "../base/clock.js"
+import { Sweep } from "./sweep.js"
 import { WindowTinyLfu } from "./window-tiny-lfu.js"
 
 /** What the tier asks of what it keeps. */
@@ -12,53 +13,69 @@ export interface MemoryTierOptions<E extends Resident> {
   readonly maxBytes: number
   readonly clock: Clock
   readonly random: () => number
-  /** The tier has dropped it to hold its budgets. */
-  readonly onEvict: (entry: E) => void
-  /** Removes the entry (through {@link MemoryTier.remove}) if nobody can use it any more; asked in the background. */
+  /**
+   * The tier has dropped these to hold its budgets, some time after what made it necessary. Its books are whole, so it
+   * may be called from here.
+   */
+  readonly onEvict: (victims: readonly E[]) => void
+  /**
+   * Removes the entry (through {@link MemoryTier.remove}) if nobody can use it any more; asked in the background. The
+   * tier may be called from here.
+   */
   readonly reclaim: (entry: E) => void
   /** When time alone will make the entry useless, in milliseconds from now; Infinity if never. */
   readonly timeLeftMs: (entry: E) => number
 }
 
-const SLICE_INTERVAL_MS = 50
-const SMALLEST_SLICE = 500
-/** A pass over everything takes at most so many slices. */
-const SLICES_PER_PASS = 200
-/** Where only time can make something useless, passes are this far apart, unless something will be sooner or later. */
-const SHORTEST_PAUSE_MS = 1000
-const LONGEST_PAUSE_MS = 60_000
+/** The heaviest that an entry may be. With {@link LARGEST_BUDGET} no sum of weights leaves the safe integers. */
+export const LARGEST_WEIGHT = 2 ** 51
+const LARGEST_BUDGET = 2 ** 51
+
+/** Victims of one operation, so that it takes a fraction of a millisecond; the others go in slices. */
+const VICTIMS_PER_OPERATION = 256
+/** A slice ends after this time, or after so many batches of as many victims as an operation has. */
+const LONGEST_SLICE_MS = 4
+const BATCHES_PER_SLICE = 20
+/** While evictions are under way, newcomers may exceed the budget of bytes by this share of it. */
+const EXCESS_SHARE = 1 / 8
+
+const NOBODY: readonly never[] = []
 
 /**
  * The entries of this process within their budgets. Knows places, weights and who is used how often; whether an entry
  * may be served is not its business.
  *
- * What nobody can use any more is found by a sweep: slices of a pass over all places, on one timer that runs only while
- * there can be something to find. So neither an expiry nor an invalidation needs a timer or a list of its own.
+ * Evictions go in slices where one entry takes the place of very many. Until they are done the tier is over its budget
+ * of bytes: by that entry, or by an eighth. An operation that finds it so evicts at least what it brings in, or what it
+ * brings in is refused.
  */
 export class MemoryTier<E extends Resident> {
   readonly #options: MemoryTierOptions<E>
+  readonly #maxBytes: number
   readonly #policy: WindowTinyLfu
+  readonly #sweep: Sweep
   readonly #places: (E | undefined)[] = []
   readonly #free: number[] = []
   /** When each entry's load began, in the time of `Turn.now`; an array of its own costs 4 bytes instead of 8 or more. */
   #bornMs = new Uint32Array(64)
+  /** Waits for the next slice of evictions. */
   #timer: Timer | undefined
-  #sweepAt = 0
-  #sweepEnd = 0
-  /** Something may have become useless since the pass began. */
-  #isDirty = false
-  /** How long the entry that ages next has left, of those that this pass has seen. */
-  #nextMs = Number.POSITIVE_INFINITY
-  /** The timer that waits is the pause between two passes. */
-  #isPausing = false
+  #isEvicting = false
   #isClosed = false
 
   constructor(options: MemoryTierOptions<E>) {
     this.#options = options
+    this.#maxBytes = budgetOf(options.maxBytes)
     this.#policy = new WindowTinyLfu({
       maxEntries: options.maxEntries,
-      maxWeight: options.maxBytes,
+      maxWeight: this.#maxBytes,
       random: options.random,
+    })
+    this.#sweep = new Sweep({
+      clock: options.clock,
+      places: () => this.#places.length,
+      size: () => this.size,
+      visit: (place) => this.#visit(place),
     })
   }
 
@@ -76,26 +93,42 @@ export class MemoryTier<E extends Resident> {
     this.#policy.touch(entry.slot)
   }
 
-  /** Takes an entry in. It may be gone again at once: the budgets decide. */
-  add(entry: E, hash: number, weight: number, bornMs: number): void {
+  /**
+   * Takes an entry in. Gives who had to go for it, already outside; the entry itself is among them where it was refused.
+   *
+   * @param weight in bytes, an integer from 0 to {@link LARGEST_WEIGHT}
+   * @throws Error for any other weight, and for an entry that is already in
+   */
+  add(entry: E, hash: number, weight: number, bornMs: number): readonly E[] {
+    checkWeight(weight)
+    if (entry.slot >= 0) throw new Error(`the entry to add is already in place ${entry.slot}`)
+    const excess = this.#policy.excessWeight
     const slot = this.#free.pop() ?? this.#places.length
     this.#place(entry, slot, bornMs)
     this.#policy.insert(slot, hash, weight)
-    this.#evict()
+    return this.#makeRoom(entry, excess)
   }
 
-  /** The new entry takes the place of the old one, and what is known of the use of their key. */
-  replace(old: E, entry: E, weight: number, bornMs: number): void {
+  /**
+   * The new entry takes the place of the old one, and what is known of the use of their key. Gives who had to go for it,
+   * see {@link add}; never the old one.
+   */
+  replace(old: E, entry: E, weight: number, bornMs: number): readonly E[] {
+    checkWeight(weight)
     const { slot } = old
+    if (this.#places[slot] !== old) throw new Error(`the entry to replace is not in place ${slot}`)
+    if (entry.slot >= 0) throw new Error(`the entry to put in its place is already in place ${entry.slot}`)
+    const excess = this.#policy.excessWeight
     old.slot = -1
     this.#place(entry, slot, bornMs)
     this.#policy.replace(slot, weight)
-    this.#evict()
+    return this.#makeRoom(entry, excess)
   }
 
   remove(entry: E): void {
     const { slot } = entry
     if (slot < 0) return
+    if (this.#places[slot] !== entry) throw new Error(`the entry to remove is not in place ${slot}`)
     this.#policy.remove(slot)
     this.#vacate(entry)
   }
@@ -107,16 +140,14 @@ export class MemoryTier<E extends Resident> {
 
   /** Something was invalidated: entries may have become useless. */
   mayHaveStale(): void {
-    if (this.#isDirty && this.#timer !== undefined) return
-    this.#isDirty = true
-    if (this.size === 0) return
-    if (this.#isPausing) this.#timer?.cancel()
-    if (this.#timer === undefined || this.#isPausing) this.#schedule(SLICE_INTERVAL_MS)
+    this.#sweep.mayHaveStale()
   }
 
   /** A whole pass at once. */
   sweepNow(): void {
-    for (let slot = 0; slot < this.#places.length; slot += 1) {
+    // Those that are put in meanwhile, by who listens to what is removed, are not looked at: there may be no end of them.
+    const { length } = this.#places
+    for (let slot = 0; slot < length; slot += 1) {
       const entry = this.#places[slot]
       if (entry !== undefined) this.#options.reclaim(entry)
     }
@@ -137,12 +168,17 @@ export class MemoryTier<E extends Resident> {
     })
     if (count !== this.#policy.size) throw new Error(`${count} entries, but the policy knows ${this.#policy.size}`)
     if (count + this.#free.length !== this.#places.length) throw new Error("a place is neither free nor taken")
+    if (this.#policy.excessWeight > this.#maxBytes) throw new Error("twice the bytes that the budget allows")
+    // In slices the budgets are reached later, and nobody waits for them once the tier is closed.
+    if (this.#timer !== undefined || this.#isEvicting || this.#isClosed) return
     if (this.#policy.size > this.#options.maxEntries) throw new Error("more entries than the budget allows")
-    if (this.#policy.weight > this.#options.maxBytes) throw new Error("more bytes than the budget allows")
+    if (this.#policy.excessWeight > 0) throw new Error("more bytes than the budget allows")
   }
 
+  /** Leaves no timer. What is over the budgets stays. */
   close(): void {
     this.#isClosed = true
+    this.#sweep.close()
     this.#timer?.cancel()
     this.#timer = undefined
   }
@@ -156,9 +192,7 @@ export class MemoryTier<E extends Resident> {
       this.#bornMs = grown
     }
     this.#bornMs[slot] = bornMs
-    if (this.#timer === undefined && this.#options.timeLeftMs(entry) !== Number.POSITIVE_INFINITY) {
-      this.#pause(SHORTEST_PAUSE_MS)
-    }
+    this.#sweep.put(this.#options.timeLeftMs(entry))
   }
 
   #vacate(entry: E): void {
@@ -167,47 +201,71 @@ export class MemoryTier<E extends Resident> {
     entry.slot = -1
   }
 
-  #evict(): void {
-    for (let slot = this.#policy.evict(); slot >= 0; slot = this.#policy.evict()) {
+  /** What an operation evicts at once. `excess`: by how much the bytes were over their budget before it. */
+  #makeRoom(entry: E, excess: number): readonly E[] {
+    let victims = this.#evictSome()
+    const most = Math.max(excess, EXCESS_SHARE * this.#maxBytes)
+    if (excess > 0 && entry.slot >= 0 && this.#policy.excessWeight > most) {
+      this.remove(entry)
+      victims = [...victims, entry]
+    }
+    if (this.#policy.isOver) this.#evictLater()
+    return victims
+  }
+
+  /** Those who must go for the budgets to hold, or the first of them: at most as many as an operation may have. */
+  #evictSome(): readonly E[] {
+    let victims: E[] | undefined
+    while (victims === undefined || victims.length < VICTIMS_PER_OPERATION) {
+      const slot = this.#policy.evict()
+      if (slot < 0) break
       const victim = this.#places[slot] as E
       this.#vacate(victim)
-      this.#options.onEvict(victim)
+      if (victims === undefined) victims = [victim]
+      else victims.push(victim)
     }
+    return victims ?? NOBODY
   }
 
-  #schedule(delayMs: number): void {
-    this.#isPausing = false
-    if (this.#isClosed) return
-    this.#timer = this.#options.clock.setTimer(() => this.#sweepSlice(), delayMs, false)
+  #evictLater(): void {
+    if (this.#timer !== undefined || this.#isEvicting || this.#isClosed) return
+    this.#timer = this.#options.clock.setTimer(() => this.#evictSlice(), 1, false)
   }
 
-  #pause(delayMs: number): void {
-    this.#schedule(delayMs)
-    this.#isPausing = true
-  }
-
-  #sweepSlice(): void {
+  #evictSlice(): void {
+    const { clock, onEvict } = this.#options
     this.#timer = undefined
-    this.#isPausing = false
-    if (this.#sweepAt >= this.#sweepEnd) {
-      this.#sweepAt = 0
-      this.#sweepEnd = this.#places.length
-      this.#isDirty = false
-      this.#nextMs = Number.POSITIVE_INFINITY
-    }
-    const slice = Math.max(SMALLEST_SLICE, Math.ceil(this.#sweepEnd / SLICES_PER_PASS))
-    const end = Math.min(this.#sweepEnd, this.#sweepAt + slice)
-    for (let slot = this.#sweepAt; slot < end; slot += 1) {
-      const entry = this.#places[slot]
-      if (entry === undefined) continue
-      this.#options.reclaim(entry)
-      if (entry.slot === slot) this.#nextMs = Math.min(this.#nextMs, this.#options.timeLeftMs(entry))
-    }
-    this.#sweepAt = end
-    if (this.size === 0) return
-    if (end < this.#sweepEnd || this.#isDirty) this.#schedule(SLICE_INTERVAL_MS)
-    else if (this.#nextMs !== Number.POSITIVE_INFINITY) {
-      this.#pause(Math.min(LONGEST_PAUSE_MS, Math.max(SHORTEST_PAUSE_MS, this.#nextMs)))
+    this.#isEvicting = true
+    const startMs = clock.now()
+    try {
+      for (let batches = 0; batches < BATCHES_PER_SLICE && !this.#isClosed; batches += 1) {
+        const victims = this.#evictSome()
+        if (victims.length === 0) break
+        onEvict(victims)
+        if (clock.now() - startMs >= LONGEST_SLICE_MS) break
+      }
+    } finally {
+      this.#isEvicting = false
+      if (this.#policy.isOver) this.#evictLater()
     }
   }
+
+  #visit(place: number): number {
+    const entry = this.#places[place]
+    if (entry === undefined) return Number.POSITIVE_INFINITY
+    this.#options.reclaim(entry)
+    return entry.slot === place ? this.#options.timeLeftMs(entry) : Number.POSITIVE_INFINITY
+  }
+}
+
+/** A budget that no machine has is as good as any larger one, and sums within it are exact. */
+function budgetOf(maxBytes: number): number {
+  if (Number.isNaN(maxBytes) || maxBytes < 0) throw new Error(`a budget of ${maxBytes} bytes`)
+  return maxBytes === Number.POSITIVE_INFINITY ? maxBytes : Math.min(LARGEST_BUDGET, Math.floor(maxBytes))
+}
+
+/** Callers check what users say; a weight that got past them would end the budget for good. */
+function checkWeight(weight: number): void {
+  if (Number.isSafeInteger(weight) && weight >= 0 && weight <= LARGEST_WEIGHT) return
+  throw new Error(`an entry can't weigh ${weight}: weights are integers from 0 to ${LARGEST_WEIGHT}`)
 }
