@@ -1,7 +1,7 @@
 import { runInNewContext } from "node:vm"
 import fc from "fast-check"
 import { afterEach, describe, expect, test, vi } from "vitest"
-import { InvalidKeyError } from "../../src/core/base/errors.js"
+import { InvalidKeyError } from "../../../src/core/base/errors.js"
 import {
   checkManualKey,
   decodeId,
@@ -10,7 +10,7 @@ import {
   idOf,
   parseFunctionKey,
   type EntryId,
-} from "../../src/core/values/id.js"
+} from "../../../src/core/values/id.js"
 
 const numRuns = Number(process.env["ZOOCACHE_RUNS"] ?? 2_000)
 

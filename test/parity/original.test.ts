@@ -2,7 +2,7 @@
 import { describe, expect, test, vi } from "vitest"
 import * as zoocache from "zoocache"
 import { settled } from "zoocache/testing"
-import { makeCache, rejectionOf, stateOf, steered } from "./support/caches.js"
+import { makeCache, rejectionOf, stateOf, steered } from "../support/caches.js"
 
 describe("the interface", () => {
   test("configure, cacheable, invalidate, addDeps, get, set, clear, prune, tagVersion and reset are functions of the package", () => {

@@ -1,7 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { WindowTinyLfu } from "../../src/core/memory/window-tiny-lfu.js"
-import { FrequencySketch } from "../../src/core/memory/frequency-sketch.js"
+import { WindowTinyLfu } from "../../../src/core/memory/window-tiny-lfu.js"
+import { FrequencySketch } from "../../../src/core/memory/frequency-sketch.js"
 import { hitRatioOfLru, mix, SimulatedTier } from "./support/simulation.js"
 import { randomFrom, recencyBiased, zipf, zipfWithScans } from "./support/traces.js"
 

@@ -1,6 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { estimateSize } from "../../src/core/values/size.js"
+import { estimateSize } from "../../../src/core/values/size.js"
 
 const numRuns = Number(process.env["ZOOCACHE_RUNS"] ?? 300)
 

@@ -2,8 +2,8 @@ import { Readable, Writable } from "node:stream"
 import { runInNewContext } from "node:vm"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { UncacheableValueError } from "../../src/core/base/errors.js"
-import { assertReusable, cloneValue, freezeDeep, freezeOwn, isPlainObject } from "../../src/core/values/isolation.js"
+import { UncacheableValueError } from "../../../src/core/base/errors.js"
+import { assertReusable, cloneValue, freezeDeep, freezeOwn, isPlainObject } from "../../../src/core/values/isolation.js"
 
 const numRuns = Number(process.env["ZOOCACHE_RUNS"] ?? 300)
 
@@ -191,7 +191,7 @@ describe("freezeDeep", () => {
   })
 
   test("leaves the namespace of a module alone", async () => {
-    const namespace: unknown = await import("../../src/core/base/duration.js")
+    const namespace: unknown = await import("../../../src/core/base/duration.js")
     expect(freezeDeep({ namespace })).toBe(1)
   })
 })

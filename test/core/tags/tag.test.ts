@@ -1,7 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { InvalidTagError } from "../../src/core/base/errors.js"
-import { parseTag, tag, type TagValue } from "../../src/core/tags/tag.js"
+import { InvalidTagError } from "../../../src/core/base/errors.js"
+import { parseTag, tag, type TagValue } from "../../../src/core/tags/tag.js"
 
 const numRuns = Number(process.env["ZOOCACHE_RUNS"] ?? 500)
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest"
-import { AppendHistory } from "../../src/core/log/append-history.js"
+import { AppendHistory } from "../../../src/core/log/append-history.js"
 
 const epoch = { ordinal: 1, nonce: "one" }
 const tag = { kind: "tag", path: "a" } as const

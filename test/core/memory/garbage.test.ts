@@ -2,7 +2,7 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { expect, test } from "vitest"
 import { settled } from "zoocache/testing"
-import { Machine } from "../support/shared.js"
+import { Machine } from "../../support/shared.js"
 
 setFlagsFromString("--expose-gc")
 const collect = runInNewContext("gc") as (options?: { type: "minor" }) => void

@@ -1,4 +1,4 @@
-import { WindowTinyLfu } from "../../../src/core/memory/window-tiny-lfu.js"
+import { WindowTinyLfu } from "../../../../src/core/memory/window-tiny-lfu.js"
 import { randomFrom } from "./traces.js"
 
 /** A cache of keys around the policy, as the memory tier uses it: `get`, and on a miss `set`. */

@@ -1,7 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, expectTypeOf, test } from "vitest"
-import { formatDuration, parseDuration, type Duration } from "../../src/core/base/duration.js"
-import { InvalidOptionError } from "../../src/core/base/errors.js"
+import { formatDuration, parseDuration, type Duration } from "../../../src/core/base/duration.js"
+import { InvalidOptionError } from "../../../src/core/base/errors.js"
 
 const numRuns = Number(process.env["ZOOCACHE_RUNS"] ?? 500)
 
