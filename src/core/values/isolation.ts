@@ -1,4 +1,5 @@
-import { UncacheableValueError } from "../base/errors.js"
+import { hasElementGetter, isObject, isPlainObject, lookupGetter } from "./inspect-object.js"
+import { rejectSingleUse } from "./single-use.js"
 
 /**
  * What callers of one entry share: `"freeze"` the value itself, deep-frozen; `"clone"` nothing, each caller gets a
@@ -66,33 +67,6 @@ export function assertReusable(value: unknown, subject?: string): void {
 /** A copy of its own for one caller. Throws what `structuredClone` throws, for example for a function. */
 export function cloneValue<T>(value: T): T {
   return isObject(value) ? structuredClone(value) : value
-}
-
-/** An object literal, or what is as good as one: of any realm, or without a prototype. Arrays are the caller's business. */
-export function isPlainObject(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype === Object.prototype) return true
-  // The namespace of a module has no prototype either, but it can't be frozen and is no data.
-  if (prototype === null) return !Object.hasOwn(value, Symbol.toStringTag)
-  return (
-    Object.getPrototypeOf(prototype) === null &&
-    Object.hasOwn(prototype as object, "isPrototypeOf") &&
-    Object.hasOwn(prototype as object, "hasOwnProperty")
-  )
-}
-
-type LookupGetter = (this: object, key: PropertyKey) => unknown
-
-// A descriptor of an array element costs 50 ns, this 13 ns; it is part of every engine, hardened ones may lack it.
-const lookupGetter: LookupGetter =
-  (Object.prototype as { __lookupGetter__?: LookupGetter }).__lookupGetter__ ??
-  function (key) {
-    return (Object.getOwnPropertyDescriptor(this, key) as { readonly get?: unknown } | undefined)?.get
-  }
-
-/** Whether reading an element of this array would run an accessor. */
-export function hasElementGetter(array: readonly unknown[], index: number): boolean {
-  return lookupGetter.call(array, index) !== undefined
 }
 
 const maxArrayForNames = 1_024
@@ -179,59 +153,4 @@ class Survey {
       if (property?.enumerable === true && isObject(property.value)) this.#visit(property.value)
     }
   }
-}
-
-function rejectSingleUse(value: object, subject: string | undefined): void {
-  const kind = singleUseKind(value)
-  if (kind !== undefined) throw new UncacheableValueError(kind, subject)
-}
-
-// By what an object can do, not by its class: streams and responses come from many realms, polyfills and drivers.
-function singleUseKind(value: object): string | undefined {
-  if (canDo(value, "next")) {
-    const isGenerator = stringTag(value)?.endsWith("Generator") === true
-    // Database cursors return a new generator over the same rows, so an async iterator isn't asked whether it is one.
-    if (canDo(value, Symbol.asyncIterator)) return isGenerator ? "An async generator" : "An async iterator"
-    if (canDo(value, Symbol.iterator) && iteratesItself(value)) return isGenerator ? "A generator" : "An iterator"
-  }
-  if (canDo(value, "pipe") && canDo(value, "on")) return "A stream"
-  if (canDo(value, "getReader") && canDo(value, "cancel")) return "A stream"
-  if (canDo(value, "getWriter") && canDo(value, "abort")) return "A stream"
-  if (canDo(value, "tee") && canDo(value, Symbol.asyncIterator)) return "A stream"
-  if ("closed" in value && canDo(value, "releaseLock")) return "A reader or writer of a stream"
-  if ("bodyUsed" in value && canDo(value, "arrayBuffer")) return `A ${stringTag(value) ?? "body"}`
-  if ("readyState" in value && canDo(value, "send") && canDo(value, "close")) return "A connection"
-  if ("readable" in value && "writable" in value && stringTag(value)?.endsWith("Stream") === true) return "A stream"
-  return undefined
-}
-
-// The one question that only the object itself can answer: a list with a method `next` can be walked twice, an iterator can't.
-function iteratesItself(value: object): boolean {
-  try {
-    return (value as { [Symbol.iterator](): unknown })[Symbol.iterator]() === value
-  } catch {
-    return false
-  }
-}
-
-/** Whether it has such a method, own or inherited, without running an accessor. */
-function canDo(value: object, method: PropertyKey): boolean {
-  return method in value && typeof dataProperty(value, method) === "function"
-}
-
-function stringTag(value: object): string | undefined {
-  const tag = dataProperty(value, Symbol.toStringTag)
-  return typeof tag === "string" ? tag : undefined
-}
-
-function dataProperty(value: object, key: PropertyKey): unknown {
-  for (let holder: object | null = value; holder !== null; holder = Object.getPrototypeOf(holder) as object | null) {
-    const property = Object.getOwnPropertyDescriptor(holder, key)
-    if (property !== undefined) return property.value
-  }
-  return undefined
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" ? value !== null : typeof value === "function"
 }

@@ -1,3 +1,5 @@
+import { isObject } from "./inspect-object.js"
+
 /**
  * Roughly how many bytes a value occupies in a V8 heap, with what it references: usually within a factor of two. Looks
  * at no more than about a thousand objects and extrapolates from a sample beyond. Runs no accessor, never throws, and
@@ -191,8 +193,4 @@ function bigintBytes(value: bigint): number {
     }
   }
   return (2 + words) * word
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" ? value !== null : typeof value === "function"
 }

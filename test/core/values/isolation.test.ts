@@ -3,7 +3,8 @@ import { runInNewContext } from "node:vm"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { UncacheableValueError } from "../../../src/core/base/errors.js"
-import { assertReusable, cloneValue, freezeDeep, freezeOwn, isPlainObject } from "../../../src/core/values/isolation.js"
+import { assertReusable, cloneValue, freezeDeep, freezeOwn } from "../../../src/core/values/isolation.js"
+import { isPlainObject } from "../../../src/core/values/inspect-object.js"
 
 const numRuns = Number(process.env["ZOOCACHE_RUNS"] ?? 300)
 
