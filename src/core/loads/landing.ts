@@ -22,7 +22,7 @@ import {
 import type { Entries } from "../entries/entries.js"
 import type { SharedTier } from "../entries/shared-tier.js"
 import type { EntryEncoder } from "../entries/stored-form.js"
-import { isStringArray } from "../options/settings.js"
+import { isStringArray } from "../options/checks.js"
 import type { CacheSettings } from "../options/settings.js"
 import type { Rank } from "../ports/store.js"
 import { type Freshness, freshnessOf } from "../tags/freshness.js"
