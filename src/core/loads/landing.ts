@@ -77,7 +77,7 @@ export class Landing {
         isKeepable = false
         const key = flight.table.keyOf(flight.id)
         if (error instanceof UncacheableValueError) {
-          outcome = { isError: true, value: new UncacheableValueError(error.kind, key) }
+          outcome = { isError: true, value: new UncacheableValueError(error.kind, key, error.reason) }
         } else {
           isWhole = false
           this.#options.outbox.fault(new HookError("isolation", key, error), key)
