@@ -18,6 +18,7 @@ import type { TagNode } from "../tags/tag-node.js"
 import type { Stamp, TagTrie } from "../tags/tag-trie.js"
 import { NO_VERSION, type Version } from "../tags/version.js"
 import type { EntryId } from "../values/id.js"
+import { assertNoThenable } from "../values/thenable.js"
 import { assertReusable, cloneValue, freezeDeep, type Isolation } from "../values/isolation.js"
 import type { SetByHand } from "./latest-sets.js"
 
@@ -75,7 +76,7 @@ export class Preparer {
   /** Throws what is wrong with the value, its options or its tags; then no node is held. */
   prepare(item: Item): Prepared {
     const { table, id, value, behaviour, scope, keyScope, deps } = item
-    if (value instanceof Promise) throw new InvalidOptionError("value", value, "it is a promise: await it first")
+    assertNoThenable(value)
     // Freezing looks at all of it first.
     const isLookedAt = behaviour.isolation === "freeze" || typeof value !== "object" || value === null
     if (!isLookedAt) assertReusable(value, table.keyOf(id))
