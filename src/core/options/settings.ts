@@ -4,7 +4,7 @@ import type { EntryCodec } from "../ports/codec.js"
 import { type Duration, parseDuration } from "../base/duration.js"
 import { InvalidOptionError } from "../base/errors.js"
 import type { Fault } from "../base/outbox.js"
-import type { Isolation } from "../values/isolation.js"
+import { type Isolation, ISOLATIONS } from "../values/isolation.js"
 import type { InvalidationLog } from "../ports/log.js"
 import type { Store } from "../ports/store.js"
 import {
@@ -253,7 +253,7 @@ function normalizeBehaviour(options: BehaviourOptions, defaults: Behaviour): Beh
     softTimeoutMs: nonNegative(softTimeoutMs, "timeout.soft"),
     hardTimeoutMs,
     earlyRefresh: fraction(options.earlyRefresh ?? defaults.earlyRefresh, "earlyRefresh", false),
-    isolation: oneOf(options.isolation ?? defaults.isolation, ["freeze", "clone", "share"], "isolation"),
+    isolation: oneOf(options.isolation ?? defaults.isolation, ISOLATIONS, "isolation"),
     inherit: boolean(options.inherit ?? defaults.inherit, "inherit"),
     tracking: boolean(options.tracking ?? defaults.tracking, "tracking"),
     context: oneOf(options.context ?? defaults.context, ["caller", "root"], "context"),

@@ -18,7 +18,7 @@ const MAX_DEPTH = 256
 const MAX_PART = 512
 
 // An object of a shorter text has so few parts that it costs less to encode again than to remember.
-const WORTH_REMEMBERING = 64
+const WORTH_REMEMBERING = 256
 
 // Strings of one length may share a hash in a Map, so that each further one costs a comparison with all before it.
 const MAX_TEXTS = 16
@@ -32,11 +32,14 @@ const LARGE = 1n << 4_096n
  * @throws InvalidKeyError naming the path of what can't be encoded; no accessor has run then.
  */
 export function encodeArguments(args: readonly unknown[], count: number): string {
-  const encoder = new Encoder()
+  let encoder: Encoder | undefined
   let index = 0
   try {
     let text = ""
-    for (; index < count; index++) text += index === 0 ? encoder.encode(args[0]) : `,${encoder.encode(args[index])}`
+    for (; index < count; index++) {
+      const part = plainText(args[index]) ?? (encoder ??= new Encoder()).encode(args[index])
+      text += index === 0 ? part : `,${part}`
+    }
     return text
   } catch (error) {
     if (error instanceof Refusal) {
@@ -64,23 +67,12 @@ class Encoder {
   #deepest = 0
 
   encode(value: unknown): string {
-    switch (typeof value) {
-      case "string":
-        return value.length > MAX_PART ? this.#long(value, quote) : shorten(quote(value))
-      case "number":
-        return value === 0 && 1 / value < 0 ? "-0" : String(value)
-      case "boolean":
-        return value ? "true" : "false"
-      case "undefined":
-        return "undefined"
-      case "bigint":
-        return -LARGE < value && value < LARGE ? shorten(`${value}n`) : this.#long(value, hexadecimal)
-      case "object":
-        return value === null ? "null" : this.#object(value)
-      case "function":
-      case "symbol":
-    }
-    throw new Refusal(value, `is a ${typeof value}, which has no content to compare`)
+    if (typeof value === "object" && value !== null) return this.#object(value)
+    if (typeof value === "string" && value.length > MAX_PART) return this.#long(value, quote)
+    if (typeof value === "bigint" && (value <= -LARGE || value >= LARGE)) return this.#long(value, hexadecimal)
+    const text = plainText(value)
+    if (text === undefined) throw new Refusal(value, `is a ${typeof value}, which has no content to compare`)
+    return text
   }
 
   /** A primitive that may stand in many places, and whose text is too long in any case. */
@@ -164,6 +156,27 @@ class Encoder {
       }
     }
     return `${text}}`
+  }
+}
+
+/** The text of a primitive of sensible length; undefined for everything else. */
+function plainText(value: unknown): string | undefined {
+  switch (typeof value) {
+    case "string":
+      return value.length > MAX_PART ? undefined : shorten(quote(value))
+    case "number":
+      return value === 0 && 1 / value < 0 ? "-0" : String(value)
+    case "boolean":
+      return value ? "true" : "false"
+    case "undefined":
+      return "undefined"
+    case "bigint":
+      return -LARGE < value && value < LARGE ? shorten(`${value}n`) : undefined
+    case "object":
+      return value === null ? "null" : undefined
+    case "function":
+    case "symbol":
+      return undefined
   }
 }
 

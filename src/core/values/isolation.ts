@@ -1,11 +1,46 @@
+import { cloneValue } from "./clone-value.js"
+import { freezeStrictly } from "./freeze-strictly.js"
 import { hasElementGetter, isObject, isPlainObject, lookupGetter } from "./inspect-object.js"
 import { rejectSingleUse } from "./single-use.js"
 
 /**
- * What callers of one entry share: `"freeze"` the value itself, deep-frozen; `"clone"` nothing, each caller gets a
- * copy; `"share"` the value itself, and the promise of all callers not to change it.
+ * How the callers of one entry share its value. `"freeze"`: all get the value itself, its arrays and plain objects
+ * deep-frozen. `"clone"`: each caller gets a copy, and a value that can't be copied as it is is not kept. `"share"`: all
+ * get the value itself, and promise not to change it. `"strict"`: as `"freeze"`, and a value that holds anything else is
+ * not kept.
  */
-export type Isolation = "freeze" | "clone" | "share"
+export type Isolation = "freeze" | "clone" | "share" | "strict"
+
+/** All of them, for checks and messages. */
+export const ISOLATIONS: readonly Isolation[] = ["freeze", "clone", "share", "strict"]
+
+/** A value in the form in which it is kept. */
+export interface Isolated {
+  readonly value: unknown
+  /** How many objects all callers share although they could change them. */
+  readonly sharedCount: number
+}
+
+/**
+ * Makes a value fit to be kept for many callers. With `"clone"` each caller still needs a copy of its own.
+ *
+ * @throws UncacheableValueError for what can't be copied as it is (`"clone"`), what can't be frozen (`"strict"`), and what
+ *   can be read only once (`"freeze"`). Whatever a hostile proxy throws, too.
+ */
+export function isolate(value: unknown, isolation: Isolation, subject?: string): Isolated {
+  if (!isObject(value)) return { value, sharedCount: 0 }
+  switch (isolation) {
+    case "freeze":
+      return { value, sharedCount: freezeDeep(value, subject) }
+    case "strict":
+      freezeStrictly(value, subject)
+      return { value, sharedCount: 0 }
+    case "clone":
+      return { value: cloneValue(value, subject), sharedCount: 0 }
+    case "share":
+      return { value, sharedCount: 0 }
+  }
+}
 
 /**
  * Deep-freezes arrays and plain objects in place and returns how many other objects (dates, maps, class instances,
@@ -25,23 +60,33 @@ export function freezeDeep(value: unknown, subject?: string): number {
   return sharedCount
 }
 
-// Far from the end of the stack; what is deeper takes the longer way.
+// Far from the end of the stack; what is deeper waits for its turn.
 const DEEPEST_OWN = 100
 
 /**
  * {@link freezeDeep} for a value that nobody else has: one that was made of bytes. It has no accessors and nothing that
  * can be read only once, so nothing has to be looked at before; several times as fast.
  */
-export function freezeOwn(value: unknown, depth = 0): number {
-  // What is frozen was met before: on a cycle, or where it is shared.
+export function freezeOwn(value: unknown): number {
+  const deeper: object[] = []
+  let sharedCount = freezeOwnBelow(value, 0, deeper)
+  for (let node = deeper.pop(); node !== undefined; node = deeper.pop()) sharedCount += freezeOwnBelow(node, 0, deeper)
+  return sharedCount
+}
+
+function freezeOwnBelow(value: unknown, depth: number, deeper: object[]): number {
+  // A frozen object was met before: on a cycle, or where it is shared.
   if (!isObject(value) || Object.isFrozen(value)) return 0
-  if (depth === DEEPEST_OWN) return freezeDeep(value)
+  if (depth === DEEPEST_OWN) {
+    deeper.push(value)
+    return 0
+  }
   let sharedCount = 0
   if (Array.isArray(value)) {
     Object.freeze(value)
     for (let index = 0; index < value.length; index += 1) {
       const item: unknown = value[index]
-      if (typeof item === "object") sharedCount += freezeOwn(item, depth + 1)
+      if (typeof item === "object") sharedCount += freezeOwnBelow(item, depth + 1, deeper)
     }
     return sharedCount
   }
@@ -50,7 +95,7 @@ export function freezeOwn(value: unknown, depth = 0): number {
   Object.freeze(value)
   for (const name in value) {
     const item = (value as Record<string, unknown>)[name]
-    if (typeof item === "object") sharedCount += freezeOwn(item, depth + 1)
+    if (typeof item === "object") sharedCount += freezeOwnBelow(item, depth + 1, deeper)
   }
   return sharedCount
 }
@@ -62,11 +107,6 @@ export function freezeOwn(value: unknown, depth = 0): number {
  */
 export function assertReusable(value: unknown, subject?: string): void {
   if (isObject(value)) survey(value, subject)
-}
-
-/** A copy of its own for one caller. Throws what `structuredClone` throws, for example for a function. */
-export function cloneValue<T>(value: T): T {
-  return isObject(value) ? structuredClone(value) : value
 }
 
 const maxArrayForNames = 1_024

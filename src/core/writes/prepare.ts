@@ -19,7 +19,8 @@ import type { Stamp, TagTrie } from "../tags/tag-trie.js"
 import { NO_VERSION, type Version } from "../tags/version.js"
 import type { EntryId } from "../values/id.js"
 import { assertNoThenable } from "../values/thenable.js"
-import { assertReusable, cloneValue, freezeDeep, type Isolation } from "../values/isolation.js"
+import { isObject } from "../values/inspect-object.js"
+import { assertReusable, isolate } from "../values/isolation.js"
 import type { SetByHand } from "./latest-sets.js"
 
 /** A value and the place where it is to be stored. */
@@ -80,7 +81,12 @@ export class Preparer {
     // Freezing looks at all of it first.
     const isLookedAt = behaviour.isolation === "freeze" || typeof value !== "object" || value === null
     if (!isLookedAt) assertReusable(value, table.keyOf(id))
-    const isolated = isolate(value, behaviour.isolation, table, id)
+    const { value: isolated, sharedCount } = isolate(
+      value,
+      behaviour.isolation,
+      isObject(value) ? table.keyOf(id) : undefined,
+    )
+    table.counters.shared += sharedCount
     const nodes: TagNode[] = []
     try {
       const own = keyScope.acquireOwn()
@@ -187,11 +193,4 @@ export function checkSetOptions({ deps, ttl, asOf }: SetOptions): Pick<Item, "de
     throw new InvalidOptionError("deps", deps, "it must be an array of tags")
   }
   return { deps: deps ?? [], ttlMs: ttl === undefined ? undefined : parseDuration(ttl, "ttl"), asOf }
-}
-
-function isolate(value: unknown, isolation: Isolation, table: Table, id: EntryId): unknown {
-  if (isolation === "clone") return cloneValue(value)
-  if (isolation === "freeze" && typeof value === "object" && value !== null)
-    table.counters.shared += freezeDeep(value, table.keyOf(id))
-  return value
 }
