@@ -189,11 +189,10 @@ class Cloning implements Walk {
 function refuseHidden(node: object, count: number): void {
   const names = Reflect.ownKeys(node)
   if (names.length === count) return
-  const isEnumerable = Object.prototype.propertyIsEnumerable
   for (const name of names) {
     if (typeof name === "symbol") throw new Refusal(node, "has a symbol as a key")
     const isLength = name === "length" && Array.isArray(node)
-    if (!isLength && !isEnumerable.call(node, name)) {
+    if (!isLength && !Object.prototype.propertyIsEnumerable.call(node, name)) {
       throw new Refusal(node, `has a property that isn't enumerable, ${quote(name)}`)
     }
   }
