@@ -15,7 +15,8 @@ import { type CacheableDecorator, decoratorOf, type MethodOptions } from "./core
 import type { Backend } from "./core/ports/backend.js"
 import { ConfigurationError, InvalidOptionError } from "./core/base/errors.js"
 import type { AnyFunction, CacheOptions, FunctionOptions } from "./core/options/options.js"
-import { checkObject, normalizeCacheOptions, normalizeFunctionBehaviour } from "./core/options/settings.js"
+import { checkObject } from "./core/options/checks.js"
+import { normalizeCacheOptions, normalizeFunctionBehaviour } from "./core/options/settings.js"
 import { backendOf } from "./storage-url.js"
 
 /** Options of the default cache. */

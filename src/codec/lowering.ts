@@ -1,7 +1,6 @@
 import { types } from "node:util"
 import { UnencodableValueError } from "../core/base/errors.js"
-import { isPlainObject } from "../core/values/isolation.js"
-import { lookupGetter } from "./plain.js"
+import { isPlainObject, lookupGetter } from "../core/values/inspect-object.js"
 import { isWellFormed } from "./header.js"
 import {
   BARE_OBJECT,

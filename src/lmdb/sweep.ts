@@ -1,6 +1,6 @@
 import { readEndMs, readHeader } from "../codec/header.js"
 import type { EntryHeader } from "../core/ports/codec.js"
-import { splitKey } from "../core/values/id.js"
+import { splitKey } from "../core/values/function-key.js"
 import type { ChangeKind } from "../core/ports/log.js"
 import { isSameEpoch, NO_VERSION, type Version, versionWallMs } from "../core/tags/version.js"
 import { Batch } from "./batch.js"

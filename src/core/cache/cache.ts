@@ -6,13 +6,8 @@ import type { Definition } from "../loads/definition.js"
 import { currentFrame } from "../loads/frame.js"
 import type { CurrentLoad } from "../loads/run.js"
 import type { AnyFunction, CacheOptions, FunctionOptions } from "../options/options.js"
-import {
-  checkFunction,
-  checkNames,
-  checkObject,
-  normalizeCacheOptions,
-  normalizeFunctionBehaviour,
-} from "../options/settings.js"
+import { checkFunction, checkNames, checkObject } from "../options/checks.js"
+import { normalizeCacheOptions, normalizeFunctionBehaviour } from "../options/settings.js"
 import { type Position, takePosition } from "../tags/position.js"
 import { Scope } from "../tags/scope.js"
 import { parseTag } from "../tags/tag.js"

@@ -1,6 +1,7 @@
 import { attempt, define, type View } from "./definition.js"
 import { currentFrame } from "../loads/frame.js"
 import { InvalidOptionError } from "../base/errors.js"
+import { identityOf } from "../values/custom-id.js"
 import { idOf } from "../values/id.js"
 import type { NoPromise, ResultOf } from "./cached.js"
 import type { AnyFunction, FunctionOptions } from "../options/options.js"
@@ -68,8 +69,8 @@ export function cacheMethod(view: View, method: AnyFunction, name: string, optio
           `the method ${name} is cached where other processes share the log: pass \`keyThis: (self) => ...\` with what identifies its instance`,
         )
       }
-      const owner = keyThis === undefined ? numberOf(this) : keyThis(this)
-      const rests: readonly unknown[] = key === undefined ? args : [(key as AnyFunction).apply(this, args)]
+      const owner = keyThis === undefined ? numberOf(this) : identityOf("keyThis", keyThis(this))
+      const rests: readonly unknown[] = key === undefined ? args : [identityOf("key", key.apply(this, args))]
       const id = idOf([owner, ...rests])
       return view.core.reader.read({
         definition,

@@ -11,7 +11,8 @@ import { type Dependencies, expiredSince, freshnessOf } from "../tags/freshness.
 import type { TagTrie } from "../tags/tag-trie.js"
 import { isSameEpoch, NO_VERSION, TICKS_PER_MS, type Version } from "../tags/version.js"
 import type { EntryId } from "../values/id.js"
-import { freezeOwn } from "../values/isolation.js"
+import { freezeOwn, isolate } from "../values/isolation.js"
+import { isThenable } from "../values/thenable.js"
 import { type Aging, deadlineOf, expiredAging, lookedAtAlways } from "./age.js"
 import type { Entries, Stored } from "./entries.js"
 import type { HeldEntries } from "./held-entries.js"
@@ -391,9 +392,9 @@ export class SharedTier {
       }
       if (!isValid) throw new CorruptEntryError("the hook `validate` has refused its value")
     }
-    if (isFrozen && typeof value === "object" && value !== null) {
-      table.counters.shared += freezeOwn(value)
-    }
+    if (isThenable(value)) throw new CorruptEntryError("what its decoder has made is a thenable, which is no value")
+    if (!isFrozen) return isolate(value, behaviour.isolation, key).value
+    if (typeof value === "object" && value !== null) table.counters.shared += freezeOwn(value)
     return value
   }
 

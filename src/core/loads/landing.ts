@@ -22,13 +22,13 @@ import {
 import type { Entries } from "../entries/entries.js"
 import type { SharedTier } from "../entries/shared-tier.js"
 import type { EntryEncoder } from "../entries/stored-form.js"
-import { isStringArray } from "../options/settings.js"
+import { isStringArray } from "../options/checks.js"
 import type { Behaviour, CacheSettings } from "../options/settings.js"
 import type { Rank } from "../ports/store.js"
 import { type Freshness, freshnessOf } from "../tags/freshness.js"
 import type { TagNode } from "../tags/tag-node.js"
 import type { TagTrie } from "../tags/tag-trie.js"
-import { assertReusable, cloneValue, freezeDeep } from "../values/isolation.js"
+import { assertReusable, isolate } from "../values/isolation.js"
 import type { Definition } from "./definition.js"
 import type { Flight } from "./flight.js"
 import type { LoadRequest } from "./load-request.js"
@@ -116,7 +116,10 @@ export class Landing {
     } catch (error) {
       const key = table.keyOf(id)
       if (error instanceof UncacheableValueError) {
-        return { outcome: { isError: true, value: new UncacheableValueError(error.kind, key) }, isWhole: true }
+        return {
+          outcome: { isError: true, value: new UncacheableValueError(error.kind, key, error.reason) },
+          isWhole: true,
+        }
       }
       this.#options.outbox.fault(new HookError("isolation", key, error), key)
       return { outcome: loaded, isWhole: false }
@@ -157,17 +160,10 @@ export class Landing {
 
   /** The value in the form in which callers get it; not whole where that failed, so that it may not be kept. */
   #isolate(flight: Flight, definition: Definition, value: unknown): { value: unknown; isWhole: boolean } {
-    const { counters } = flight.table
     try {
-      switch (definition.behaviour.isolation) {
-        case "freeze":
-          if (typeof value === "object" && value !== null) counters.shared += freezeDeep(value)
-          return { value, isWhole: true }
-        case "clone":
-          return { value: cloneValue(value), isWhole: true }
-        case "share":
-          return { value, isWhole: true }
-      }
+      const isolated = isolate(value, definition.behaviour.isolation)
+      flight.table.counters.shared += isolated.sharedCount
+      return { value: isolated.value, isWhole: true }
     } catch (error) {
       const key = flight.table.keyOf(flight.id)
       this.#options.outbox.fault(new HookError(`isolation: "${definition.behaviour.isolation}"`, key, error), key)
