@@ -1,3 +1,4 @@
+import { backOffMs } from "../core/base/back-off.js"
 import type { Clock } from "../core/base/clock.js"
 import { ConfigurationError } from "../core/base/errors.js"
 import { type Address, redactUrl } from "./address.js"
@@ -281,9 +282,9 @@ function addressOptions({ host, port, path, username, password, db }: Address): 
   }
 }
 
-/** Soon, then less and less often; between half and all of it, so that a fleet does not knock in step. */
+/** Soon, then less and less often. ioredis counts attempts from 1. */
 function retryStrategy(random: () => number): (attempt: number) => number {
-  return (attempt) => Math.min(SLOWEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(attempt - 1, 10)) * (0.5 + random() / 2)
+  return (attempt) => backOffMs(attempt - 1, { firstMs: FIRST_RETRY_MS, longestMs: SLOWEST_RETRY_MS, random })
 }
 
 function whereOf(settings: RedisSettings): Where {

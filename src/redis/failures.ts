@@ -22,6 +22,9 @@ export class Failure extends Error {
   }
 }
 
+/** How often the same fault is told. */
+export const SAME_FAULT_EVERY_MS = 10_000
+
 const PERMANENT = new Set([
   "NOPERM",
   "WRONGTYPE",

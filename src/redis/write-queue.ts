@@ -1,4 +1,5 @@
 import type { Clock } from "../core/base/clock.js"
+import { Listeners, pause, whenTold } from "../core/base/waits.js"
 
 /** A write that can wait. Writes of one key go out one after the other. */
 export interface Queueable {
@@ -45,7 +46,7 @@ export class WriteQueue<Write extends Queueable> {
   #waitingBytes = 0
   #inFlightBytes = 0
   #isScheduled = false
-  #onEmpty: (() => void)[] = []
+  readonly #emptied = new Listeners()
 
   constructor(options: WriteQueueOptions<Write>) {
     this.#options = options
@@ -104,15 +105,7 @@ export class WriteQueue<Write extends Queueable> {
   /** Sends what waits, and resolves when all is done, after `timeoutMs` at most; what is not done by then is given up. */
   async flush(timeoutMs: number): Promise<void> {
     this.pump()
-    if (this.size > 0) {
-      await new Promise<void>((resolve) => {
-        const timer = this.#options.clock.setTimer(resolve, timeoutMs, true)
-        this.#onEmpty.push(() => {
-          timer.cancel()
-          resolve()
-        })
-      })
-    }
+    if (this.size > 0) await pause(this.#options.clock, timeoutMs, true, whenTold(this.#emptied))
     this.dropWaiting()
     for (const write of this.#inFlight) this.#options.onDropped(write, "given up")
   }
@@ -170,9 +163,6 @@ export class WriteQueue<Write extends Queueable> {
   }
 
   #noteEmpty(): void {
-    if (this.size > 0) return
-    const listeners = this.#onEmpty
-    this.#onEmpty = []
-    for (const listener of listeners) listener()
+    if (this.size === 0) this.#emptied.tell()
   }
 }
