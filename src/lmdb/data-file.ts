@@ -3,7 +3,7 @@ import { dirname } from "node:path"
 import { dataFormat } from "./database.js"
 import { readFreeBytes } from "./disk.js"
 import { Refusal } from "./refusal.js"
-import { FREE_FOR_LOG } from "./room.js"
+import { FREE_FOR_LOG } from "./free-space.js"
 
 const MAGIC = 0xbeefc0de
 /** Behind the page's header: magic, format, address, size of the map, two trees of 48 bytes, the last page. */

@@ -18,7 +18,7 @@ import {
   writeUse,
 } from "./layout.js"
 import { Refusal } from "./refusal.js"
-import type { Room } from "./room.js"
+import type { FreeSpace } from "./free-space.js"
 
 /** How much is kept, of all prefixes together. */
 export interface EntryBudget {
@@ -50,7 +50,7 @@ export interface Put {
 }
 
 /** False where there is an entry above it, or where the log knows already that nobody can use it. */
-export function putEntry(batch: Batch, room: Room, put: Put): boolean {
+export function putEntry(batch: Batch, free: FreeSpace, put: Put): boolean {
   const { prefix, key, row, usedMs, budget } = put
   const head = batch.head(prefix)
   const rank = readRank(row.subarray(ENTRY_OFFSET))
@@ -65,7 +65,7 @@ export function putEntry(batch: Batch, room: Room, put: Put): boolean {
   const oldRank = old === undefined ? undefined : rankOf(old, head)
   if (oldRank !== undefined && compareRank(oldRank, rank) > 0) return false
   // May throw, and may evict the very entry that is to be replaced.
-  makeRoom(batch, room, bytes)
+  makeRoom(batch, free, bytes)
   deleteEntry(batch, at)
   writeUse(row, 0, usedMs)
   const end = row.length > LARGE_BYTES ? endOfHeader(row) : row.length
@@ -78,13 +78,13 @@ export function putEntry(batch: Batch, room: Room, put: Put): boolean {
   return true
 }
 
-function makeRoom(batch: Batch, room: Room, bytes: number): void {
+function makeRoom(batch: Batch, free: FreeSpace, bytes: number): void {
   let evicted = 0
-  while (!room.take(batch.database, bytes)) {
-    const step = evicted < MOST_EVICTED && room.canGain() ? evict(batch, EVICTION_STEP) : 0
-    if (step === 0) throw room.full()
+  while (!free.take(batch.database, bytes)) {
+    const step = evicted < MOST_EVICTED && free.canGain() ? evict(batch, EVICTION_STEP) : 0
+    if (step === 0) throw free.full()
     evicted += step
-    room.lookAgain()
+    free.lookAgain()
   }
 }
 
@@ -165,7 +165,7 @@ export interface Touch {
 }
 
 /** Does nothing where there is no room, or this transaction has written much already: the next use is another chance. */
-export function touchEntry(batch: Batch, room: Room, { prefix, key, rank, amendment, usedMs }: Touch): void {
+export function touchEntry(batch: Batch, free: FreeSpace, { prefix, key, rank, amendment, usedMs }: Touch): void {
   const head = batch.head(prefix)
   if (head === undefined) return
   const at = entryKey(head.space, key)
@@ -177,7 +177,7 @@ export function touchEntry(batch: Batch, room: Room, { prefix, key, rank, amendm
   const allowed = allowedAmendment(old, oldRank, rank, amendment)
   const isAmended = isWorthAmending(old.subarray(ENTRY_OFFSET), allowed)
   if (isNoted && !isAmended) return
-  const hasRoom = batch.touchedBytes + old.length <= MOST_TOUCHED_BYTES && room.take(batch.database, old.length, true)
+  const hasRoom = batch.touchedBytes + old.length <= MOST_TOUCHED_BYTES && free.take(batch.database, old.length, true)
   if (!hasRoom) return
   batch.touchedBytes += old.length
   // A copy: reading goes on in the same memory.

@@ -1,5 +1,15 @@
-import { type BigIntStats, chmodSync, closeSync, mkdirSync, openSync, readdirSync, statSync, unlinkSync } from "node:fs"
-import { join } from "node:path"
+import {
+  type BigIntStats,
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  realpathSync,
+  statSync,
+  unlinkSync,
+} from "node:fs"
+import { basename, dirname, join, resolve } from "node:path"
 import { checkDataFile } from "./data-file.js"
 import { Refusal } from "./refusal.js"
 
@@ -187,4 +197,15 @@ function otherModeError(directory: string, isDurable: boolean, other: string): R
     `it was made with \`durable: ${!isDurable}\`, and one directory has one mode. Use that, pass another path, or remove ` +
       `${other} and ${other}${LOCK} while no process uses them`,
   )
+}
+
+/** The same for all spellings of a path, also where the directory is yet to be made. */
+export function realDirectory(path: string): string {
+  const absolute = resolve(path)
+  try {
+    return realpathSync(absolute)
+  } catch {
+    const parent = dirname(absolute)
+    return parent === absolute ? absolute : join(realDirectory(parent), basename(absolute))
+  }
 }

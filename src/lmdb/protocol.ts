@@ -14,17 +14,19 @@ export interface WriterSettings {
   readonly sweepPauseMs: number
 }
 
+export interface LogAppend {
+  readonly type: "append"
+  readonly prefix: string
+  readonly changes: readonly LogChange[]
+  readonly position: LogPosition
+  readonly origin: string
+  readonly budget: LogBudget
+}
+
 export type LogWrite =
   | { readonly type: "attach"; readonly prefix: string }
   | { readonly type: "renew"; readonly prefix: string; readonly position: LogPosition }
-  | {
-      readonly type: "append"
-      readonly prefix: string
-      readonly changes: readonly LogChange[]
-      readonly position: LogPosition
-      readonly origin: string
-      readonly budget: LogBudget
-    }
+  | LogAppend
 
 export type StoreWrite =
   | {
@@ -46,6 +48,10 @@ export type StoreWrite =
       readonly amendment: Amendment
       readonly usedMs: number
     }
+
+/** A write of a store without what only the queue knows. */
+export type StoreRequest =
+  Omit<StoreWrite & { readonly type: "put" }, "at" | "size"> | Exclude<StoreWrite, { readonly type: "put" }>
 
 export type ToWriter =
   | { readonly type: "open" }

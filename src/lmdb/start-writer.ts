@@ -16,7 +16,7 @@ export interface WriterHandle {
   on(event: "message", listener: (message: FromWriter) => void): unknown
   on(event: "error", listener: (error: Error) => void): unknown
   on(event: "exit", listener: (code: number) => void): unknown
-  once(event: "exit", listener: (code: number) => void): unknown
+  off(event: "exit", listener: (code: number) => void): unknown
 }
 
 /**
@@ -25,7 +25,7 @@ export interface WriterHandle {
  */
 export function startWriter(settings: WriterSettings): WriterHandle {
   // From the sources it needs a loader for TypeScript, which tests and development have.
-  const file = import.meta.url.endsWith(".ts") ? "./writer-thread-source.mjs" : "./writer-thread.cjs"
+  const file = import.meta.url.endsWith(".ts") ? "./writer-main-source.mjs" : "./writer-main.cjs"
   const url = new URL(file, import.meta.url)
   return isMainThread ? startThread(url, settings) : new WriterProcess(url, settings)
 }
