@@ -1,7 +1,7 @@
 import { types } from "node:util"
 import { hasElementGetter, isPlainObject } from "../core/values/isolation.js"
 import { isAscii, isWellFormed } from "./header.js"
-import { MAX_DEPTH } from "./marks.js"
+import { MAX_DEPTH } from "./type-codes.js"
 
 /** The value holds more than JSON has, or what can't be written at all: for `Lowering` to tell. */
 export const NOT_PLAIN = -1

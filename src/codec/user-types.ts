@@ -1,5 +1,5 @@
 import { InvalidOptionError } from "../core/base/errors.js"
-import { isErrorName, VIEW_KINDS } from "./marks.js"
+import { isErrorName, VIEW_KINDS } from "./type-codes.js"
 
 /** A class whose instances a codec can bring back. */
 export interface ValueType<T extends object = object, D = unknown> {

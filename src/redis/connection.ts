@@ -6,7 +6,7 @@ import type { RedisClient, RedisSubscriber } from "./client.js"
 import type { Failure, Where } from "./failures.js"
 import { Link } from "./link.js"
 import type { RedisSettings } from "./options.js"
-import { type ClusterClient, type Ioredis, loadIoredis, type OwnClient } from "./peers.js"
+import { type ClusterClient, type Ioredis, loadIoredis, type OwnClient } from "./ioredis.js"
 import { Subscription } from "./subscription.js"
 
 export interface ConnectionContext {
