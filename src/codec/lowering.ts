@@ -22,11 +22,11 @@ import {
 import type { UserTypes, ValueType } from "./user-types.js"
 import { pathText, quote, type Step } from "./value-path.js"
 
-/** An object that was met, and where its lowered form stands. */
+/** An object that was met, and the place of its lowered form. */
 interface Met {
   readonly holder: Holder
   readonly at: number | string
-  /** Its number, once it was met again. */
+  /** The number of the object, once it was met again. */
   id: number | undefined
   isDone: boolean
   /** Made by a decoder from its parts, so that it can't be one of them. */
@@ -45,7 +45,7 @@ export class Lowering {
   readonly #types: UserTypes
   readonly #limit: number
   readonly #met = new Map<object, Met>()
-  /** What was followed to the present place: names, positions, and how to get at members of collections. */
+  /** The way to the present place. */
   readonly #path: Step[] = []
   #bytes = 0
   #ids = 0
@@ -196,7 +196,7 @@ export class Lowering {
     return lowered
   }
 
-  /** What a property holds, to which the path already leads. */
+  /** The value of a property, to which the path already leads. */
   #read(object: object, name: string | number): unknown {
     if (lookupGetter.call(object, name) === undefined) {
       const value = (object as Holder)[name]
@@ -320,7 +320,7 @@ export class Lowering {
     return lowered
   }
 
-  /** Of a class that has no own properties by itself. */
+  /** Refuses what is not of a class of the language, or has properties where that class has none. */
   #checkBuiltIn(value: object, name: string): void {
     if (!isOfNative(value, name)) this.#refuse(value, classHint)
     const [extra] = Reflect.ownKeys(value)

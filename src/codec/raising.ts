@@ -24,7 +24,7 @@ import {
 } from "./type-codes.js"
 import type { UserTypes } from "./user-types.js"
 
-/** Where a value is to be entered under its number, before its parts are raised: one of them may be itself. */
+/** Enters a value under its number, before its parts are raised: one of them may be itself. */
 type Enter = (value: object) => void
 
 /**

@@ -1,5 +1,5 @@
 /*
- * How what JSON does not have is written. An entry with a flag for it holds a tree of JSON's values and of byte strings,
+ * Codes for values that JSON does not have. An entry with a flag for it holds a tree of JSON's values and of byte strings,
  * and every byte string in it is a mark; its first byte says which.
  *
  * Leaves stand for a value and hold it in their other bytes. The rest are one byte long and stand first in an array

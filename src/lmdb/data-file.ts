@@ -15,7 +15,7 @@ const ATTEMPTS = 20
 const ATTEMPT_PAUSE_MS = 5
 
 /**
- * Whether LMDB can open a data file. It has to be known before: when opening fails, lmdb-js 3.5 ends the process with a
+ * Whether LMDB can open a data file. This has to be known before: when opening fails, lmdb-js 3.5 ends the process with a
  * segmentation fault. Throws {@link Refusal}, or what the system says.
  */
 export function checkDataFile(path: string): void {

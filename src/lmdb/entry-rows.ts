@@ -33,11 +33,11 @@ const MOST_EVICTED = 2048
 
 /** How much later than noted an entry must have been used before that is worth a write. */
 export const TOUCH_AFTER_MS = 60_000
-/** By how much the clocks that two writes of a sliding end were made with may differ. */
+/** Difference that is allowed between the clocks of two writes of a sliding end. */
 const CLOCK_TOLERANCE_MS = 1000
-/** What touching may write anew in one transaction; beyond it touches are lost. */
+/** Bytes that touching may write anew in one transaction; beyond it touches are lost. */
 const MOST_TOUCHED_BYTES = 1024 * 1024
-/** A page. What follows the header of a larger row has a row of its own, which neither a touch nor a sweep reads or writes. */
+/** A page. The body of a larger entry has a row of its own, which neither a touch nor a sweep reads or writes. */
 const LARGE_BYTES = 4096
 
 export interface Put {
@@ -141,7 +141,7 @@ export function removeEntry(batch: Batch, prefix: string, key: string, rank: Ran
   if (oldRank === undefined || compareRank(oldRank, rank) <= 0) deleteEntry(batch, at)
 }
 
-/** Of a stored row; undefined where that is damaged, so that anything may take its place. */
+/** Rank of a stored row; undefined where that is damaged, so that anything may take its place. */
 function rankOf(row: Buffer, head: Head): Rank | undefined {
   try {
     const rank = readRank(row.subarray(ENTRY_OFFSET), "header")

@@ -16,7 +16,7 @@ import { WriterQueue } from "./writer-queue.js"
 export interface Tenant {
   readonly prefix: string
   readonly onFault: (error: ZooCacheError) => void
-  /** What was known of the file may have changed. */
+  /** The file has changed, or is another one: nothing that was known of it holds. */
   onWritten(): void
   /** The file is open and knows the prefix; also after it was opened again. */
   onReady(): void
@@ -29,8 +29,8 @@ type State = "opening" | "open" | "failed" | "closed"
 const environments = new Map<string, Environment>()
 
 /**
- * One data file as this process has it: a database for reading here, and the thread that writes. Shared by all caches of
- * the process that use its directory.
+ * The data file of a directory as this process has it: a database for reading here, and the thread that writes. Shared by all
+ * caches of the process that use the directory.
  */
 export class Environment {
   readonly #id: string
@@ -48,7 +48,7 @@ export class Environment {
   readonly #attached = new Set<Tenant>()
   /** Tenants whose prefix the open file could not be told. */
   readonly #refused = new Map<Tenant, ZooCacheError>()
-  /** Those who wait until it is open for a tenant. */
+  /** Callers that wait until the file is open for a tenant. */
   readonly #openWaiters = new Map<Deferred<void>, Tenant>()
   readonly #queue: WriterQueue
   #isFlushing = false
@@ -294,7 +294,7 @@ export class Environment {
     this.#rejectAll(error, error)
   }
 
-  /** What is open is not what is at the path: nobody else will ever see what is written to it. */
+  /** The open file is not the one at the path: nobody else will ever see what is written to it. */
   #lose(): void {
     if (this.#state !== "open") return
     this.#fault(new StoreError("read", `${this.directory} was removed or replaced; it is opened anew`))
@@ -353,7 +353,7 @@ export class Environment {
       },
       after(systemClock, Math.max(0, untilMs - systemClock.now()), true, () => {}),
     )
-    // It may be in a transaction, or wait for the lock: nobody waits for it, and it ends by itself.
+    // A writer that is in a transaction, or waits for the lock, ends by itself: nobody waits for it.
     worker.stop()
   }
 
@@ -377,7 +377,7 @@ export class Environment {
   }
 
   #written(message: FromWriter & { readonly type: "written" }): void {
-    // What was written is to be seen by whoever waited for it.
+    // Callers that waited for a write are to see it.
     this.#database?.resetReadTxn()
     for (const tenant of this.#tenants) tenant.onWritten()
     // Everyone in this process who uses the same prefix is told.

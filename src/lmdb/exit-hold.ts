@@ -16,7 +16,7 @@ export class ExitHold {
     this.#timer = setTimeout(() => this.letGo(), isMainThread ? HOLD_MS : HOLD_IN_THREAD_MS).unref()
   }
 
-  /** The writer that is waited for now. What waited for the one before waits for this one. */
+  /** The writer that is waited for now, in place of the one before. */
   waitFor(writer: Pick<WriterHandle, "ref" | "unref"> | undefined): void {
     this.#writer = writer
     if (this.#isHolding) writer?.ref()

@@ -20,7 +20,7 @@ import type { Tenancy, TenancyListener } from "./tenancy.js"
 const CHECK_MS = 250
 /** Rows that a pull reads at once; others run in between. */
 const PAGE = 500
-/** What a look reads at most: some ten milliseconds in which nothing else runs. */
+/** Changes that a look reads at most: some ten milliseconds in which nothing else runs. */
 const MOST_LOOKED_AT = 5000
 
 /** The log of one prefix as one cache has it. */
@@ -160,7 +160,7 @@ export class LmdbLog implements RemoteLog, TenancyListener {
       .writeLog({ type: "renew", prefix: this.#tenancy.prefix, position: copyOf(position) })
       .then(
         () => this.#ring(),
-        // Whoever pulls next will see for itself.
+        // The next pull will see for itself.
         () => {},
       )
       .finally(() => {
@@ -177,8 +177,8 @@ export class LmdbLog implements RemoteLog, TenancyListener {
   }
 
   /**
-   * All changes above a cursor, in pages, with other work in between. What changes meanwhile moves to the end and is met
-   * again there; the last page is read together with the head that it reaches, so nothing is missed up to that head.
+   * All changes above a cursor, in pages, with other work in between. A path that changes meanwhile moves to the end and is
+   * met again there; the last page is read together with the head that it reaches, so nothing is missed up to that head.
    * Undefined if the log began a new epoch on the way.
    */
   async #readAll(first: Head, cursor: Version): Promise<PullReply | undefined> {

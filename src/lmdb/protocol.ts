@@ -4,7 +4,7 @@ import type { EntryBudget } from "./entry-rows.js"
 import type { LogBudget } from "./log-rows.js"
 import type { SentError } from "./refusal.js"
 
-/** What the thread, or the process, is started with. */
+/** Settings that the thread, or the process, is started with. */
 export interface WriterSettings {
   readonly directory: string
   readonly isDurable: boolean
@@ -33,7 +33,7 @@ export type StoreWrite =
       readonly type: "put"
       readonly prefix: string
       readonly key: string
-      /** Where the row is in the bytes of the message. */
+      /** Offset of the row in the bytes of the message. */
       readonly at: number
       readonly size: number
       readonly usedMs: number
@@ -57,7 +57,7 @@ export type ToWriter =
   | { readonly type: "open" }
   /** To a process: asks for the gate to be held, so that the file can be opened for reading. */
   | { readonly type: "admit" }
-  /** It is open, or could not be opened. */
+  /** The file is open, or could not be opened. */
   | { readonly type: "entered" }
   | {
       readonly type: "write"
@@ -89,7 +89,7 @@ export type FromWriter =
       readonly logIds: readonly number[]
       readonly storeIds: readonly number[]
     }
-  /** The file is not at its path any more. What was written last is lost. */
+  /** The file is not at its path any more, and the last writes with it. */
   | { readonly type: "lost" }
   | { readonly type: "fault"; readonly error: SentError }
   | { readonly type: "closed" }

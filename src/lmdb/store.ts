@@ -25,7 +25,7 @@ export class LmdbStore implements LocalStore {
   readonly #budget: EntryBudget
   readonly #headKey: Buffer
   readonly #keys = new EntryKeys()
-  /** What was read last, where reads of others do not reach. */
+  /** The row that was read last, where reads of others do not reach. */
   #buffer = Buffer.allocUnsafeSlow(FIRST_BUFFER)
   /** How many reads in a row would have done with a small buffer. */
   #smallReads = 0
@@ -54,7 +54,7 @@ export class LmdbStore implements LocalStore {
       this.#reserve(size, 0)
       this.#buffer.set(size === bytes.byteLength ? bytes : bytes.subarray(0, size))
       let found = this.#viewOf(size)
-      // Of a large entry this is the header, and says how much is missing.
+      // A large entry's row is its header, and says how much is missing.
       const whole = ENTRY_OFFSET + lengthOf(found.entry)
       if (whole > size) found = this.#withBody(database, found, at, whole)
       this.#lastKey = key
@@ -130,7 +130,7 @@ export class LmdbStore implements LocalStore {
         usedMs,
       })
     } catch {
-      // It is lost, which only brings an eviction or an expiry forward.
+      // A touch that is lost only brings an eviction or an expiry forward.
     }
   }
 

@@ -21,7 +21,7 @@ export interface TenancyListener {
   onAppended(write: LogAppend, reply: AppendReply): void
 }
 
-/** The use of an environment by one prefix of one cache. It ends when the log and the store have both left. */
+/** The use of an environment by one prefix of one cache, until its log and its store have both left. */
 export class Tenancy implements Tenant {
   readonly prefix: string
   readonly clock: Clock
@@ -29,7 +29,7 @@ export class Tenancy implements Tenant {
   readonly #environment: Environment
   readonly #listeners = new Set<TenancyListener>()
   readonly #parts = new Set<Part>(["log", "store"])
-  /** As the last look found it; undefined: not known. */
+  /** Space of the entries as the last look found it; undefined: not known. */
   #space: number | undefined
   /** When closing stops waiting, from the first part that leaves; undefined before. */
   #leaveByMs: number | undefined
@@ -88,8 +88,8 @@ export class Tenancy implements Tenant {
   }
 
   /**
-   * One part is closed. What was queued is written before that is over, or given up: another process may hold the lock for
-   * as long as it likes.
+   * Ends the use by one part. Queued writes are written before that is over, or given up: another process may hold the lock
+   * for as long as it likes.
    */
   async leave(part: Part): Promise<void> {
     this.#parts.delete(part)

@@ -1,5 +1,5 @@
 /**
- * The thread that writes, or the process that does so for a worker thread. Whatever waits while a transaction runs becomes
+ * The thread that writes, or the process that does so for a worker thread. Writes that wait while a transaction runs become
  * the next one. See docs/adr/0012-writer-thread.md.
  */
 import { BackOff } from "../core/base/back-off.js"
@@ -18,15 +18,15 @@ import { type QueuedWrite, Writer } from "./writer.js"
 const owner = findOwner()
 const { settings } = owner
 
-/** What one transaction takes at most, so that others get their turn at the lock. */
+/** Limits of one transaction, so that others get their turn at the lock. */
 const MOST_WRITES = 256
 const MOST_BYTES = 1024 * 1024
-/** How long to wait where the lock is held by a process that is stopped. */
+/** Pause before the next look at a lock that a stopped process holds. */
 const STOPPED_PAUSE_MS = 5
-/** Between steps of clearing away, which yields to everything else. */
+/** Pause between steps of clearing away, which yields to everything else. */
 const SWEEP_STEP_MS = 20
 const READER_CHECK_MS = 60_000
-/** For how long the gate is held for a thread that does not come: twice as long each time. */
+/** Time for which the gate is held for a thread that does not come: twice as long each time. */
 const ADMISSION_MS = 50
 const MOST_ADMISSION_MS = 2000
 
@@ -97,7 +97,7 @@ function work(): void {
   }
   while (writer !== undefined && log.length + store.length > 0) {
     if (writer.lock.isStopped()) {
-      // Nobody waits for what is left.
+      // The rest is written for nobody.
       if (owner.hasStopped) process.exit()
       later(STOPPED_PAUSE_MS)
       return
@@ -148,7 +148,7 @@ function open(): void {
   } catch (error) {
     preparing = undefined
     isOpening = false
-    // Whoever waits for these is told that they failed; written later they would be a surprise.
+    // Callers are told that these failed; written later they would be a surprise.
     log = []
     store = []
     owner.send({ type: "failed", error: sendable(openError(settings.directory, error), settings.directory) })
@@ -246,7 +246,7 @@ function sweep(): void {
   }
 }
 
-// What processes that were killed leave in the table of readers would keep freed pages from use.
+// Readers of processes that were killed stay in the table, and would keep freed pages from use.
 const checking = setInterval(() => {
   if (writer?.lock.isStopped() === false) writer.checkReaders()
   scheduleSweep()

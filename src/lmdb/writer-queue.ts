@@ -44,7 +44,7 @@ export interface Appended {
 
 /**
  * Writes on their way to the thread that writes, in two lines: of logs and of stores. Each write is queued, then posted,
- * then answered by its number, and settled once. What is posted and given up here may still be written.
+ * then answered by its number, and settled once. A write that is posted and given up here may still be written.
  */
 export class WriterQueue {
   /** Told whenever something was settled. */
@@ -53,7 +53,7 @@ export class WriterQueue {
   // Not yet posted.
   #logQueue: LogWrite[] = []
   #storeQueue: { readonly request: StoreRequest; readonly bytes: Uint8Array | undefined }[] = []
-  // Posted or not, by number and in order. What is queued is always what was numbered last.
+  // Posted or not, by number and in order. Queued writes are always those that were numbered last.
   readonly #logWaiting = new Map<number, WaitingLog>()
   readonly #storeWaiting = new Map<number, WaitingStore>()
   #nextLog = 0
@@ -176,7 +176,7 @@ export class WriterQueue {
     this.settled.tell()
   }
 
-  /** Rejects what a tenant that leaves still waits for. It keeps its place in the line: it may be written all the same. */
+  /** Rejects the writes of a tenant that leaves. They keep their places in the line: they may be written all the same. */
   rejectAllOf(tenant: object): void {
     const reason = "it was closed before it could be written"
     for (const waiting of this.#logWaiting.values()) {

@@ -100,7 +100,7 @@ export class Writer {
     removeOtherMarks(directory, mark, this.isSynced)
   }
 
-  /** One transaction for all of it. What fails, fails by itself where it can. */
+  /** Writes all of it in one transaction. A write that fails, fails by itself where it can. */
   write(log: readonly LogWrite[], store: readonly QueuedWrite[]): Written {
     try {
       if (!this.#freeSpace.beginTransaction()) throw this.#freeSpace.full()

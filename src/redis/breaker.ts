@@ -16,12 +16,12 @@ export interface BreakerOptions {
 /** `closed`: calls are made. `open`: none is. `half-open`: one is under way, to see whether others may be made. */
 export type BreakerState = "closed" | "open" | "half-open"
 
-/** What a call was admitted with. Those of before an opening or a closing say nothing about what is now. */
+/** The period in which a call was admitted. Calls of before an opening or a closing say nothing about what is now. */
 export type Admission = number
 
 /**
- * Keeps callers from waiting for a server that does not answer. It opens after some failures in a row, for a pause that
- * grows with jitter; then one call at a time is let through until one succeeds.
+ * Keeps callers from waiting for a server that does not answer. The breaker opens after some failures in a row, for a pause
+ * that grows with jitter; then one call at a time is let through until one succeeds.
  */
 export class Breaker {
   readonly #options: BreakerOptions
@@ -54,7 +54,7 @@ export class Breaker {
     return this.#state === "half-open" || this.#options.clock.now() < this.#openUntilMs
   }
 
-  /** Asks to make a call. Who is admitted must say how it went, whatever it was; undefined: refused. */
+  /** Admits a call, or refuses it (undefined). An admitted caller must say how it went, whatever it was. */
   enter(): Admission | undefined {
     if (this.#state === "closed") return this.#period
     if (this.isRefusing) return undefined

@@ -23,8 +23,8 @@ export interface GuardOptions {
 }
 
 /**
- * One call to a server, from being asked for to one of its three ends: `answered`, `refused` or `unanswered`. Each call
- * ends once, and then holds on to nothing.
+ * A call to a server, from being asked for to one of its three ends: `answered`, `refused` or `unanswered`. Each call ends
+ * once, and then holds on to nothing.
  */
 export abstract class GuardedCall implements OnItsWay {
   /** These three are written by the guard alone. */

@@ -7,11 +7,11 @@ import { leaseChannel } from "./keys.js"
 import type { EntryNames } from "./store-keys.js"
 import { ACQUIRE, READ, RELEASE, runInPlace, type Script } from "./store-scripts.js"
 
-/** What it takes to listen to a channel. */
+/** A channel, and those who listen to it. */
 export interface ListenOptions {
   readonly channel: string
   readonly onMessage: (message: string) => void
-  /** It listens, and has missed what was said before. */
+  /** The subscription listens now, and has missed what was said before. */
   readonly onListening: () => void
 }
 
@@ -30,8 +30,8 @@ const GRANTED = -1
 /**
  * Leases of one prefix in Redis: each a key with a token of its holder, which goes by itself when its time is over.
  *
- * Who is refused leaves a mark on the lease. Only where there is one is it announced that the lease was given back, so
- * that loads which nobody waits for say nothing to the fleet.
+ * A caller that is refused leaves a mark on the lease. Only a lease with a mark is announced when it is given back, so that
+ * loads which nobody waits for say nothing to the fleet.
  */
 export class RedisLeases implements Leases {
   readonly #options: RedisLeasesOptions
@@ -71,7 +71,7 @@ export class RedisLeases implements Leases {
     const heldForMs = Number(reply)
     if (heldForMs !== GRANTED) return { heldForMs }
     if (!this.#isClosing) return { lease }
-    // Whoever asked may not come to give it back before the connection is gone.
+    // The caller may not come to give it back before the connection is gone.
     void lease.release("failed")
     return undefined
   }
@@ -103,7 +103,7 @@ export class RedisLeases implements Leases {
   /** Resolves when what was asked for is answered and what was given back has arrived, or can't. */
   async close(): Promise<void> {
     this.#isClosing = true
-    // What waited for a write to be answered is given back before the turn ends.
+    // Leases that waited for a write to be answered are given back before the turn ends.
     await new Promise((resolve) => {
       setImmediate(resolve)
     })
@@ -135,7 +135,7 @@ export class RedisLeases implements Leases {
     for (const watchers of this.#watchers.values()) for (const watcher of watchers) watcher(undefined)
   }
 
-  /** The reply, undefined where there is none in time. Never rejects. What comes later goes to `onLate`. */
+  /** The reply, undefined where there is none in time. Never rejects. A later reply goes to `onLate`. */
   #run(
     script: Script,
     key: string,

@@ -21,7 +21,7 @@ export interface LinkOptions {
   readonly onFault: (failure: Failure) => void
 }
 
-/** A command that was sent. It forgets its caller when it is over. */
+/** A command that was sent. The caller is forgotten when it is over. */
 class Sent implements OnItsWay {
   readonly dueMs: number
   readonly sentMs: number
@@ -123,7 +123,7 @@ export class Link {
 
   failureOf(error: unknown): Failure {
     const { message } = (error ?? {}) as { message?: unknown }
-    // What ioredis says of commands that a lost connection took with it, or that met none. Why it was lost says more.
+    // ioredis says only that a lost connection took the command with it, or that there was none. The loss itself says more.
     if (this.#lastFailure !== undefined && typeof message === "string" && LOST.test(message)) return this.#lastFailure
     return failureOf(error, this.#options.where)
   }
@@ -135,7 +135,7 @@ export class Link {
     this.#closing.close()
     for (const sent of this.#sent.close()) sent.fail(this.#closed())
     if (isOwn) {
-      // Its listener for errors stays: an attempt that is on its way may still fail.
+      // The listener for errors stays: an attempt that is on its way may still fail.
       client.disconnect()
       return
     }
@@ -282,7 +282,7 @@ export class Link {
     const { onFault } = this.#options
     const cause = (error as { lastNodeError?: unknown } | undefined)?.lastNodeError ?? error
     const failure = this.failureOf(cause)
-    // It says that a connection was lost, and the reason has been told.
+    // This error says that a connection was lost, and the reason has been told.
     if (failure === this.#lastFailure) return
     this.#lastFailure = failure
     if (this.#rarely.isDue(failure.message)) onFault(failure)

@@ -164,7 +164,7 @@ export class RedisLog implements RemoteLog {
     onFault(logError("listen", fail(connection.where, connection.where.scrub(reason), code), false))
   }
 
-  /** What a call of either script begins with: its name, the keys, and what both want to know. */
+  /** The first arguments of either script: its name, the keys, and what both want to know. */
   #begin(script: Script, { epoch, cursor }: LogPosition): RedisArgument[] {
     const { trust, random, connection } = this.#options
     // An hour or two ahead: above whatever a server gave out before it was lost, and not where another leap has led.
@@ -191,7 +191,7 @@ export class RedisLog implements RemoteLog {
     )
   }
 
-  /** Runs a script on a server that was started again, or told to forget its scripts. One call brings it for all. */
+  /** Runs a script on a server that was started again, or told to forget its scripts. The first call brings the script for all. */
   async #tell(script: Script, args: readonly RedisArgument[]): Promise<unknown> {
     const { commands } = this.#options.connection
     const telling = this.#telling.get(script)
@@ -234,7 +234,7 @@ export class RedisLog implements RemoteLog {
   }
 }
 
-// It is the same from one call to the next, until a life ends.
+// Epochs are the same from one call to the next, until a life ends.
 let lastEpoch: Epoch | undefined
 let lastEpochText = ""
 

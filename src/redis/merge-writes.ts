@@ -2,16 +2,16 @@ import { compareRank } from "../codec/header.js"
 import type { Amendment, Rank } from "../core/ports/store.js"
 import type { Queueable } from "./write-queue.js"
 
-/** Who waits for a write. `own`: whose call it was, and not one whose place it took. */
+/** A caller that waits for a write. */
 interface Waiter {
   readonly resolve: (isKept: boolean) => void
   readonly reject: (error: unknown) => void
 }
 
 interface AnyWrite extends Queueable {
-  /** The caller; undefined for what the store writes by itself. */
+  /** The caller whose write this is; undefined for what the store writes by itself. */
   own: Waiter | undefined
-  /** Whose places it took. */
+  /** Callers whose writes were merged into this one. */
   readonly others: Waiter[]
 }
 
@@ -34,13 +34,13 @@ export interface Touch extends AnyWrite {
 
 export interface Discard extends AnyWrite {
   readonly kind: "discard"
-  /** What is there instead of an entry's head. */
+  /** The damaged head that is stored: nothing else is discarded. */
   readonly head: Buffer
 }
 
 export type StoreWrite = Put | Remove | Touch | Discard
 
-/** All that were waiting for it, told how it went. An error is told to one: it is one fault. */
+/** Tells all callers how the write went. The merged ones are told that theirs was kept: it would have been, for a moment. */
 export function settleWrite({ own, others }: StoreWrite, isKept: boolean): void {
   own?.resolve(isKept)
   for (const other of others) other.resolve(true)
@@ -51,20 +51,21 @@ export function dropWrite({ own, others }: StoreWrite): void {
   for (const other of others) other.resolve(false)
 }
 
+/** Rejects the caller alone: it is one fault. The merged ones are told that theirs was dropped. */
 export function failWrite(write: StoreWrite, error: unknown): void {
   write.own?.reject(error)
   dropWrite(write)
 }
 
 /**
- * One write that leaves behind the same as two of one key in their order, whatever is stored; undefined if there is none.
- * Whose place was taken is told that it was kept: it would have been, for a moment.
+ * The one write that leaves behind the same as two of one key in their order, whatever is stored; undefined if there is
+ * none.
  */
 export function mergeWrites(last: StoreWrite, next: StoreWrite): StoreWrite | undefined {
   switch (next.kind) {
     case "put":
       if (last.kind === "put") return compareRank(last.rank, next.rank) > 0 ? refuse(next, last) : replace(last, next)
-      // What a removal below it would remove, it replaces.
+      // A put replaces whatever a removal below it would remove.
       if (last.kind === "remove" && compareRank(last.rank, next.rank) <= 0) return replace(last, next)
       return undefined
     case "remove":

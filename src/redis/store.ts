@@ -54,9 +54,9 @@ export interface RedisStoreLimits {
   readonly maxQueuedWrites: number
   /** How many bytes they may have together. Default 32 MiB. */
   readonly maxQueuedBytes: number
-  /** So many failures in a row open the breaker. Default 3. */
+  /** Failures in a row that open the breaker. Default 3. */
   readonly breakerFailures: number
-  /** Its first pause, and its longest. Default 1000 and 30,000. */
+  /** The breaker's first pause, and its longest. Default 1000 and 30,000. */
   readonly breakerMinPauseMs: number
   readonly breakerMaxPauseMs: number
 }
@@ -153,7 +153,7 @@ export class RedisStore implements RemoteStore {
     try {
       return readRecord(record, this.#options.codec)
     } catch (error) {
-      // Its rank may be damaged as well, and would keep others out.
+      // A damaged rank would keep others out.
       if (error instanceof CorruptEntryError) this.#discard(name, record)
       throw error
     }

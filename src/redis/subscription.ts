@@ -16,7 +16,7 @@ export interface SubscriptionOptions {
   readonly where: Where
   readonly replyTimeoutMs: number
   readonly onMessage: (message: string) => void
-  /** It listens now, and has missed what was said before. */
+  /** The subscription listens now, and has missed what was said before. */
   readonly onListening: () => void
   readonly onFault: (failure: Failure) => void
 }
