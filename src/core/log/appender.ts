@@ -28,7 +28,7 @@ export interface AppenderOptions {
   readonly ackTimeoutMs: number
 }
 
-/** Beyond so many unacknowledged changes they collapse into what they have in common. */
+/** Unacknowledged changes beyond this number collapse into what they have in common. */
 const MOST_PENDING = 10_000
 const FIRST_RETRY_MS = 50
 const SLOWEST_RETRY_MS = 5000
@@ -39,7 +39,7 @@ interface Unacknowledged {
   readonly cause?: unknown
 }
 
-/** One call's append, from the call until the log acknowledged it, which may be long after the call was rejected. */
+/** The append of a call, from the call until the log acknowledged it, which may be long after the call was rejected. */
 interface PendingAppend {
   readonly changes: readonly LogChange[]
   /** Settles the caller; undefined once it has been answered or has left. */
@@ -184,7 +184,7 @@ export class Appender {
     }
     if (append.isAcknowledged) return
     if (this.#options.log.endsAppends === true && this.#sent.has(append)) {
-      // It will be acknowledged or fail, and is pending until then.
+      // The append will be acknowledged or fail, and is pending until then.
       this.#answer(append, this.#noAnswer())
       return
     }
@@ -271,7 +271,7 @@ export class Appender {
       appends.flatMap((append) => append.changes),
       MOST_PENDING / 2,
     )
-    // In a long outage most callers have left by now: nothing of theirs is kept.
+    // Most callers have left by now, in a long outage: nothing of theirs is kept.
     const covered = appends.flatMap((append) => append.covered ?? [append]).filter(({ answer }) => answer !== undefined)
     const merged: PendingAppend = {
       changes: collapsed,

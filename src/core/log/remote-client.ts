@@ -10,16 +10,16 @@ import type { AppendOptions, LogClientOptions, RemoteLogClient, SyncOptions } fr
 import { LogState } from "./log-state.js"
 
 const HEARTBEAT_MS = 1000
-/** For how long closing waits for appends that were handed over. */
+/** Patience of closing with appends that were handed over. */
 const CLOSE_MS = 1000
-/** For how long a look at a log in shared memory is good within one turn of the event loop. */
+/** Time for which a look at a log in shared memory is good within one turn of the event loop. */
 const LONGEST_LOOK_MS = 5
-/** How often a look that fails is told of. */
+/** Pause between faults that tell of failing looks. */
 const FAILED_LOOK_EVERY_MS = 1000
 
 /**
- * The client of a log that others share. What the log says goes to {@link LogState}; sending, waiting and repeating are
- * here. One pull is under way at a time; a heartbeat pulls when nothing else does.
+ * The client of a log that others share. Replies and news go to {@link LogState}; sending, waiting and repeating are here.
+ * No two pulls are under way at a time; a heartbeat pulls when nothing else does.
  */
 export class RemoteClient implements RemoteLogClient {
   readonly isLocal = false
@@ -200,7 +200,7 @@ export class RemoteClient implements RemoteLogClient {
     return pause(this.#options.clock, this.#state.retryMs, true, whenClosed(this.#closing, over), ...endings)
   }
 
-  /** One pull at a time: whoever comes meanwhile shares the one that runs. */
+  /** Pulls, or shares the pull that is under way. */
   #pull(): Promise<boolean> {
     if (this.#pulling !== undefined) return this.#pulling
     // Known as under way before the log is called, which may call back.
