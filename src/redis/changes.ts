@@ -17,7 +17,7 @@ export function memberOf({ kind, path }: LogChange): string {
   return LETTERS[kind].toUpperCase() + JSON.stringify(path)
 }
 
-/** Of several changes: those that are remembered with the tags come first. */
+/** Members of several changes, those that are remembered with the tags first. */
 export function membersOf(changes: readonly LogChange[]): string[] {
   if (changes.length === 1) return [memberOf(changes[0] as LogChange)]
   const tags: string[] = []

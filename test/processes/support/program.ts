@@ -36,7 +36,7 @@ function build(): string {
   // The backend looks for its thread where it is itself, under the name that the package has for it.
   buildSync({
     ...options,
-    entryPoints: [`${root}src/lmdb/writer-thread.ts`],
+    entryPoints: [`${root}src/lmdb/writer-main.ts`],
     format: "cjs",
     outExtension: { ".js": ".cjs" },
     define: { "import.meta.url": "importMetaUrl" },
