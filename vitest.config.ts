@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
-import { fileURLToPath } from "node:url"
+import { fileURLToPath, pathToFileURL } from "node:url"
 import { transform } from "esbuild"
 import { defineConfig, type Plugin } from "vitest/config"
 
@@ -44,9 +44,19 @@ function typescript(): Plugin {
           },
         },
       })
-      return { code: result.code, map: result.map }
+      return { code: withBuiltThreads(result.code), map: result.map }
     },
   }
+}
+
+/**
+ * A thread that the sources start through a loader for TypeScript is started from what test/setup/programs.ts has built:
+ * the tests open hundreds of LMDB environments, and each has a thread.
+ */
+function withBuiltThreads(code: string): string {
+  return code.replaceAll(/"\.\/([\w-]+)-source\.mjs"/g, (_match, name: string) =>
+    JSON.stringify(pathToFileURL(`${process.env["ZOOCACHE_PROGRAMS"]}/${name}.cjs`).href),
+  )
 }
 
 export default defineConfig(({ mode }) => {
@@ -57,7 +67,7 @@ export default defineConfig(({ mode }) => {
     resolve: { alias: aliases() },
     test: {
       include: stress ? ["test/**/*.{test,stress}.ts"] : ["test/**/*.test.ts"],
-      globalSetup: ["./test/setup/redis-server.ts"],
+      globalSetup: ["./test/setup/redis-server.ts", "./test/setup/programs.ts"],
       setupFiles: ["./test/setup/fast-check.ts"],
       reporters: ["default", "./test/setup/closing-line-reporter.ts"],
       // A process per file: tests of async contexts, of `close()` and of garbage collection must not see each other.

@@ -308,7 +308,7 @@ describe("the file that names the last opening", () => {
     async () => {
       const path = join(temporaryDirectory(), "cache")
       const epoch = await madeOnce(path)
-      const children = Array.from({ length: 5 }, () => forkChild("open-and-close.ts", path))
+      const children = Array.from({ length: 5 }, () => forkChild("open-and-close", path))
       await new Promise((resolve) => setTimeout(resolve, 400))
       children[0]?.kill("SIGKILL")
       await Promise.all(children.map((child) => ended(child)))

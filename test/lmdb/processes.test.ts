@@ -15,7 +15,7 @@ describe("a process that is killed while it writes", () => {
     await own.log.pull(NOWHERE)
     const acknowledged = new Map<string, number>()
     for (let kill = 0; kill < 8; kill += 1) {
-      const child = forkChild("append-for-ever.ts", path, String(kill * 1_000_000))
+      const child = forkChild("append-for-ever", path, String(kill * 1_000_000))
       const lines = linesOf(child)
       await once(child.stdout as NodeJS.ReadableStream, "data")
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 60))
@@ -48,7 +48,7 @@ describe.skipIf(process.platform !== "linux")("a process that is stopped while i
     const path = temporaryDirectory()
     const own = openBackend(path)
     await own.log.pull(NOWHERE)
-    const child = forkChild("append-and-close.ts", path, "15000")
+    const child = forkChild("append-and-close", path, "15000")
     expect(await once(child, "message")).toEqual(["opened", undefined])
     const holder = await holdLock(dataFileOf(path))
     const answer = once(child, "message")
@@ -79,7 +79,7 @@ describe.skipIf(process.platform !== "linux")("a process that is stopped while i
     await own.log.pull(NOWHERE)
     await own.close()
     await holdLock(dataFileOf(path))
-    const child = forkChild("open-and-close.ts", path)
+    const child = forkChild("open-and-close", path)
     const [closeMs] = (await once(child, "message")) as [number]
     expect(closeMs).toBeLessThan(1500)
     // Held until the end of the test.
@@ -120,7 +120,7 @@ describe.skipIf(process.platform !== "linux")("a process that is stopped while i
     await own.log.pull(NOWHERE)
     await own.close()
     const holder = await holdLock(dataFileOf(path))
-    const child = forkChild("append-and-close.ts", path, "700")
+    const child = forkChild("append-and-close", path, "700")
     expect(await once(child, "message")).toEqual(["opening", undefined])
     const answer = once(child, "message")
     child.send("go")

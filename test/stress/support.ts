@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process"
-import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { expect } from "vitest"
+import { program } from "../support/program.js"
 
 const MB = 1024 * 1024
 
@@ -13,10 +13,9 @@ interface Report {
 
 /** Runs a scenario of leak.ts in a process of its own, whose heap nobody else uses. */
 export async function run(scenario: "churn" | "hang" | "outage", count: number): Promise<Report> {
-  const file = fileURLToPath(new URL("./leak.ts", import.meta.url))
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    ["--expose-gc", "--import", "tsx", file, scenario, String(count)],
+    ["--expose-gc", program("leak"), scenario, String(count)],
     { timeout: 540_000, maxBuffer: MB },
   )
   return JSON.parse(stdout.trim().split("\n").at(-1) as string) as Report
