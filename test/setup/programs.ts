@@ -25,7 +25,9 @@ export type ProgramName = keyof typeof programs
  * process, and the thread that writes for LMDB, then start in a tenth of the time that they take with a loader for
  * TypeScript; the tests start hundreds.
  */
-export default async function setup(project: TestProject): Promise<() => void> {
+export default async function setup(project: TestProject): Promise<(() => void) | undefined> {
+  // Vitest calls this for each project of its configuration.
+  if (process.env["ZOOCACHE_PROGRAMS"] !== undefined) return undefined
   // Below `node_modules`, so that packages are found from there.
   const folder = join(root, "node_modules", ".cache", "zoocache-tests", String(process.pid))
   process.env["ZOOCACHE_PROGRAMS"] = folder
