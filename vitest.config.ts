@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { transform } from "esbuild"
-import { defineConfig, type Plugin } from "vitest/config"
+import { defineConfig, type Plugin, type TestUserConfig } from "vitest/config"
 
 // With the slashes that Vite uses on every system: a module under two spellings would be loaded twice.
 const root = fileURLToPath(new URL("./", import.meta.url)).replaceAll("\\", "/")
@@ -76,6 +76,14 @@ const apart = "contexts|garbage|lifecycle|refusals|size"
 export default defineConfig(({ mode }) => {
   const { include, timeoutMs } = modes[mode === "faults" || mode === "stress" ? mode : "test"]
   const shared = include.map((kind) => `test/${sharing}/**/!(${apart}).${kind}.ts`)
+  // Here and not above: what projects inherit was read without the mode.
+  const ofMode: TestUserConfig = {
+    // Only what fails waits so long: nothing is too slow, and everything is waited for.
+    testTimeout: timeoutMs,
+    hookTimeout: timeoutMs,
+    expect: { poll: { timeout: timeoutMs / 2 } },
+    env: mode === "stress" && !process.env["ZOOCACHE_RUNS"] ? { ZOOCACHE_RUNS: "10000" } : {},
+  }
   return {
     plugins: [typescript()],
     oxc: false,
@@ -88,19 +96,14 @@ export default defineConfig(({ mode }) => {
       execArgv: ["--expose-gc"],
       // More than there are processors: much of what takes long waits for servers and processes.
       maxWorkers: availableParallelism() + 1,
-      // Only what fails waits so long: nothing is too slow, and everything is waited for.
-      testTimeout: timeoutMs,
-      hookTimeout: timeoutMs,
-      expect: { poll: { timeout: timeoutMs / 2 } },
-      env: mode === "stress" && !process.env["ZOOCACHE_RUNS"] ? { ZOOCACHE_RUNS: "10000" } : {},
       restoreMocks: true,
       unstubEnvs: true,
       unstubGlobals: true,
       projects: [
-        { extends: true, test: { name: "shared", include: shared, isolate: false } },
+        { extends: true, test: { ...ofMode, name: "shared", include: shared, isolate: false } },
         {
           extends: true,
-          test: { name: "alone", include: include.map((kind) => `test/**/*.${kind}.ts`), exclude: shared },
+          test: { ...ofMode, name: "alone", include: include.map((kind) => `test/**/*.${kind}.ts`), exclude: shared },
         },
       ],
     },
