@@ -262,6 +262,33 @@ describe("a loader that needs a `this`", () => {
   })
 })
 
+test("a wrapper that is generic itself", async () => {
+  const wrap = <Args extends unknown[], R>(loader: (...args: Args) => Promise<R>) => {
+    const cached = cache.cacheable(loader, { key: (...args) => args })
+    return {
+      call: (...args: Args): Promise<R> => cached(...args),
+      fresh: (...args: Args): Promise<R> => cached.with({ fresh: true })(...args),
+      peek: (...args: Args): Awaited<R> | undefined => cached.peek(...args),
+      refresh: (...args: Args): Promise<R> => cached.refresh(...args),
+      keyOf: (...args: Args): string => cached.keyOf(...args),
+    }
+  }
+  const wrapped = wrap(async (id: number) => `${id}`)
+  expectTypeOf(wrapped.call).toEqualTypeOf<(id: number) => Promise<string>>()
+  expect([await wrapped.call(1), await wrapped.refresh(1), wrapped.peek(1)]).toEqual(["1", "1", "1"])
+  class Rows<T extends Row> {
+    readonly load: (id: number) => Promise<T>
+    readonly get = cache.cacheable((id: number) => this.load(id), { depsOf: (row) => [`row:${row.id}`] })
+    constructor(load: (id: number) => Promise<T>) {
+      this.load = load
+    }
+    find(id: number): Promise<T> {
+      return this.get(id)
+    }
+  }
+  expect(await new Rows(async (id) => ({ id, name: "a" })).find(1)).toEqual({ id: 1, name: "a" })
+})
+
 test("properties of a loader are not promised", async () => {
   const loader = Object.assign(async (id: number) => id, { table: "rows" })
   const cached = cache.cacheable(loader)
