@@ -79,11 +79,8 @@ export type CachedSync<F extends AnyFunction> = Callable<F> & {
  * `F`, returning a promise whatever it returned: a value, or something that can only be awaited, such as a query. Type
  * parameters stay where every overload returned a promise.
  */
-export type PromiseReturning<F extends AnyFunction> = [ResultOf<F>] extends [never]
-  ? Promising<F, SignaturesOf<F>>
-  : [NoPromise<ResultOf<F>>] extends [never]
-    ? Callable<F>
-    : Promising<F, SignaturesOf<F>>
+export type PromiseReturning<F extends AnyFunction> =
+  ReturnsPromise<F> extends true ? Callable<F> : Overloaded<SignaturesOf<F>, ThisParameterType<F>, "promise">
 
 /** The parameters of a loader; of an overloaded one those of any overload. */
 export type ParametersOf<F> = SignaturesOf<F>[number]["args"]
@@ -112,7 +109,7 @@ type TailOf<List> = List extends readonly [unknown?, ...infer Tail] ? Tail : []
 /** What a loader resolves to; an overloaded one in any of its overloads. */
 export type ValueOf<F> = Awaited<ResultOf<F>>
 
-export type ResultOf<F> = SignaturesOf<F>[number]["result"]
+type ResultOf<F> = SignaturesOf<F>[number]["result"]
 
 interface Signature {
   readonly args: readonly unknown[]
@@ -156,38 +153,42 @@ type WithoutPadding<List extends readonly unknown[]> = List extends readonly [in
 // Comparing what each would be assigned to would take `any` for the same as everything.
 type IsSame<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 
-/** What of `R` is no plain promise. */
-// a query builder may have every member of a promise; but no promise has every member of a query builder
-export type NoPromise<R> = R extends Promise<unknown> ? (Promise<Awaited<R>> extends R ? never : R) : R
+/** Whether every overload of a function returns a promise, with nothing that another promise would lack. */
+export type ReturnsPromise<F> = [ResultOf<F>] extends [never]
+  ? false
+  : [NoPromise<ResultOf<F>>] extends [never]
+    ? true
+    : false
+
+// A query builder may have every member of a promise; but no promise has every member of a query builder.
+type NoPromise<R> = R extends Promise<unknown> ? (Promise<Awaited<R>> extends R ? never : R) : R
 
 /** `F` without properties of its own, which no cached function takes over. */
-type Callable<F extends AnyFunction> = [keyof F] extends [never] ? F : Calling<F, SignaturesOf<F>>
-
-type Calling<F extends AnyFunction, List extends readonly Signature[]> = List extends readonly [
-  infer First extends Signature,
-  ...infer Rest extends readonly Signature[],
-]
-  ? WithThis<F, First["args"], First["result"]> & Calling<F, Rest>
-  : unknown
-
-type Promising<F extends AnyFunction, List extends readonly Signature[]> = List extends readonly [
-  infer First extends Signature,
-  ...infer Rest extends readonly Signature[],
-]
-  ? WithThis<F, First["args"], Promise<Awaited<First["result"]>>> & Promising<F, Rest>
-  : unknown
+type Callable<F extends AnyFunction> = [keyof F] extends [never]
+  ? F
+  : Overloaded<SignaturesOf<F>, ThisParameterType<F>, "same">
 
 /** Answers with what is stored of a call, in every overload of `F`. */
-type Peeking<F extends AnyFunction, List extends readonly Signature[] = SignaturesOf<F>> = List extends readonly [
-  infer First extends Signature,
-  ...infer Rest extends readonly Signature[],
-]
-  ? ((...args: First["args"]) => Awaited<First["result"]> | undefined) & Peeking<F, Rest>
+type Peeking<F extends AnyFunction> = Overloaded<SignaturesOf<F>, unknown, "stored">
+
+/** A function with these signatures, but for what they return. */
+type Overloaded<
+  List extends readonly Signature[],
+  This,
+  Answers extends keyof Answer<unknown>,
+> = List extends readonly [infer First extends Signature, ...infer Rest extends readonly Signature[]]
+  ? WithThis<This, First["args"], Answer<First["result"]>[Answers]> & Overloaded<Rest, This, Answers>
   : unknown
 
-type WithThis<F extends AnyFunction, Args extends readonly unknown[], Result> = [unknown] extends [ThisParameterType<F>]
+interface Answer<Result> {
+  same: Result
+  promise: Promise<Awaited<Result>>
+  stored: Awaited<Result> | undefined
+}
+
+type WithThis<This, Args extends readonly unknown[], Result> = [unknown] extends [This]
   ? (...args: Args) => Result
-  : (this: ThisParameterType<F>, ...args: Args) => Result
+  : (this: This, ...args: Args) => Result
 
 /** What a loader of many ids answers with: a Map, or an array with one item per id, in their order. */
 export type ManyAnswer<Id, Value> = ReadonlyMap<Id, Value | Error | undefined> | readonly (Value | Error | undefined)[]
