@@ -40,12 +40,9 @@ export interface CachedMethods<F extends AnyFunction> {
    * await cache.invalidate("user:42")
    * await getUser.prime([42], row, { asOf: "now" })
    */
-  prime(args: ParametersOf<F>, value: ValueOf<F>, options: PrimeOptions): Promise<Token | undefined>
+  prime(...given: [...call: ResultOfCall<F>, options: PrimeOptions]): Promise<Token | undefined>
   /** Stores the results of several calls in one append; of several for one call the last counts. */
-  primeMany(
-    items: readonly (readonly [args: ParametersOf<F>, value: ValueOf<F>])[],
-    options: PrimeOptions,
-  ): Promise<Token | undefined>
+  primeMany(items: readonly ResultOfCall<F>[], options: PrimeOptions): Promise<Token | undefined>
   /** The function with other options for a single call. */
   with(options: CallOptions): PromiseReturning<F>
 }
@@ -67,12 +64,9 @@ export type CachedSync<F extends AnyFunction> = Callable<F> & {
   clear(): Promise<Token | undefined>
   explain(...args: ParametersOf<F>): Explanation
   /** See {@link CachedMethods.prime}. */
-  prime(args: ParametersOf<F>, value: ValueOf<F>, options: PrimeOptions): Promise<Token | undefined>
+  prime(...given: [...call: ResultOfCall<F>, options: PrimeOptions]): Promise<Token | undefined>
   /** See {@link CachedMethods.primeMany}. */
-  primeMany(
-    items: readonly (readonly [args: ParametersOf<F>, value: ValueOf<F>])[],
-    options: PrimeOptions,
-  ): Promise<Token | undefined>
+  primeMany(items: readonly ResultOfCall<F>[], options: PrimeOptions): Promise<Token | undefined>
 }
 
 /**
@@ -111,9 +105,16 @@ export type ValueOf<F> = Awaited<ResultOf<F>>
 
 type ResultOf<F> = SignaturesOf<F>[number]["result"]
 
-interface Signature {
-  readonly args: readonly unknown[]
-  readonly result: unknown
+/** The arguments of a call and what it resolves to; of an overloaded function both of the same overload. */
+export type ResultOfCall<F> = SignaturesOf<F>[number]["primed"]
+
+/** One overload of a loader, and what a cached function makes of what it returns. */
+interface Signature<Args extends readonly unknown[] = readonly unknown[], Result = unknown> {
+  readonly args: Args
+  readonly result: Result
+  readonly promise: Promise<Awaited<Result>>
+  readonly stored: Awaited<Result> | undefined
+  readonly primed: readonly [args: Args, value: Awaited<Result>]
 }
 
 /**
@@ -132,14 +133,14 @@ type SignaturesOf<F> = F extends {
 }
   ? WithoutPadding<
       [
-        { args: A1; result: R1 },
-        { args: A2; result: R2 },
-        { args: A3; result: R3 },
-        { args: A4; result: R4 },
-        { args: A5; result: R5 },
-        { args: A6; result: R6 },
-        { args: A7; result: R7 },
-        { args: A8; result: R8 },
+        Signature<A1, R1>,
+        Signature<A2, R2>,
+        Signature<A3, R3>,
+        Signature<A4, R4>,
+        Signature<A5, R5>,
+        Signature<A6, R6>,
+        Signature<A7, R7>,
+        Signature<A8, R8>,
       ]
     >
   : never
@@ -166,7 +167,7 @@ type NoPromise<R> = R extends Promise<unknown> ? (Promise<Awaited<R>> extends R 
 /** `F` without properties of its own, which no cached function takes over. */
 type Callable<F extends AnyFunction> = [keyof F] extends [never]
   ? F
-  : Overloaded<SignaturesOf<F>, ThisParameterType<F>, "same">
+  : Overloaded<SignaturesOf<F>, ThisParameterType<F>, "result">
 
 /** Answers with what is stored of a call, in every overload of `F`. */
 type Peeking<F extends AnyFunction> = Overloaded<SignaturesOf<F>, unknown, "stored">
@@ -175,16 +176,10 @@ type Peeking<F extends AnyFunction> = Overloaded<SignaturesOf<F>, unknown, "stor
 type Overloaded<
   List extends readonly Signature[],
   This,
-  Answers extends keyof Answer<unknown>,
+  Answers extends "result" | "promise" | "stored",
 > = List extends readonly [infer First extends Signature, ...infer Rest extends readonly Signature[]]
-  ? WithThis<This, First["args"], Answer<First["result"]>[Answers]> & Overloaded<Rest, This, Answers>
+  ? WithThis<This, First["args"], First[Answers]> & Overloaded<Rest, This, Answers>
   : unknown
-
-interface Answer<Result> {
-  same: Result
-  promise: Promise<Awaited<Result>>
-  stored: Awaited<Result> | undefined
-}
 
 type WithThis<This, Args extends readonly unknown[], Result> = [unknown] extends [This]
   ? (...args: Args) => Result
