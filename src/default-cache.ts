@@ -263,7 +263,11 @@ const PROMISING = new Set(["delete", "clear", "one", "prime", "primeMany"])
 
 function withMethods({ call: following, made }: Following, names: readonly string[], loader: AnyFunction): AnyFunction {
   for (const name of names) {
-    const call = (...args: unknown[]) => (made() as unknown as Record<string, AnyFunction>)[name]?.(...args) as unknown
+    const call = function (this: unknown, ...args: unknown[]): unknown {
+      const target = made()
+      const method = (target as unknown as Record<string, AnyFunction>)[name] as AnyFunction
+      return method.apply(this === following ? target : this, args)
+    }
     const method = PROMISING.has(name) ? (...args: unknown[]) => attempt(() => Promise.resolve(call(...args))) : call
     Object.defineProperty(following, name, { value: method, enumerable: true })
   }

@@ -20,6 +20,7 @@ export type {
   ManyOptions,
   ParametersOf,
   PromiseReturning,
+  ResultOfCall,
   ValueOf,
 } from "./core/cache/cached.js"
 export type { Clock, Timer } from "./core/base/clock.js"

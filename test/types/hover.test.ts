@@ -52,6 +52,8 @@ describe("what an editor shows is what a user would have written", () => {
       refresh: "(id: number, _locale?: string | undefined) => Promise<User>",
       withOptions: "(options: CallOptions) => (id: number, _locale?: string | undefined) => Promise<User>",
       del: "(id: number, _locale?: string | undefined) => Promise<string | undefined>",
+      prime:
+        "(args: [id: number, _locale?: string | undefined], value: User, options: PrimeOptions) => Promise<string | undefined>",
       peekDouble: "(n: number) => number | undefined",
       refreshDouble: "(n: number) => Promise<number>",
       refreshFound: "(id: number) => Promise<User>",

@@ -3,7 +3,7 @@ import { currentFrame } from "../loads/frame.js"
 import { InvalidOptionError } from "../base/errors.js"
 import { identityOf } from "../values/custom-id.js"
 import { idOf } from "../values/id.js"
-import type { NoPromise, ResultOf } from "./cached.js"
+import type { ReturnsPromise } from "./cached.js"
 import type { AnyFunction, FunctionOptions } from "../options/options.js"
 
 /** Options of a decorated method. */
@@ -37,9 +37,10 @@ export interface CacheableDecorator<Args extends readonly unknown[], This> {
 }
 
 /** A method as it was, since a decorator can't say that it is another now: text where it would be. */
-type Decorated<Method> = [NoPromise<ResultOf<Method>>] extends [never]
-  ? Method
-  : "The method must return a Promise, of no subclass; await the query in it."
+type Decorated<Method> =
+  ReturnsPromise<Method> extends true
+    ? Method
+    : "The method must return a Promise, of no subclass; await the query in it."
 
 type Method = (this: unknown, ...args: unknown[]) => Promise<unknown>
 

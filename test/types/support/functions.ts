@@ -20,7 +20,7 @@ const cache = createCache()
 export const getUser = cache.cacheable(async (id: number, _locale?: string): Promise<User> => ({ id }))
 export const called = getUser(1)
 export const { keyOf, peek, refresh, with: withOptions } = getUser
-export const del = getUser.delete
+export const { delete: del, prime } = getUser
 
 export const double = cache.cacheable((n: number) => n * 2)
 export const doubled = double(1)
@@ -31,7 +31,12 @@ export const found = findUser(1)
 export const { refresh: refreshFound } = findUser
 
 export const overloaded = cache.cacheable(load)
-export const { keyOf: keyOfOverloaded, peek: peekOverloaded, refresh: refreshOverloaded } = overloaded
+export const {
+  keyOf: keyOfOverloaded,
+  prime: primeOverloaded,
+  peek: peekOverloaded,
+  refresh: refreshOverloaded,
+} = overloaded
 
 export const first = cache.cacheable(async <T>(list: readonly T[]): Promise<T | undefined> => list[0])
 export const { refresh: refreshFirst } = first
