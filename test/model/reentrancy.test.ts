@@ -73,6 +73,19 @@ describe("a hook or a listener", () => {
       reactions: [at("zoocache:store", { do: "delete", name: "key", id: 0 })],
     }))
 
+  test("that clears inside `zoocache:store` of an entry from the store does not have that entry lifted above the clear", () =>
+    run({
+      setup: { seed: 0, log: "own", store: "local", maxEntries: 1 },
+      commands: [
+        { ...load, after: "micro" },
+        { ...load, name: "after", after: "micro" },
+        { ...load, how: "peek", after: "nothing" },
+        { ...load, after: "nothing" },
+        { do: "clearFunction", name: "plain", after: "nothing" },
+      ],
+      reactions: [{ site: "zoocache:store", skip: 2, actions: [{ do: "clear" }] }],
+    }))
+
   for (const hook of ["ttl", "cacheIf", "sizeOf"] as const) {
     test(`that invalidates inside \`${hook}\` makes the load stale that it is asked about`, () =>
       run({ reactions: [at(hook, row)] }))

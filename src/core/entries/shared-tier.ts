@@ -323,6 +323,7 @@ export class SharedTier {
     this.#touch(entry.table.keyOf(entry.id), shared.rank, { idleUntilMs: shared.idleUntilMs })
   }
 
+  /** Takes an entry in and keeps it up in the store. Listeners hear of it when both is done: they may make it stale. */
   #read(
     table: Table,
     id: EntryId,
@@ -330,6 +331,17 @@ export class SharedTier {
     bytes: Uint8Array,
     intake: Intake,
     header = this.#codec.decodeHeader(bytes),
+  ): Entry | undefined {
+    return this.#options.outbox.whole(() => this.#readWhole(table, id, key, bytes, intake, header))
+  }
+
+  #readWhole(
+    table: Table,
+    id: EntryId,
+    key: string,
+    bytes: Uint8Array,
+    intake: Intake,
+    header: EntryHeader,
   ): Entry | undefined {
     const { trie, turn, clock, entries, held } = this.#options
     const wallMs = clock.wall()
