@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
-import { fileURLToPath } from "node:url"
+import { fileURLToPath, pathToFileURL } from "node:url"
 import { transform } from "esbuild"
-import { defineConfig, type Plugin } from "vitest/config"
+import { defineConfig, type Plugin, type TestUserConfig } from "vitest/config"
 
 // With the slashes that Vite uses on every system: a module under two spellings would be loaded twice.
 const root = fileURLToPath(new URL("./", import.meta.url)).replaceAll("\\", "/")
@@ -44,34 +44,68 @@ function typescript(): Plugin {
           },
         },
       })
-      return { code: result.code, map: result.map }
+      return { code: withBuiltThreads(result.code), map: result.map }
     },
   }
 }
 
+/**
+ * A thread that the sources start through a loader for TypeScript is started from what test/setup/programs.ts has built:
+ * the tests open hundreds of LMDB environments, and each has a thread.
+ */
+function withBuiltThreads(code: string): string {
+  return code.replaceAll(/"\.\/([\w-]+)-source\.mjs"/g, (_match, name: string) =>
+    JSON.stringify(pathToFileURL(`${process.env["ZOOCACHE_PROGRAMS"]}/${name}.cjs`).href),
+  )
+}
+
+/** What `vitest --mode` runs: the tests, those that take minutes, or all of them with many more cases and rounds. */
+const modes = {
+  test: { include: ["test"], timeoutMs: 120_000 },
+  faults: { include: ["faults"], timeoutMs: 600_000 },
+  stress: { include: ["test", "faults", "stress"], timeoutMs: 1_800_000 },
+}
+
+/**
+ * Files that share processes, which saves the start of one for each. All others have one of their own, as must those that
+ * look at what belongs to the process: its memory, its default cache, what it has registered with a package.
+ */
+const sharing = "{behaviour,codec,core,decorators,decorators-legacy,parity,pitfalls,testing}"
+const apart = "contexts|garbage|lifecycle|refusals|size"
+
 export default defineConfig(({ mode }) => {
-  const stress = mode === "stress"
+  const { include, timeoutMs } = modes[mode === "faults" || mode === "stress" ? mode : "test"]
+  const shared = include.map((kind) => `test/${sharing}/**/!(${apart}).${kind}.ts`)
+  // Here and not above: what projects inherit was read without the mode.
+  const ofMode: TestUserConfig = {
+    // Only what fails waits so long: nothing is too slow, and everything is waited for.
+    testTimeout: timeoutMs,
+    hookTimeout: timeoutMs,
+    expect: { poll: { timeout: timeoutMs / 2 } },
+    env: mode === "stress" && !process.env["ZOOCACHE_RUNS"] ? { ZOOCACHE_RUNS: "10000" } : {},
+  }
   return {
     plugins: [typescript()],
     oxc: false,
     resolve: { alias: aliases() },
     test: {
-      include: stress ? ["test/**/*.{test,stress}.ts"] : ["test/**/*.test.ts"],
-      globalSetup: ["./test/setup/redis-server.ts"],
+      globalSetup: ["./test/setup/redis-server.ts", "./test/setup/programs.ts"],
       setupFiles: ["./test/setup/fast-check.ts"],
       reporters: ["default", "./test/setup/closing-line-reporter.ts"],
-      // A process per file: tests of async contexts, of `close()` and of garbage collection must not see each other.
       pool: "forks",
       execArgv: ["--expose-gc"],
-      // As many as there are processors, less one, is one of two: most of what takes long waits.
-      maxWorkers: Math.max(2, availableParallelism() - 1),
-      // Only what fails waits so long: a second, the default, is little for a slow disk.
-      expect: { poll: { timeout: 15_000 } },
-      testTimeout: stress ? 600_000 : 20_000,
-      env: stress && !process.env["ZOOCACHE_RUNS"] ? { ZOOCACHE_RUNS: "10000" } : {},
+      // More than there are processors: much of what takes long waits for servers and processes.
+      maxWorkers: availableParallelism() + 1,
       restoreMocks: true,
       unstubEnvs: true,
       unstubGlobals: true,
+      projects: [
+        { extends: true, test: { ...ofMode, name: "shared", include: shared, isolate: false } },
+        {
+          extends: true,
+          test: { ...ofMode, name: "alone", include: include.map((kind) => `test/**/*.${kind}.ts`), exclude: shared },
+        },
+      ],
     },
   }
 })

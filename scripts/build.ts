@@ -18,7 +18,7 @@ const dist = `${root}dist`
  * Files that run in a thread of their own: imported by nobody, and started by their path, which is the same as that of the
  * module that starts them.
  */
-const threads = [{ name: "chunks/writer-thread", file: "lmdb/writer-thread", startedBy: "src/lmdb/thread.ts" }]
+const threads = [{ name: "chunks/writer-main", file: "lmdb/writer-main", startedBy: "src/lmdb/start-writer.ts" }]
 rmSync(dist, { recursive: true, force: true })
 
 const bundle = await rolldown({
@@ -54,7 +54,7 @@ const { output } = await bundle.write({
       { name: "core", test: /[\\/]src[\\/]core[\\/]/ },
       { name: "codec", test: /[\\/]src[\\/]codec[\\/](?!index)/ },
       // In a chunk whoever imports it, so that the thread is always found beside it.
-      { name: "lmdb", test: /[\\/]src[\\/]lmdb[\\/](?!index|writer-thread)/ },
+      { name: "lmdb", test: /[\\/]src[\\/]lmdb[\\/](?!index|writer-main)/ },
     ],
   },
 })

@@ -15,7 +15,8 @@ import { type CacheableDecorator, decoratorOf, type MethodOptions } from "./core
 import type { Backend } from "./core/ports/backend.js"
 import { ConfigurationError, InvalidOptionError } from "./core/base/errors.js"
 import type { AnyFunction, CacheOptions, FunctionOptions } from "./core/options/options.js"
-import { checkObject, normalizeCacheOptions, normalizeFunctionBehaviour } from "./core/options/settings.js"
+import { checkObject } from "./core/options/checks.js"
+import { normalizeCacheOptions, normalizeFunctionBehaviour } from "./core/options/settings.js"
 import { backendOf } from "./storage-url.js"
 
 /** Options of the default cache. */
@@ -262,7 +263,11 @@ const PROMISING = new Set(["delete", "clear", "one", "prime", "primeMany"])
 
 function withMethods({ call: following, made }: Following, names: readonly string[], loader: AnyFunction): AnyFunction {
   for (const name of names) {
-    const call = (...args: unknown[]) => (made() as unknown as Record<string, AnyFunction>)[name]?.(...args) as unknown
+    const call = function (this: unknown, ...args: unknown[]): unknown {
+      const target = made()
+      const method = (target as unknown as Record<string, AnyFunction>)[name] as AnyFunction
+      return method.apply(this === following ? target : this, args)
+    }
     const method = PROMISING.has(name) ? (...args: unknown[]) => attempt(() => Promise.resolve(call(...args))) : call
     Object.defineProperty(following, name, { value: method, enumerable: true })
   }

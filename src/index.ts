@@ -20,6 +20,7 @@ export type {
   ManyOptions,
   ParametersOf,
   PromiseReturning,
+  ResultOfCall,
   ValueOf,
 } from "./core/cache/cached.js"
 export type { Clock, Timer } from "./core/base/clock.js"
@@ -92,6 +93,7 @@ export type {
   StalenessOptions,
 } from "./core/options/options.js"
 export type { Position } from "./core/tags/position.js"
+export { type DefinedTags, defineTags, type TagMaker, type TagValues } from "./core/tags/define-tags.js"
 export type { Stats } from "./core/cache/stats.js"
 export type { Amendment, Rank, Store, StoreStats } from "./core/ports/store.js"
 export type { Counters } from "./core/entries/counters.js"

@@ -8,8 +8,8 @@ import {
 } from "../core/base/errors.js"
 import { amendHeader, ASCII_ONLY, COMPRESSED, MARKED, readHeader, readPayload, SHAPED, writeEntry } from "./header.js"
 import { Lowering } from "./lowering.js"
-import { loadPeers, type Peers } from "./peers.js"
-import { NOT_PLAIN, plainSize, wasAscii } from "./plain.js"
+import { loadPeers, type Peers } from "./peer-packages.js"
+import { NOT_PLAIN, plainSize, wasAscii } from "./json-values.js"
 import { Raising } from "./raising.js"
 import { parse } from "./parse.js"
 import { scan } from "./scan.js"
@@ -62,7 +62,7 @@ const LARGEST_RATIO = 255
 const BLOCK_PREFIX = 4
 
 /**
- * Makes a codec. It needs the packages `msgpackr` and `lz4-napi`.
+ * Makes a codec. The packages `msgpackr` and `lz4-napi` have to be installed.
  *
  * @throws InvalidOptionError
  * @throws ConfigurationError if one of the packages is missing.
@@ -175,14 +175,14 @@ class MessagePackCodec implements Codec {
   }
 
   #pack(tree: unknown): Buffer {
-    // Its buffer is free again at once: the caller copies.
+    // The packer's buffer is free again at once: the caller copies.
     return this.#packr.pack(tree, this.#peers.msgpackr.RESET_BUFFER_MODE)
   }
 
   #read(source: Uint8Array, start: number, end: number, flags: number, isFrozen: boolean): unknown {
     const isMarked = (flags & MARKED) !== 0
     scan(source, start, end, isMarked, this.#maxObjects)
-    // What stands for something else is still changed.
+    // A tree with marks is still changed, and not frozen.
     const tree = parse(source, start, end, {
       hasOnlyAscii: (flags & ASCII_ONLY) !== 0,
       isShaped: (flags & SHAPED) !== 0,
@@ -213,7 +213,7 @@ class MessagePackCodec implements Codec {
     return entry
   }
 
-  /** What can't be read must not be written, for example because someone gave msgpackr an extension for Buffers. */
+  /** Bytes that can't be read must not be written, for example because someone gave msgpackr an extension for Buffers. */
   #check(raw: Uint8Array, flags: number, value: unknown, key: string): void {
     const { maxEntryBytes } = this.#settings
     if (raw.length > maxEntryBytes) throw new EntryTooLargeError(key, raw.length, maxEntryBytes)

@@ -21,7 +21,7 @@ const KNOWN_FLAGS = COMPRESSED | MARKED | ASCII_ONLY | SHAPED
 /*
  * Little-endian. docs/serialization.md has the same as a table.
  *
- * What `amend` changes stands at fixed offsets, and the header has a checksum of its own, so that amending an entry of a
+ * Fields that `amend` changes stand at fixed offsets, and the header has a checksum of its own, so that amending an entry of a
  * megabyte costs as much as amending one of a kilobyte.
  */
 const MAGIC_AND_FORMAT = 0x006f6f7a | (FORMAT_VERSION << 24) // "zoo" and the format
@@ -61,7 +61,7 @@ interface BytesWithView extends Uint8Array {
   [VIEW]?: DataView
 }
 
-/** What is to be known of a value to read it. It ends where the entry ends. */
+/** The value of an entry, as it has to be known to be read. The value ends where the entry ends. */
 export interface Payload {
   readonly start: number
   readonly flags: number
@@ -184,7 +184,7 @@ export function readHeader(bytes: Uint8Array, extent?: Extent): EntryHeader {
   }
 }
 
-/** Where an entry stands among the entries of its key. @throws CorruptEntryError */
+/** The rank of an entry among the entries of its key. @throws CorruptEntryError */
 export function readRank(bytes: Uint8Array, extent?: Extent): Rank {
   const view = checkedView(bytes, extent)
   return {

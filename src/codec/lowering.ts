@@ -1,36 +1,31 @@
 import { types } from "node:util"
 import { UnencodableValueError } from "../core/base/errors.js"
-import { isPlainObject } from "../core/values/isolation.js"
-import { lookupGetter } from "./plain.js"
+import { isPlainObject, lookupGetter } from "../core/values/inspect-object.js"
 import { isWellFormed } from "./header.js"
+import { bigintMark, composite, dateMark, memoryMark, negativeZeroMark, textMark, undefinedMark } from "./marks.js"
+import { isOfNative, memoryClassOf } from "./native-class.js"
 import {
   BARE_OBJECT,
-  BIGINT,
-  BYTES,
-  DATE,
   DEFINE,
   ERROR,
   ERROR_CLASSES,
   MAP,
   MAX_DEPTH,
-  NEGATIVE_ZERO,
   OBJECT,
   REFERENCE,
   REGEXP,
   SET,
-  TEXT,
-  UNDEFINED,
   URL_MARK,
   USER,
-  VIEW_KINDS,
-} from "./marks.js"
+} from "./type-codes.js"
 import type { UserTypes, ValueType } from "./user-types.js"
+import { pathText, quote, type Step } from "./value-path.js"
 
-/** An object that was met, and where its lowered form stands. */
+/** An object that was met, and the place of its lowered form. */
 interface Met {
   readonly holder: Holder
   readonly at: number | string
-  /** Its number, once it was met again. */
+  /** The number of the object, once it was met again. */
   id: number | undefined
   isDone: boolean
   /** Made by a decoder from its parts, so that it can't be one of them. */
@@ -39,31 +34,18 @@ interface Met {
 
 type Holder = Record<number | string, unknown>
 
-interface Member {
-  readonly text: string
-}
-
-const undefinedMark = Buffer.of(UNDEFINED)
-const negativeZeroMark = Buffer.of(NEGATIVE_ZERO)
-const marks = new Map(
-  [OBJECT, BARE_OBJECT, MAP, SET, REGEXP, ERROR, URL_MARK, USER, DEFINE, REFERENCE].map((mark) => [
-    mark,
-    Buffer.of(mark),
-  ]),
-)
-
 const classHint = "which would not come back as it is. Return plain data, or register its class with `codec.extend`"
 
 /**
- * Lowers a value to a tree of marks (see marks.ts): a copy, so that nothing that the code of others does on the way can
+ * Lowers a value to a tree of marks (see type-codes.ts): a copy, so that nothing that the code of others does on the way can
  * change what has been checked.
  */
 export class Lowering {
   readonly #types: UserTypes
   readonly #limit: number
   readonly #met = new Map<object, Met>()
-  /** What was followed to the present place: names, positions, and how to get at members of collections. */
-  readonly #path: (string | number | Member)[] = []
+  /** The way to the present place. */
+  readonly #path: Step[] = []
   #bytes = 0
   #ids = 0
 
@@ -119,11 +101,7 @@ export class Lowering {
 
   #text(text: string): unknown {
     this.#bytes += text.length
-    if (isWellFormed(text)) return text
-    const mark = Buffer.allocUnsafe(1 + text.length * 2)
-    mark[0] = TEXT
-    mark.write(text, 1, "utf16le")
-    return mark
+    return isWellFormed(text) ? text : textMark(text)
   }
 
   #putObject(holder: Holder, at: number | string, value: object): void {
@@ -168,7 +146,7 @@ export class Lowering {
   }
 
   #array(array: readonly unknown[]): unknown {
-    if (!isOf(array, "Array")) this.#refuse(array, classHint)
+    if (!isOfNative(array, "Array")) this.#refuse(array, classHint)
     const { length } = array
     const lowered: unknown[] = new Array(length)
     for (let index = 0; index < length; index++) {
@@ -207,7 +185,7 @@ export class Lowering {
       }
       return lowered
     }
-    const lowered: unknown[] = [marks.get(isBare ? BARE_OBJECT : OBJECT)]
+    const lowered: unknown[] = composite(isBare ? BARE_OBJECT : OBJECT)
     for (const name of names) {
       this.#path.push(name)
       lowered.push(this.#text(name))
@@ -217,7 +195,7 @@ export class Lowering {
     return lowered
   }
 
-  /** What a property holds, to which the path already leads. */
+  /** The value of a property, to which the path already leads. */
   #read(object: object, name: string | number): unknown {
     if (lookupGetter.call(object, name) === undefined) {
       const value = (object as Holder)[name]
@@ -230,15 +208,12 @@ export class Lowering {
 
   #date(date: Date): unknown {
     this.#checkBuiltIn(date, "Date")
-    const mark = Buffer.allocUnsafe(9)
-    mark[0] = DATE
-    mark.writeDoubleLE(Date.prototype.getTime.call(date), 1)
-    return mark
+    return dateMark(date)
   }
 
   #map(map: ReadonlyMap<unknown, unknown>): unknown {
     this.#checkBuiltIn(map, "Map")
-    const lowered: unknown[] = [marks.get(MAP)]
+    const lowered: unknown[] = composite(MAP)
     // A copy: the encoder of a registered type might change it.
     for (const [index, [key, value]] of [...map].entries()) {
       this.#path.push({ text: `.keys()[${index}]` })
@@ -253,7 +228,7 @@ export class Lowering {
 
   #set(set: ReadonlySet<unknown>): unknown {
     this.#checkBuiltIn(set, "Set")
-    const lowered: unknown[] = [marks.get(SET)]
+    const lowered: unknown[] = composite(SET)
     for (const [index, member] of [...set].entries()) {
       this.#path.push({ text: `.values()[${index}]` })
       this.#put(lowered as unknown as Holder, lowered.length, member)
@@ -263,7 +238,7 @@ export class Lowering {
   }
 
   #regExp(regExp: RegExp): unknown {
-    if (!isOf(regExp, "RegExp")) this.#refuse(regExp, classHint)
+    if (!isOfNative(regExp, "RegExp")) this.#refuse(regExp, classHint)
     const extra = Reflect.ownKeys(regExp).find((name) => name !== "lastIndex")
     if (extra !== undefined) this.#refuseExtra(regExp, extra)
     const { lastIndex } = regExp
@@ -272,7 +247,7 @@ export class Lowering {
   }
 
   #error(error: Error): unknown {
-    const name = Object.keys(ERROR_CLASSES).find((each) => isOf(error, each))
+    const name = Object.keys(ERROR_CLASSES).find((each) => isOfNative(error, each))
     if (name === undefined) return this.#refuse(error, classHint)
     const hidden: unknown[] = []
     const visible: unknown[] = []
@@ -306,13 +281,9 @@ export class Lowering {
   }
 
   #memory(value: ArrayBufferView | ArrayBufferLike): unknown {
-    const tag: unknown = ArrayBuffer.isView(value)
-      ? (viewTag.call(value) ?? "DataView")
-      : types.isSharedArrayBuffer(value)
-        ? "SharedArrayBuffer"
-        : "ArrayBuffer"
+    const tag = memoryClassOf(value)
     const isBuffer = tag === "Uint8Array" && Object.getPrototypeOf(value) === Buffer.prototype
-    if (!isBuffer && !isOf(value, tag as string)) this.#refuse(value, classHint)
+    if (!isBuffer && !isOfNative(value, tag)) this.#refuse(value, classHint)
     if (tag === "ArrayBuffer" || tag === "DataView") {
       const [extra] = Reflect.ownKeys(value)
       if (extra !== undefined) this.#refuseExtra(value, extra)
@@ -324,16 +295,12 @@ export class Lowering {
       this.#refuse(value, "resizable memory, which would come back fixed")
     this.#bytes += value.byteLength
     if (this.#bytes > this.#limit) return null
-    const mark = Buffer.allocUnsafe(2 + value.byteLength)
-    mark[0] = BYTES
-    mark[1] = VIEW_KINDS.indexOf(isBuffer ? "Buffer" : (tag as string))
+    const start = ArrayBuffer.isView(value) ? value.byteOffset : 0
     try {
-      const start = ArrayBuffer.isView(value) ? value.byteOffset : 0
-      mark.set(new Uint8Array(memory, start, value.byteLength), 2)
+      return memoryMark(isBuffer ? "Buffer" : tag, memory, start, value.byteLength)
     } catch {
-      this.#refuse(value, "memory that was transferred away")
+      return this.#refuse(value, "memory that was transferred away")
     }
-    return mark
   }
 
   #user(value: object, type: ValueType): unknown {
@@ -352,9 +319,9 @@ export class Lowering {
     return lowered
   }
 
-  /** Of a class that has no own properties by itself. */
+  /** Refuses what is not of a class of the language, or has properties where that class has none. */
   #checkBuiltIn(value: object, name: string): void {
-    if (!isOf(value, name)) this.#refuse(value, classHint)
+    if (!isOfNative(value, name)) this.#refuse(value, classHint)
     const [extra] = Reflect.ownKeys(value)
     if (extra !== undefined) this.#refuseExtra(value, extra)
   }
@@ -364,54 +331,6 @@ export class Lowering {
   }
 
   #refuse(value: unknown, reason: string): never {
-    const path = this.#path.map(step).join("")
-    throw new UnencodableValueError(
-      path.length > 120 ? `${path.slice(0, 60)} … ${path.slice(-50)}` : path,
-      value,
-      reason,
-    )
+    throw new UnencodableValueError(pathText(this.#path), value, reason)
   }
-}
-
-const viewTag = (
-  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype) as object, Symbol.toStringTag) as {
-    get: (this: object) => string | undefined
-  }
-).get
-
-function composite(mark: number, ...parts: unknown[]): unknown[] {
-  return [marks.get(mark), ...parts]
-}
-
-function bigintMark(value: bigint): Buffer {
-  const digits = (value < 0n ? -value : value).toString(16)
-  return Buffer.concat([
-    Buffer.of(BIGINT, value < 0n ? 1 : 0),
-    Buffer.from(digits.length % 2 === 0 ? digits : `0${digits}`, "hex"),
-  ])
-}
-
-/** Whether it is of a class of the language itself and not of a subclass; of any realm, as under Jest. */
-function isOf(value: object, name: string): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  const own = (globalThis as unknown as Record<string, { prototype: object } | undefined>)[name]
-  if (own !== undefined && prototype === own.prototype) return true
-  if (prototype === null) return false
-  const foreign: unknown = Object.getOwnPropertyDescriptor(prototype, "constructor")?.value
-  return (
-    typeof foreign === "function" &&
-    foreign.name === name &&
-    foreign.prototype === prototype &&
-    Function.prototype.toString.call(foreign).includes("[native code]")
-  )
-}
-
-function step(followed: string | number | Member): string {
-  if (typeof followed === "object") return followed.text
-  if (typeof followed === "number") return `[${followed}]`
-  return /^[A-Za-z_$][\w$]*$/.test(followed) ? `.${followed}` : `[${quote(followed)}]`
-}
-
-function quote(text: string): string {
-  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text)
 }

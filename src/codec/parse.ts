@@ -20,7 +20,7 @@ const noView = viewOf(nothing)
 /** In four bytes at once: none of them is ASCII where its highest bit is set. */
 const HIGH_BITS = 0x80808080 | 0
 
-// What is being read. One value is read before the next begins: it runs no code of others.
+// The value that is being read. Each is read before the next begins: no code of others runs.
 let bytes: Uint8Array = nothing
 let view = noView
 let at = 0
@@ -47,7 +47,7 @@ const keptShapes = new Array<KeptShape | undefined>(MAX_NAMES + 1).fill(undefine
 const LONGEST_KEPT_SHAPE = 1024
 
 export interface ParseOptions {
-  /** What is known of its texts. */
+  /** All texts are ASCII, as the entry says. */
   readonly hasOnlyAscii: boolean
   /** See shaping.ts. */
   readonly isShaped: boolean
@@ -59,8 +59,8 @@ export interface ParseOptions {
  * Makes the value that MessagePack bytes stand for, which `scan` has found to be good: nothing is checked again here
  * but the names of properties and the shapes of objects. Byte strings are views of the source, for `Raising` to copy.
  *
- * What comes from outside meets no reader that can do more than this; and on rows it is quicker than msgpackr, which a hit
- * of the shared tier feels.
+ * Bytes from outside meet no reader that can do more than this; and on rows it is quicker than msgpackr, which a hit of the
+ * shared tier feels.
  *
  * @throws CorruptEntryError
  */
@@ -205,7 +205,7 @@ function parseShape(): Shape {
   }
   const shape = { names, hasFarIndex }
   shapes.push(shape)
-  // What an entry says of its texts is not to be trusted beyond that entry.
+  // An entry's word on its texts is not to be trusted beyond that entry.
   if (at - start <= LONGEST_KEPT_SHAPE && names.every(isAsciiText)) {
     keptShapes[count] = { shape, written: Uint8Array.prototype.slice.call(bytes, start, at) }
   }
@@ -246,14 +246,14 @@ function parseName(): string {
   }
   at = start
   const name = checkedName(parseText(length))
-  // It is compared byte by byte; and what an entry says of its texts is not to be trusted beyond that entry.
+  // Names are compared byte by byte; and an entry's word on its texts is not to be trusted beyond that entry.
   if (!isAscii(start, end)) return name
   // The engine keeps each name once; this finds the one that it keeps, which is quicker to use than an equal one.
   const [known] = Object.keys({ [name]: 0 }) as [string]
   return (names[hash] = known)
 }
 
-/** Of four of its bytes: names that are met together often begin and end alike, such as `minPrice` and `maxPrice`. */
+/** Hash of four of a name's bytes: names that are met together often begin and end alike: `minPrice`, `maxPrice`. */
 function hashOf(start: number, length: number): number {
   if (length < 2) return length === 0 ? 0 : (bytes[start] as number)
   const ends = (bytes[start] as number) * 7 + (bytes[start + length - 1] as number)

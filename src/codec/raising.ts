@@ -21,14 +21,14 @@ import {
   URL_MARK,
   USER,
   VIEW_KINDS,
-} from "./marks.js"
+} from "./type-codes.js"
 import type { UserTypes } from "./user-types.js"
 
-/** Where a value is to be entered under its number, before its parts are raised: one of them may be itself. */
+/** Enters a value under its number, before its parts are raised: one of them may be itself. */
 type Enter = (value: object) => void
 
 /**
- * Turns a tree of marks (see marks.ts) into the value that it stands for. The tree is used up. Nothing in it is trusted.
+ * Turns a tree of marks (see type-codes.ts) into the value that it stands for. The tree is used up. Nothing in it is trusted.
  */
 export class Raising {
   readonly #types: UserTypes

@@ -6,7 +6,7 @@ const MAX_SCAN_DEPTH = 2_000
 /** Objects of more keys are hash tables: each key takes as much as an object, and a microsecond or two. */
 const FEW_KEYS = 1_024
 
-// What is still to come at the levels above. One scan is over before the next begins.
+// Tokens that are still to come at the levels above. Each scan is over before the next begins.
 const pending = new Int32Array(MAX_SCAN_DEPTH)
 
 /** How many bytes follow a token that has nothing inside: a small number, a short text, `null`, a boolean; else -1. */
@@ -102,7 +102,7 @@ export function scan(bytes: Uint8Array, start: number, end: number, mayHoldBytes
   }
 }
 
-/** Where text or bytes end whose length is written in so many bytes. */
+/** End of a text, or of bytes, whose length is written in `width` bytes. */
 function after(bytes: Uint8Array, at: number, end: number, width: number): number {
   const length = count(bytes, at, end, width)
   const start = at + width

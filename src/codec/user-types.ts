@@ -1,21 +1,21 @@
 import { InvalidOptionError } from "../core/base/errors.js"
-import { isErrorName, VIEW_KINDS } from "./marks.js"
+import { isErrorName, VIEW_KINDS } from "./type-codes.js"
 
 /** A class whose instances a codec can bring back. */
 export interface ValueType<T extends object = object, D = unknown> {
   /**
-   * What is written for the class: at most 64 characters. It must stay the same, and mean the same, in every process
-   * that shares the store.
+   * The name that is written for the class: at most 64 characters. The name must stay the same, and mean the same, in every
+   * process that shares the store.
    */
   readonly name: string
-  /** Its instances are meant, not those of its subclasses: register these by themselves. */
+  /** The class of the instances. Subclasses are registered by themselves. */
   // oxlint-disable-next-line typescript/no-explicit-any -- any constructor, and what it takes is not our business
   readonly class: abstract new (...args: any[]) => T
   /** Returns what says all of the instance, as a value that can be encoded. Called once for each instance. */
   readonly encode: (value: T) => D
   /**
-   * Makes the instance anew. It gets what `encode` returned; where others can write to the store, it had better check.
-   * What it throws makes the entry a miss. In a value that contains itself, `data` may be incomplete during the call.
+   * Makes the instance anew from what `encode` returned; where others can write to the store, check it. An error makes the
+   * entry a miss. In a value that contains itself, `data` may be incomplete during the call.
    */
   readonly decode: (data: D) => T
 }

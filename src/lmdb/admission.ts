@@ -5,8 +5,8 @@ import { join } from "node:path"
 const NAME = /^admission\.[0-9a-f]{16}$/
 
 /**
- * A file that lets the thread of another process open the data file while this process holds the gate. Whoever removes it
- * has it: the thread, which then opens, or this process, when the thread has not come in time. So the gate is neither held
+ * A file that lets the thread of another process open the data file while this process holds the gate. The one that removes
+ * it has it: the thread, which then opens, or this process, when the thread has not come in time. So the gate is neither held
  * for a thread that is busy, nor let go of while one opens.
  */
 export class Admission {

@@ -18,8 +18,8 @@ import {
 } from "./layout.js"
 
 /**
- * What one write transaction has read and will write of the rows that nearly every operation changes. They are written
- * once, by {@link Batch.flush}.
+ * The rows that nearly every operation changes, as one write transaction has read and will write them: once, by
+ * {@link Batch.flush}.
  */
 export class Batch {
   readonly database: Database
@@ -64,7 +64,7 @@ export class Batch {
     return this.#nextSpace++
   }
 
-  /** Of all prefixes together. */
+  /** The amount of all prefixes together. */
   total(): Readonly<Amount> {
     return this.#readTotal()
   }

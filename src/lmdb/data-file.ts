@@ -3,7 +3,7 @@ import { dirname } from "node:path"
 import { dataFormat } from "./database.js"
 import { readFreeBytes } from "./disk.js"
 import { Refusal } from "./refusal.js"
-import { FREE_FOR_LOG } from "./room.js"
+import { FREE_FOR_LOG } from "./free-space.js"
 
 const MAGIC = 0xbeefc0de
 /** Behind the page's header: magic, format, address, size of the map, two trees of 48 bytes, the last page. */
@@ -15,7 +15,7 @@ const ATTEMPTS = 20
 const ATTEMPT_PAUSE_MS = 5
 
 /**
- * Whether LMDB can open a data file. It has to be known before: when opening fails, lmdb-js 3.5 ends the process with a
+ * Whether LMDB can open a data file. This has to be known before: when opening fails, lmdb-js 3.5 ends the process with a
  * segmentation fault. Throws {@link Refusal}, or what the system says.
  */
 export function checkDataFile(path: string): void {

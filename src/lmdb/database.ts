@@ -1,6 +1,6 @@
 import { createRequire } from "node:module"
 
-/** What is used of an open database of lmdb-js. */
+/** The part of an open database of lmdb-js that is used. */
 export interface Database {
   /** The size of what was read last. */
   readonly lastSize: number
@@ -8,7 +8,7 @@ export interface Database {
   getBinaryFast(key: Uint8Array): Uint8Array | undefined
   put(key: Uint8Array, value: Uint8Array): unknown
   remove(key: Uint8Array): unknown
-  /** One write transaction. Takes the write lock, which blocks the thread while another process has it. */
+  /** Runs a write transaction. The write lock blocks the thread while another process has it. */
   transactionSync<T>(work: () => T): T
   /** In the order of the keys; `start` inclusive, `end` exclusive. */
   getRange(options: RangeOptions): Iterable<{ readonly key: Uint8Array; readonly value: Uint8Array }>

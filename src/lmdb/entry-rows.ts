@@ -18,7 +18,7 @@ import {
   writeUse,
 } from "./layout.js"
 import { Refusal } from "./refusal.js"
-import type { Room } from "./room.js"
+import type { FreeSpace } from "./free-space.js"
 
 /** How much is kept, of all prefixes together. */
 export interface EntryBudget {
@@ -33,11 +33,11 @@ const MOST_EVICTED = 2048
 
 /** How much later than noted an entry must have been used before that is worth a write. */
 export const TOUCH_AFTER_MS = 60_000
-/** By how much the clocks that two writes of a sliding end were made with may differ. */
+/** Difference that is allowed between the clocks of two writes of a sliding end. */
 const CLOCK_TOLERANCE_MS = 1000
-/** What touching may write anew in one transaction; beyond it touches are lost. */
+/** Bytes that touching may write anew in one transaction; beyond it touches are lost. */
 const MOST_TOUCHED_BYTES = 1024 * 1024
-/** A page. What follows the header of a larger row has a row of its own, which neither a touch nor a sweep reads or writes. */
+/** A page. The body of a larger entry has a row of its own, which neither a touch nor a sweep reads or writes. */
 const LARGE_BYTES = 4096
 
 export interface Put {
@@ -50,7 +50,7 @@ export interface Put {
 }
 
 /** False where there is an entry above it, or where the log knows already that nobody can use it. */
-export function putEntry(batch: Batch, room: Room, put: Put): boolean {
+export function putEntry(batch: Batch, free: FreeSpace, put: Put): boolean {
   const { prefix, key, row, usedMs, budget } = put
   const head = batch.head(prefix)
   const rank = readRank(row.subarray(ENTRY_OFFSET))
@@ -65,7 +65,7 @@ export function putEntry(batch: Batch, room: Room, put: Put): boolean {
   const oldRank = old === undefined ? undefined : rankOf(old, head)
   if (oldRank !== undefined && compareRank(oldRank, rank) > 0) return false
   // May throw, and may evict the very entry that is to be replaced.
-  makeRoom(batch, room, bytes)
+  makeRoom(batch, free, bytes)
   deleteEntry(batch, at)
   writeUse(row, 0, usedMs)
   const end = row.length > LARGE_BYTES ? endOfHeader(row) : row.length
@@ -78,13 +78,13 @@ export function putEntry(batch: Batch, room: Room, put: Put): boolean {
   return true
 }
 
-function makeRoom(batch: Batch, room: Room, bytes: number): void {
+function makeRoom(batch: Batch, free: FreeSpace, bytes: number): void {
   let evicted = 0
-  while (!room.take(batch.database, bytes)) {
-    const step = evicted < MOST_EVICTED && room.canGain() ? evict(batch, EVICTION_STEP) : 0
-    if (step === 0) throw room.full()
+  while (!free.take(batch.database, bytes)) {
+    const step = evicted < MOST_EVICTED && free.canGain() ? evict(batch, EVICTION_STEP) : 0
+    if (step === 0) throw free.full()
     evicted += step
-    room.lookAgain()
+    free.lookAgain()
   }
 }
 
@@ -141,7 +141,7 @@ export function removeEntry(batch: Batch, prefix: string, key: string, rank: Ran
   if (oldRank === undefined || compareRank(oldRank, rank) <= 0) deleteEntry(batch, at)
 }
 
-/** Of a stored row; undefined where that is damaged, so that anything may take its place. */
+/** Rank of a stored row; undefined where that is damaged, so that anything may take its place. */
 function rankOf(row: Buffer, head: Head): Rank | undefined {
   try {
     const rank = readRank(row.subarray(ENTRY_OFFSET), "header")
@@ -165,7 +165,7 @@ export interface Touch {
 }
 
 /** Does nothing where there is no room, or this transaction has written much already: the next use is another chance. */
-export function touchEntry(batch: Batch, room: Room, { prefix, key, rank, amendment, usedMs }: Touch): void {
+export function touchEntry(batch: Batch, free: FreeSpace, { prefix, key, rank, amendment, usedMs }: Touch): void {
   const head = batch.head(prefix)
   if (head === undefined) return
   const at = entryKey(head.space, key)
@@ -177,7 +177,7 @@ export function touchEntry(batch: Batch, room: Room, { prefix, key, rank, amendm
   const allowed = allowedAmendment(old, oldRank, rank, amendment)
   const isAmended = isWorthAmending(old.subarray(ENTRY_OFFSET), allowed)
   if (isNoted && !isAmended) return
-  const hasRoom = batch.touchedBytes + old.length <= MOST_TOUCHED_BYTES && room.take(batch.database, old.length, true)
+  const hasRoom = batch.touchedBytes + old.length <= MOST_TOUCHED_BYTES && free.take(batch.database, old.length, true)
   if (!hasRoom) return
   batch.touchedBytes += old.length
   // A copy: reading goes on in the same memory.

@@ -1,5 +1,15 @@
-import { type BigIntStats, chmodSync, closeSync, mkdirSync, openSync, readdirSync, statSync, unlinkSync } from "node:fs"
-import { join } from "node:path"
+import {
+  type BigIntStats,
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  realpathSync,
+  statSync,
+  unlinkSync,
+} from "node:fs"
+import { basename, dirname, join, resolve } from "node:path"
 import { checkDataFile } from "./data-file.js"
 import { Refusal } from "./refusal.js"
 
@@ -16,7 +26,7 @@ export interface DataFile {
   readonly leastOrdinal: number
 }
 
-/** What tells a data file and its lock file from others: another pair at their path is another store. */
+/** Identity of a data file and its lock file: another pair at their path is another store. */
 export function identityOf(path: string): string | undefined {
   try {
     const data = statSync(path, { bigint: true, throwIfNoEntry: false })
@@ -24,14 +34,14 @@ export function identityOf(path: string): string | undefined {
     if (data === undefined || lock === undefined) return undefined
     return `${data.dev}:${data.ino}:${birthOf(data) ?? ""} ${lock.dev}:${lock.ino}`
   } catch {
-    // What can't be looked at can't be opened by anybody else either.
+    // A file that can't be looked at can't be opened by anybody else either.
     return undefined
   }
 }
 
-/** What a copy of a data file does not share with it. */
+/** Identity of a data file that a copy does not share. */
 export interface FileId {
-  /** With the device. One that is removed leaves its number to the next. */
+  /** With the device. A file that is removed leaves its number to the next. */
   readonly inode: string
   /** Nanoseconds; null where the file system does not know it. */
   readonly birth: string | null
@@ -40,7 +50,7 @@ export interface FileId {
 const BIRTH_TRIES = 10
 const BIRTH_PAUSE_MS = 5
 
-/** Of a data file that is open. For the writer thread: waits some milliseconds where the file was just made. */
+/** Identity of a data file that is open. For the writer thread: waits some milliseconds where the file was just made. */
 export function fileIdOf(path: string): FileId {
   for (let left = BIRTH_TRIES; ; left -= 1) {
     const stats = statSync(path, { bigint: true })
@@ -52,7 +62,7 @@ export function fileIdOf(path: string): FileId {
   }
 }
 
-/** Where the system has no birth time it gives none, or that of the last change, which moves with every write. */
+/** Birth time of a file. Systems without one give none, or the time of the last change, which moves with every write. */
 function birthOf({ birthtimeNs, ctimeNs }: BigIntStats): string | undefined {
   return birthtimeNs === 0n || birthtimeNs === ctimeNs ? undefined : String(birthtimeNs)
 }
@@ -75,7 +85,7 @@ function isChangeNoted(path: string, { mode }: BigIntStats): boolean {
  */
 export function prepareFile(directory: string, isDurable: boolean, bootId: string | undefined): DataFile {
   makeDirectory(directory)
-  // Where nobody tells one boot from the next, only what is synced can be trusted after it.
+  // Only a synced file can be trusted after a boot that nobody can tell from the one before.
   const isSynced = isDurable || bootId === undefined
   const ofThisBoot = bootId === undefined ? undefined : `data.${bootId}.mdb`
   const name = isSynced ? DURABLE : (ofThisBoot as string)
@@ -187,4 +197,15 @@ function otherModeError(directory: string, isDurable: boolean, other: string): R
     `it was made with \`durable: ${!isDurable}\`, and one directory has one mode. Use that, pass another path, or remove ` +
       `${other} and ${other}${LOCK} while no process uses them`,
   )
+}
+
+/** The same for all spellings of a path, also where the directory is yet to be made. */
+export function realDirectory(path: string): string {
+  const absolute = resolve(path)
+  try {
+    return realpathSync(absolute)
+  } catch {
+    const parent = dirname(absolute)
+    return parent === absolute ? absolute : join(realDirectory(parent), basename(absolute))
+  }
 }

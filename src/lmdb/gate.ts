@@ -12,7 +12,7 @@ import { type Database, openDatabase } from "./database.js"
  * somebody opens.
  *
  * The lock is that of a second, empty environment, in which nothing is ever written, so that the same fault has nothing to
- * overwrite. It ends with the process that holds it, like LMDB's own.
+ * overwrite. The lock ends with the process that holds it, like LMDB's own.
  */
 export class Gate {
   readonly lockPath: string

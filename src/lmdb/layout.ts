@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto"
+import { isOfTags } from "../core/ports/change.js"
 import type { ChangeKind } from "../core/ports/log.js"
 import type { Epoch, Version } from "../core/tags/version.js"
 
-/** Of what is below. A file of another format is refused. */
+/** The format of the rows below. A file of another format is refused. */
 export const FORMAT = 1
 
 /*
@@ -46,7 +47,7 @@ const KINDS: readonly ChangeKind[] = ["tag", "expiry", "key", "function"]
 export type ChangeClass = 0 | 1
 
 export function classOf(kind: ChangeKind): ChangeClass {
-  return kind === "tag" || kind === "expiry" ? 0 : 1
+  return isOfTags({ kind }) ? 0 : 1
 }
 
 export const META_KEY = Buffer.from([META])
@@ -62,7 +63,7 @@ export function isWellFormed(text: string): boolean {
   return (text as unknown as MaybeWellFormed).isWellFormed()
 }
 
-/** What a text is in a key: itself, or its SHA-256 if it is too long or can't be UTF-8. */
+/** A text as part of a key: itself, or its SHA-256 if it is too long or can't be UTF-8. */
 export function textPart(text: string): Buffer {
   if (text.length <= LONGEST_TEXT && isWellFormed(text)) {
     const size = Buffer.byteLength(text)
@@ -141,7 +142,7 @@ export function entryKey(space: number, key: string): Buffer {
   return made
 }
 
-/** Where the rest of a large entry is. */
+/** Key of the rest of a large entry. */
 export function bodyKey(entry: Buffer): Buffer {
   const key = Buffer.from(entry)
   key[0] = BODY
@@ -223,7 +224,7 @@ export function versionOfPath(row: Buffer): Version {
   return row.readDoubleLE()
 }
 
-/** What a row in the order of versions says beside its key: who, and the path where the key has only its hash. */
+/** A row in the order of versions, beside its key: who, and the path where the key has only its hash. */
 export function indexRow(path: string, pathKey: Buffer, origin: string): Buffer {
   const by = Buffer.from(origin.slice(0, 200))
   const text = pathKey[6] === HASHED ? Buffer.from(path, "utf16le") : Buffer.alloc(0)
@@ -257,7 +258,7 @@ export interface Head {
 }
 
 export const NONCE_BYTES = 8
-/** Where the parts are in its row. */
+/** Offsets of the parts of a head in its row. */
 export const SPACE_AT = 0
 export const NONCE_AT = 4
 export const ORDINAL_AT = 16
@@ -330,7 +331,7 @@ export function readSize(row: Buffer): number {
 /** Makes keys of entries one after the other in the same memory. */
 export class EntryKeys {
   readonly #bytes = Buffer.alloc(6 + LONGEST_TEXT)
-  /** Of this memory, by length: making one takes as long as writing a key. */
+  /** Views of this memory, by length: making one takes as long as writing a key. */
   readonly #views: Buffer[] = []
 
   /** Valid until the next call. */

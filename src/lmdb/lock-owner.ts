@@ -4,7 +4,7 @@ import { closeSync, openSync, readFileSync, readlinkSync, readSync, statSync } f
 const SEARCHED_BYTES = 512
 /** The other two bits of the word say that somebody waits, and that the owner has died. */
 const THREAD_ID = 0x3fffffff
-/** Where the lock for writing is with the C libraries and processors seen so far; to know before the first own write. */
+/** Offset of the lock for writing with the C libraries and processors seen so far; to know before the first own write. */
 const EXPECTED_AT = new Map([
   ["x64", 64],
   ["arm64", 128],
@@ -12,11 +12,11 @@ const EXPECTED_AT = new Map([
 const LMDB_MAGIC = 0xbeefc0de
 
 /**
- * Who holds the lock for writing, on Linux. A thread that waits for it can't be stopped, and a process with such a thread
+ * The holder of the lock for writing, on Linux. A thread that waits for it can't be stopped, and a process with such a thread
  * can't exit; so the writer looks before it locks, and where the owner stands still (SIGSTOP, a debugger, a container that
  * is paused) it waits without the lock. Elsewhere, and where the lock is not found, nobody is ever reported.
  *
- * It is read from the process's own memory. Opening the lock file once more and closing it would end LMDB's own locks on
+ * The lock is read from the process's own memory. Opening the lock file once more and closing it would end LMDB's own locks on
  * it, since POSIX locks belong to the process.
  */
 export class LockOwner {
@@ -47,7 +47,7 @@ export class LockOwner {
       }
       closeSync(memory)
     } catch {
-      // Where /proc is not readable it is done without.
+      // Without a readable /proc nobody is reported.
     }
   }
 
@@ -86,7 +86,7 @@ export class LockOwner {
   }
 }
 
-/** Where this process has a file in its memory. */
+/** Address at which this process has a file in its memory. */
 function mappedAt(path: string): number | undefined {
   const { ino } = statSync(path, { bigint: true })
   for (const line of readFileSync("/proc/self/maps", "latin1").split("\n")) {
@@ -109,10 +109,10 @@ const MARK = /\0zoocache-writes-for=([0-9]+)\0/
 function isStandingStill(threadId: number): boolean {
   const state = stateOf(threadId)
   if (isStopped(state)) return true
-  // One that runs, or has something written, does not wait for anybody.
+  // A thread that runs, or has something written, does not wait for anybody.
   if (state !== "S" && state !== "D") return false
   if (isFrozen(threadId)) return true
-  // It may hold the gate while that process opens the file.
+  // A writer may hold the gate while the process that it serves opens the file.
   const served = MARK.exec(readFileSync(`/proc/${threadId}/cmdline`, "latin1"))?.[1]
   return served !== undefined && isStopped(stateOf(Number(served)))
 }

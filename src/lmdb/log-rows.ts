@@ -53,7 +53,7 @@ export function currentHead(batch: Batch, prefix: string, position: LogPosition,
   return beginEpoch(batch, prefix, position, leastOrdinal)
 }
 
-/** A new life of a prefix's log, empty and above all that was before. Its entries are out of reach at once. */
+/** Begins a new life of a prefix's log, empty and above all that was before. Entries of the old one are out of reach at once. */
 function beginEpoch(batch: Batch, prefix: string, position: LogPosition, leastOrdinal: number): Head {
   const head = nextLife(batch, batch.head(prefix), position, leastOrdinal)
   batch.setHead(prefix, head)

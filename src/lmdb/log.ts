@@ -1,5 +1,5 @@
-import type { Clock } from "../core/base/clock.js"
 import { LogError } from "../core/base/errors.js"
+import { changeId } from "../core/ports/change.js"
 import type {
   AppendReply,
   LogChange,
@@ -11,23 +11,25 @@ import type {
 } from "../core/ports/log.js"
 import { isSameEpoch, NO_VERSION, type Version } from "../core/tags/version.js"
 import { type Database, listRows, readRow } from "./database.js"
-import type { Environment } from "./environment.js"
 import { HeadCache } from "./head-cache.js"
 import { after, type ChangeClass, type Head, headKey, indexAbove, readIndexRow } from "./layout.js"
 import { hasLostHistory, type LogBudget } from "./log-rows.js"
+import type { LogAppend } from "./protocol.js"
+import type { Tenancy, TenancyListener } from "./tenancy.js"
 
 /** How often the path of the file is looked at while nobody pulls. */
 const CHECK_MS = 250
 /** Rows that a pull reads at once; others run in between. */
 const PAGE = 500
-/** What a look reads at most: some ten milliseconds in which nothing else runs. */
+/** Changes that a look reads at most: some ten milliseconds in which nothing else runs. */
 const MOST_LOOKED_AT = 5000
 
 /** The log of one prefix as one cache has it. */
-export class LmdbLog implements RemoteLog {
+export class LmdbLog implements RemoteLog, TenancyListener {
   readonly local = false
   readonly endsAppends = true
-  readonly #room: LogRoom
+  readonly #tenancy: Tenancy
+  readonly #budget: LogBudget
   readonly #listeners = new Set<(news?: LogNews) => void>()
   readonly #headKey: Buffer
   readonly #heads = new HeadCache()
@@ -38,29 +40,38 @@ export class LmdbLog implements RemoteLog {
   #news: LogNews[] = []
   #isClosed = false
 
-  constructor(room: LogRoom) {
-    this.#room = room
-    this.#headKey = headKey(room.prefix)
+  constructor(tenancy: Tenancy, budget: LogBudget) {
+    this.#tenancy = tenancy
+    this.#budget = budget
+    this.#headKey = headKey(tenancy.prefix)
+    tenancy.listen(this)
   }
 
   async append(changes: readonly LogChange[], position: LogPosition, origin: string): Promise<AppendReply> {
     if (this.#isClosed) throw closed("append")
-    const { prefix, budget } = this.#room
+    const { prefix } = this.#tenancy
     // A copy: the caller's array is the caller's, and the thread gets it only at the end of this turn.
     const copy = changes.map(({ kind, path }) => ({ kind, path }))
-    const write = { type: "append", prefix, changes: copy, position: copyOf(position), origin, budget } as const
-    return (await this.#room.write(write)) as AppendReply
+    const write = {
+      type: "append",
+      prefix,
+      changes: copy,
+      position: copyOf(position),
+      origin,
+      budget: this.#budget,
+    } as const
+    return (await this.#tenancy.writeLog(write)) as AppendReply
   }
 
   look(position: LogPosition): PullReply | "behind" | undefined {
     if (this.#isClosed) throw closed("look")
-    const { clock } = this.#room
+    const { clock } = this.#tenancy
     const nowMs = clock.now()
     if (!(nowMs - this.#checkedMs < CHECK_MS)) {
       this.#checkedMs = nowMs
-      this.#room.checkPath()
+      this.#tenancy.checkPath()
     }
-    const database = this.#room.reader()
+    const database = this.#tenancy.reader()
     database.resetReadTxn()
     const head = this.#head(database)
     if (head.head === position.cursor && isOf(head, position)) return undefined
@@ -91,15 +102,15 @@ export class LmdbLog implements RemoteLog {
   async pull(position: LogPosition): Promise<PullReply> {
     if (this.#isClosed) throw closed("pull")
     const own = copyOf(position)
-    this.#room.checkPath()
+    this.#tenancy.checkPath()
     for (;;) {
-      await this.#room.ready()
+      await this.#tenancy.ready()
       if (this.#isClosed) throw closed("pull")
-      const database = this.#room.reader()
+      const database = this.#tenancy.reader()
       database.resetReadTxn()
       const head = this.#head(database)
       if (hasLostHistory(head, own)) {
-        await this.#room.write({ type: "renew", prefix: this.#room.prefix, position: own })
+        await this.#tenancy.writeLog({ type: "renew", prefix: this.#tenancy.prefix, position: own })
         continue
       }
       const reply = await this.#readAll(head, isOf(head, own) ? own.cursor : NO_VERSION)
@@ -118,7 +129,7 @@ export class LmdbLog implements RemoteLog {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#listeners.clear()
-    await this.#room.leave()
+    await this.#tenancy.leave("log")
   }
 
   /** The file was opened, perhaps anew: there may be something to pull. */
@@ -127,7 +138,7 @@ export class LmdbLog implements RemoteLog {
   }
 
   /** Someone in this process has appended. Told later: who did it learns it from the reply. */
-  onAppended(changes: readonly LogChange[], origin: string, reply: AppendReply): void {
+  onAppended({ changes, origin }: LogAppend, reply: AppendReply): void {
     if (this.#listeners.size === 0) return
     if (this.#news.length === 0) setImmediate(() => this.#tellNews())
     this.#news.push({ ...reply, changes, origin })
@@ -146,11 +157,11 @@ export class LmdbLog implements RemoteLog {
   #renew(position: LogPosition): void {
     if (this.#isRenewing) return
     this.#isRenewing = true
-    this.#room
-      .write({ type: "renew", prefix: this.#room.prefix, position: copyOf(position) })
+    this.#tenancy
+      .writeLog({ type: "renew", prefix: this.#tenancy.prefix, position: copyOf(position) })
       .then(
         () => this.#ring(),
-        // Whoever pulls next will see for itself.
+        // The next pull will see for itself.
         () => {},
       )
       .finally(() => {
@@ -162,13 +173,13 @@ export class LmdbLog implements RemoteLog {
     const row = readRow(database, this.#headKey)
     if (row === undefined) throw new LogError("read", "its rows are gone")
     const head = this.#heads.read(row)
-    this.#room.seen(head)
+    this.#tenancy.seen(head)
     return head
   }
 
   /**
-   * All changes above a cursor, in pages, with other work in between. What changes meanwhile moves to the end and is met
-   * again there; the last page is read together with the head that it reaches, so nothing is missed up to that head.
+   * All changes above a cursor, in pages, with other work in between. A path that changes meanwhile moves to the end and is
+   * met again there; the last page is read together with the head that it reaches, so nothing is missed up to that head.
    * Undefined if the log began a new epoch on the way.
    */
   async #readAll(first: Head, cursor: Version): Promise<PullReply | undefined> {
@@ -176,14 +187,14 @@ export class LmdbLog implements RemoteLog {
     const next: [Buffer | undefined, Buffer | undefined] = [undefined, undefined]
     let left = PAGE
     const readOn = (database: Database, of: ChangeClass) => {
-      const note = (change: LoggedChange) => found.set(`${change.kind} ${change.path}`, change)
+      const note = (change: LoggedChange) => found.set(changeId(change), change)
       const page = readPage(database, first.space, of, cursor, next[of], left, note)
       next[of] = page.next ?? next[of]
       left -= page.count
     }
     for (let isFirst = true; ; isFirst = false) {
       if (!isFirst) await new Promise((resolve) => setImmediate(resolve))
-      const database = this.#room.reader()
+      const database = this.#tenancy.reader()
       if (!isFirst) database.resetReadTxn()
       const head = this.#head(database)
       if (head.space !== first.space) return undefined
@@ -193,20 +204,6 @@ export class LmdbLog implements RemoteLog {
       if (left > 0) return replyOf(head, [...found.values()])
     }
   }
-}
-
-/** What a log needs of the place it lives in. */
-export interface LogRoom {
-  readonly prefix: string
-  readonly clock: Clock
-  readonly budget: LogBudget
-  reader(): Database
-  ready(): Promise<void>
-  checkPath(): void
-  write(write: Parameters<Environment["writeLog"]>[1]): Promise<AppendReply | undefined>
-  /** What the newest snapshot says. */
-  seen(head: Head): void
-  leave(): Promise<void>
 }
 
 /** `from`: behind which row to go on. Answers where the next page begins. */

@@ -11,7 +11,7 @@ interface Meta extends FileId {
   readonly name: string
   readonly format: number
   readonly madeAtMs: number
-  /** Of the last opening. */
+  /** The mark of the last opening. */
   readonly mark: OpeningMark
 }
 

@@ -16,7 +16,7 @@ export interface OpeningMark {
   readonly born: string
 }
 
-/** Of an opening that has begun. It counts when the data file names it. */
+/** Marks an opening that has begun. The mark counts when the data file names it. */
 export function makeMark(directory: string, isSynced: boolean): OpeningMark {
   const name = `opening.${randomBytes(8).toString("hex")}`
   const file = openSync(join(directory, name), "wx")
@@ -30,13 +30,13 @@ export function makeMark(directory: string, isSynced: boolean): OpeningMark {
   return readMark(directory, name) as OpeningMark
 }
 
-/** Whether it is there, and no copy. */
+/** Whether the mark is there, and no copy. */
 export function isInPlace(directory: string, { name, inode, born }: OpeningMark): boolean {
   const found = OF_AN_OPENING.test(name) ? readMark(directory, name) : undefined
   return found !== undefined && found.inode === inode && found.born === born
 }
 
-/** Those of earlier openings, and of some that came to no end. From then on an older data file is known for what it is. */
+/** Removes the marks of other openings, ended or not. From then on an older data file is known for what it is. */
 export function removeOtherMarks(directory: string, own: OpeningMark, isSynced: boolean): void {
   for (const name of readdirSync(directory)) {
     if (OF_AN_OPENING.test(name) && name !== own.name) unlinkSync(join(directory, name))
@@ -56,7 +56,7 @@ function readMark(directory: string, name: string): OpeningMark | undefined {
   const stats = statSync(join(directory, name), { bigint: true, throwIfNoEntry: false })
   if (stats === undefined) return undefined
   const { ino, birthtimeNs, ctimeNs } = stats
-  // Where the system has no birth time, that of the last change does as well: nobody changes it.
+  // The time of the last change does as well where the system has no birth time: nobody changes the file.
   return { name, inode: String(ino), born: String(birthtimeNs === 0n ? ctimeNs : birthtimeNs) }
 }
 

@@ -52,7 +52,7 @@ const LARGEST_MAP = 2 ** 46
 
 const NAMES = new Set(["path", "mapSize", "maxEntries", "maxBytes", "maxTags", "maxKeys", "durable", "codec"])
 
-/** What tests may set besides. */
+/** Settings for tests alone. */
 export interface InternalOptions {
   readonly bootId?: string
   readonly sweepPauseMs?: number

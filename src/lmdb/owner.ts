@@ -6,11 +6,11 @@ import type { FromWriter, ToWriter, WriterSettings } from "./protocol.js"
 /** The thread that this thread, or this process, writes for. */
 export interface Owner {
   readonly settings: WriterSettings
-  /** It wants nothing to be begun any more, or is gone. */
+  /** The owner wants nothing to be begun any more, or is gone. */
   readonly hasStopped: boolean
   /** `onMessages` gets all that have arrived meanwhile, and `onGone` is called when nothing more will. */
   listen(onMessages: (messages: ToWriter[]) => void, onGone: () => void): void
-  /** What has arrived since. */
+  /** Messages that have arrived since. */
   receive(): ToWriter[]
   send(message: FromWriter): void
   /** Does what must not be interrupted. Ends this thread instead where nothing may begin any more. */
@@ -41,7 +41,7 @@ function ownerOfThread(port: MessagePort): Owner {
     receive,
     send: (message) => port.postMessage(message),
     guard: (work) => {
-      // Of this thread only.
+      // Ends this thread only.
       if (!brake.begin()) process.exit()
       try {
         return work()

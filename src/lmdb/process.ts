@@ -6,10 +6,10 @@ import { fileURLToPath } from "node:url"
 import { mark } from "./lock-owner.js"
 import type { ToWriter, WriterSettings } from "./protocol.js"
 
-/** What it says first. */
+/** The first message of a process that writes. */
 export const LISTENING = "listening"
 const SHELL = "/bin/sh"
-/** Of what it prints before it fails. */
+/** Characters that are kept of what it prints before it fails. */
 const MOST_PRINTED = 4000
 
 /**
@@ -19,7 +19,7 @@ const MOST_PRINTED = 4000
 export class WriterProcess extends EventEmitter {
   readonly isProcess = true
   #child: ChildProcess | undefined
-  /** What it is sent before it listens would be lost. */
+  /** Messages from before it listens, which would be lost; undefined once it does. */
   #early: ToWriter[] | undefined = []
   #printed = ""
   #isOver = false
@@ -51,7 +51,7 @@ export class WriterProcess extends EventEmitter {
     })
     child.on("error", (error) => this.#end(error))
     child.on("disconnect", () => {
-      // What it printed may still be on its way.
+      // Text that it printed may still be on its way.
       setImmediate(() => this.#end(new Error(`The process that writes has ended. ${this.#printed}`.trim())))
     })
     child.stderr?.on("data", (chunk: Buffer) => {

@@ -4,7 +4,7 @@ import type { EntryBudget } from "./entry-rows.js"
 import type { LogBudget } from "./log-rows.js"
 import type { SentError } from "./refusal.js"
 
-/** What the thread, or the process, is started with. */
+/** Settings that the thread, or the process, is started with. */
 export interface WriterSettings {
   readonly directory: string
   readonly isDurable: boolean
@@ -14,24 +14,26 @@ export interface WriterSettings {
   readonly sweepPauseMs: number
 }
 
+export interface LogAppend {
+  readonly type: "append"
+  readonly prefix: string
+  readonly changes: readonly LogChange[]
+  readonly position: LogPosition
+  readonly origin: string
+  readonly budget: LogBudget
+}
+
 export type LogWrite =
   | { readonly type: "attach"; readonly prefix: string }
   | { readonly type: "renew"; readonly prefix: string; readonly position: LogPosition }
-  | {
-      readonly type: "append"
-      readonly prefix: string
-      readonly changes: readonly LogChange[]
-      readonly position: LogPosition
-      readonly origin: string
-      readonly budget: LogBudget
-    }
+  | LogAppend
 
 export type StoreWrite =
   | {
       readonly type: "put"
       readonly prefix: string
       readonly key: string
-      /** Where the row is in the bytes of the message. */
+      /** Offset of the row in the bytes of the message. */
       readonly at: number
       readonly size: number
       readonly usedMs: number
@@ -47,11 +49,15 @@ export type StoreWrite =
       readonly usedMs: number
     }
 
+/** A write of a store without what only the queue knows. */
+export type StoreRequest =
+  Omit<StoreWrite & { readonly type: "put" }, "at" | "size"> | Exclude<StoreWrite, { readonly type: "put" }>
+
 export type ToWriter =
   | { readonly type: "open" }
   /** To a process: asks for the gate to be held, so that the file can be opened for reading. */
   | { readonly type: "admit" }
-  /** It is open, or could not be opened. */
+  /** The file is open, or could not be opened. */
   | { readonly type: "entered" }
   | {
       readonly type: "write"
@@ -83,7 +89,7 @@ export type FromWriter =
       readonly logIds: readonly number[]
       readonly storeIds: readonly number[]
     }
-  /** The file is not at its path any more. What was written last is lost. */
+  /** The file is not at its path any more, and the last writes with it. */
   | { readonly type: "lost" }
   | { readonly type: "fault"; readonly error: SentError }
   | { readonly type: "closed" }

@@ -15,7 +15,7 @@ export interface SentError {
   readonly cause: unknown
 }
 
-/** What the writer thread throws where it knows the reason; becomes an error of the library in the main thread. */
+/** An error of the writer thread whose reason is known; becomes an error of the library in the main thread. */
 export class Refusal extends Error {
   readonly kind: "full" | "open"
   readonly subject: string
@@ -27,7 +27,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Of LMDB and of the system, when there is no room on the disk: ENOSPC, EFBIG, EDQUOT, MDB_MAP_FULL. */
+/** Codes of LMDB and of the system when the disk is full: ENOSPC, EFBIG, EDQUOT, MDB_MAP_FULL. */
 const FULL = new Set<unknown>([28, 27, 122, -30792, "ENOSPC", "EFBIG", "EDQUOT"])
 
 export function isDiskFull(error: unknown): boolean {

@@ -1,11 +1,10 @@
 import { lengthOf } from "../codec/header.js"
-import type { Clock } from "../core/base/clock.js"
 import { StoreError, ZooCacheError } from "../core/base/errors.js"
 import type { Amendment, Rank, LocalStore, StoreStats } from "../core/ports/store.js"
 import { type Database, readRow } from "./database.js"
 import { type EntryBudget, isUseNoted, isWorthAmending } from "./entry-rows.js"
-import type { StoreRequest } from "./environment.js"
 import { bodyKey, countKey, ENTRY_OFFSET, EntryKeys, headKey, readAmount, SPACE_AT } from "./layout.js"
+import type { Tenancy } from "./tenancy.js"
 
 const FIRST_BUFFER = 16 * 1024
 /** More memory than this is kept only for as long as it is needed every so many reads. */
@@ -22,10 +21,11 @@ interface Row {
 
 /** The entries of one prefix as one cache has them. */
 export class LmdbStore implements LocalStore {
-  readonly #room: StoreRoom
+  readonly #tenancy: Tenancy
+  readonly #budget: EntryBudget
   readonly #headKey: Buffer
   readonly #keys = new EntryKeys()
-  /** What was read last, where reads of others do not reach. */
+  /** The row that was read last, where reads of others do not reach. */
   #buffer = Buffer.allocUnsafeSlow(FIRST_BUFFER)
   /** How many reads in a row would have done with a small buffer. */
   #smallReads = 0
@@ -34,16 +34,17 @@ export class LmdbStore implements LocalStore {
   #lastRow: Buffer | undefined
   #isClosed = false
 
-  constructor(room: StoreRoom) {
-    this.#room = room
-    this.#headKey = headKey(room.prefix)
+  constructor(tenancy: Tenancy, budget: EntryBudget) {
+    this.#tenancy = tenancy
+    this.#budget = budget
+    this.#headKey = headKey(tenancy.prefix)
   }
 
   get(key: string): Uint8Array | undefined {
     if (this.#isClosed) throw closed("read")
     this.#lastKey = undefined
     try {
-      const database = this.#room.reader()
+      const database = this.#tenancy.reader()
       const space = this.#space(database)
       if (space === undefined) return undefined
       const at = this.#keys.of(space, key)
@@ -53,7 +54,7 @@ export class LmdbStore implements LocalStore {
       this.#reserve(size, 0)
       this.#buffer.set(size === bytes.byteLength ? bytes : bytes.subarray(0, size))
       let found = this.#viewOf(size)
-      // Of a large entry this is the header, and says how much is missing.
+      // A large entry's row is its header, and says how much is missing.
       const whole = ENTRY_OFFSET + lengthOf(found.entry)
       if (whole > size) found = this.#withBody(database, found, at, whole)
       this.#lastKey = key
@@ -102,34 +103,41 @@ export class LmdbStore implements LocalStore {
 
   async put(key: string, bytes: Uint8Array): Promise<boolean> {
     if (this.#isClosed) throw closed("put")
-    const { prefix, clock, budget } = this.#room
-    return this.#room.write({ type: "put", prefix, key, usedMs: clock.wall(), budget }, bytes)
+    const { prefix, clock } = this.#tenancy
+    return this.#tenancy.writeStore({ type: "put", prefix, key, usedMs: clock.wall(), budget: this.#budget }, bytes)
   }
 
   async remove(key: string, rank: Rank): Promise<void> {
     if (this.#isClosed) throw closed("remove")
-    await this.#room.write({ type: "remove", prefix: this.#room.prefix, key, rank: copyOf(rank) })
+    await this.#tenancy.writeStore({ type: "remove", prefix: this.#tenancy.prefix, key, rank: copyOf(rank) })
   }
 
   async touch(key: string, rank: Rank, amendment: Amendment): Promise<void> {
     if (this.#isClosed) return
-    const { prefix, clock } = this.#room
+    const { prefix, clock } = this.#tenancy
     const usedMs = clock.wall()
     try {
       // Nearly every touch follows a hit, and says what was noted less than a minute ago.
       const row = key === this.#lastKey ? this.#lastRow : undefined
       if (row !== undefined && isUseNoted(row, usedMs) && !isWorthAmending(row.subarray(ENTRY_OFFSET), amendment))
         return
-      await this.#room.write({ type: "touch", prefix, key, rank: copyOf(rank), amendment: { ...amendment }, usedMs })
+      await this.#tenancy.writeStore({
+        type: "touch",
+        prefix,
+        key,
+        rank: copyOf(rank),
+        amendment: { ...amendment },
+        usedMs,
+      })
     } catch {
-      // It is lost, which only brings an eviction or an expiry forward.
+      // A touch that is lost only brings an eviction or an expiry forward.
     }
   }
 
   stats(): StoreStats {
-    const queued = this.#room.queued()
+    const queued = this.#tenancy.queued
     try {
-      const database = this.#room.reader()
+      const database = this.#tenancy.reader()
       const space = this.#space(database)
       const row = space === undefined ? undefined : readRow(database, countKey(space))
       return { ...readAmount(row), queued }
@@ -145,28 +153,16 @@ export class LmdbStore implements LocalStore {
       this.#lastRow = undefined
       this.#useBuffer(Buffer.alloc(0))
     }
-    await this.#room.leave()
+    await this.#tenancy.leave("store")
   }
 
   #space(database: Database): number | undefined {
     // A reader looks at the log before it trusts what it reads here, and the look has seen it.
-    const seen = this.#room.space()
+    const seen = this.#tenancy.space
     if (seen !== undefined) return seen
     const row = database.getBinaryFast(this.#headKey)
     return row === undefined ? undefined : (row as Buffer).readUInt32LE(SPACE_AT)
   }
-}
-
-/** What a store needs of the place it lives in. */
-export interface StoreRoom {
-  readonly prefix: string
-  readonly clock: Clock
-  readonly budget: EntryBudget
-  reader(): Database
-  space(): number | undefined
-  queued(): number
-  write(request: StoreRequest, bytes?: Uint8Array): Promise<boolean>
-  leave(): Promise<void>
 }
 
 function copyOf({ epoch, keyVersion, asOf }: Rank): Rank {

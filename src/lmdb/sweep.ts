@@ -1,6 +1,6 @@
 import { readEndMs, readHeader } from "../codec/header.js"
 import type { EntryHeader } from "../core/ports/codec.js"
-import { splitKey } from "../core/values/id.js"
+import { splitKey } from "../core/values/function-key.js"
 import type { ChangeKind } from "../core/ports/log.js"
 import { isSameEpoch, NO_VERSION, type Version, versionWallMs } from "../core/tags/version.js"
 import { Batch } from "./batch.js"
@@ -37,7 +37,7 @@ export class Sweeper {
   readonly #database: Database
   readonly #owner: string
   readonly #hold: <T>(work: () => T) => T
-  /** Where the next step goes on; undefined: at the beginning. */
+  /** Key at which the next step goes on; undefined: at the beginning. */
   #from: Buffer | undefined
 
   /** @param hold runs what writes while nobody else does; see gate.ts. */
@@ -47,7 +47,7 @@ export class Sweeper {
     this.#hold = hold
   }
 
-  /** One step. False when all has been seen, or another process is at it. */
+  /** Takes a step. False when all has been seen, or another process is at it. */
   step(wallMs: number): boolean {
     const database = this.#database
     database.resetReadTxn()

@@ -12,7 +12,7 @@ import { checkMeta } from "./meta.js"
 import { makeMark, removeMark, removeOtherMarks } from "./opening-mark.js"
 import type { LogOutcome, LogWrite, StoreOutcome, StoreWrite, WriterSettings } from "./protocol.js"
 import { isDiskFull, Refusal, sendable } from "./refusal.js"
-import { Room } from "./room.js"
+import { FreeSpace } from "./free-space.js"
 import { Sweeper } from "./sweep.js"
 
 /** A put as it waits: with the bytes of the message that brought it. */
@@ -34,7 +34,7 @@ export class Writer {
   readonly isSynced: boolean
   readonly #database: Database
   readonly #leastOrdinal: number
-  readonly #room: Room
+  readonly #freeSpace: FreeSpace
   readonly #gate: Gate
   readonly #locks: readonly LockOwner[]
   readonly #sweeper: Sweeper
@@ -46,7 +46,7 @@ export class Writer {
     this.path = file.path
     this.isSynced = file.isSynced
     this.#leastOrdinal = file.leastOrdinal
-    this.#room = new Room(
+    this.#freeSpace = new FreeSpace(
       directory,
       mapSize,
       () => Date.now(),
@@ -100,13 +100,13 @@ export class Writer {
     removeOtherMarks(directory, mark, this.isSynced)
   }
 
-  /** One transaction for all of it. What fails, fails by itself where it can. */
+  /** Writes all of it in one transaction. A write that fails, fails by itself where it can. */
   write(log: readonly LogWrite[], store: readonly QueuedWrite[]): Written {
     try {
-      if (!this.#room.beginTransaction()) throw this.#room.full()
+      if (!this.#freeSpace.beginTransaction()) throw this.#freeSpace.full()
       return this.#gate.hold(() => this.#transact(log, store))
     } catch (error) {
-      if (isDiskFull(error)) this.#room.pause("the disk is full")
+      if (isDiskFull(error)) this.#freeSpace.pause("the disk is full")
       const failed = { error: sendable(error, this.#settings.directory) }
       const storeFailed = store.map(() => failed)
       // Entries may not take an invalidation with them.
@@ -141,13 +141,13 @@ export class Writer {
         case "put": {
           const { buffer, byteOffset } = bytes as Uint8Array
           const row = Buffer.from(buffer, byteOffset + write.at, write.size)
-          return { value: putEntry(batch, this.#room, { ...write, row }) }
+          return { value: putEntry(batch, this.#freeSpace, { ...write, row }) }
         }
         case "remove":
           removeEntry(batch, write.prefix, write.key, write.rank)
           return { value: true }
         case "touch":
-          touchEntry(batch, this.#room, write)
+          touchEntry(batch, this.#freeSpace, write)
           return { value: true }
       }
     } catch (error) {

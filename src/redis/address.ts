@@ -1,6 +1,6 @@
 import { InvalidOptionError } from "../core/base/errors.js"
 
-/** What a url of a server says. */
+/** The parts of a server's url. */
 export interface Address {
   readonly host?: string
   readonly port?: number

@@ -13,8 +13,8 @@ const MOST_LOADS = 256
  * Entries and invalidations in Redis or Valkey, shared by the nodes of a fleet: one server, sentinels, or a cluster. The
  * memory tier stays in front.
  *
- * Connecting happens in the background. What is wrong is reported, rejects `ready()` where waiting would not help, and is
- * tried again; until then a cache works as `staleness.whenUnsure` says.
+ * Connecting happens in the background. A failure is reported, rejects `ready()` where waiting would not help, and is
+ * followed by further attempts; until one succeeds a cache works as `staleness.whenUnsure` says.
  *
  * @throws InvalidOptionError for a wrong option, ConfigurationError where a package is not installed.
  * @example

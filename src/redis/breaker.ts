@@ -1,3 +1,4 @@
+import { BackOff } from "../core/base/back-off.js"
 import type { Clock } from "../core/base/clock.js"
 
 export interface BreakerOptions {
@@ -15,25 +16,27 @@ export interface BreakerOptions {
 /** `closed`: calls are made. `open`: none is. `half-open`: one is under way, to see whether others may be made. */
 export type BreakerState = "closed" | "open" | "half-open"
 
-/** What a call was admitted with. Those of before an opening or a closing say nothing about what is now. */
+/** The period in which a call was admitted. Calls of before an opening or a closing say nothing about what is now. */
 export type Admission = number
 
 /**
- * Keeps callers from waiting for a server that does not answer. It opens after some failures in a row, for a pause that
- * grows with jitter; then one call at a time is let through until one succeeds.
+ * Keeps callers from waiting for a server that does not answer. The breaker opens after some failures in a row, for a pause
+ * that grows with jitter; then one call at a time is let through until one succeeds.
  */
 export class Breaker {
   readonly #options: BreakerOptions
   #state: BreakerState = "closed"
   #failures = 0
   #openings = 0
-  /** Pauses of this outage. */
-  #pauses = 0
+  /** Pauses of this outage, with jitter, so that a fleet does not come back in one moment. */
+  readonly #pauses: BackOff
   #openUntilMs = 0
   #period: Admission = 1
 
   constructor(options: BreakerOptions) {
     this.#options = options
+    const { minPauseMs, maxPauseMs, random } = options
+    this.#pauses = new BackOff({ firstMs: minPauseMs, longestMs: maxPauseMs, random })
   }
 
   get state(): BreakerState {
@@ -51,7 +54,7 @@ export class Breaker {
     return this.#state === "half-open" || this.#options.clock.now() < this.#openUntilMs
   }
 
-  /** Asks to make a call. Who is admitted must say how it went, whatever it was; undefined: refused. */
+  /** Admits a call, or refuses it (undefined). An admitted caller must say how it went, whatever it was. */
   enter(): Admission | undefined {
     if (this.#state === "closed") return this.#period
     if (this.isRefusing) return undefined
@@ -64,7 +67,7 @@ export class Breaker {
     this.#failures = 0
     if (this.#state === "closed") return
     this.#state = "closed"
-    this.#pauses = 0
+    this.#pauses.reset()
     this.#period += 1
   }
 
@@ -77,12 +80,9 @@ export class Breaker {
   /** Opens at once. Nothing where it is open. */
   trip(cause: unknown): void {
     if (this.#state === "open") return
-    const { clock, random, minPauseMs, maxPauseMs, onOpen } = this.#options
+    const { clock, minPauseMs, onOpen } = this.#options
     const isNew = this.#state === "closed"
-    const longestMs = Math.min(maxPauseMs, minPauseMs * 2 ** Math.min(this.#pauses, 30))
-    // Half of it by chance, so that a fleet does not come back in one moment.
-    const pauseMs = Math.max(minPauseMs, longestMs * (0.5 + random() / 2))
-    this.#pauses += 1
+    const pauseMs = Math.max(minPauseMs, this.#pauses.next())
     this.#failures = 0
     this.#state = "open"
     this.#openUntilMs = clock.now() + pauseMs

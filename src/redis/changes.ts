@@ -1,3 +1,4 @@
+import { isOfTags } from "../core/ports/change.js"
 import type { ChangeKind, LogChange } from "../core/ports/log.js"
 
 const LETTERS: Readonly<Record<ChangeKind, string>> = { tag: "t", expiry: "e", key: "k", function: "f" }
@@ -16,12 +17,12 @@ export function memberOf({ kind, path }: LogChange): string {
   return LETTERS[kind].toUpperCase() + JSON.stringify(path)
 }
 
-/** Of several changes: those that are remembered with the tags come first. */
+/** Members of several changes, those that are remembered with the tags first. */
 export function membersOf(changes: readonly LogChange[]): string[] {
   if (changes.length === 1) return [memberOf(changes[0] as LogChange)]
   const tags: string[] = []
   const keys: string[] = []
-  for (const change of changes) (isOfTags(change.kind) ? tags : keys).push(memberOf(change))
+  for (const change of changes) (isOfTags(change) ? tags : keys).push(memberOf(change))
   for (const key of keys) tags.push(key)
   return tags
 }
@@ -39,9 +40,4 @@ export function changeOf(member: string): LogChange | undefined {
   } catch {
     return undefined
   }
-}
-
-/** Tags and expiries share a budget and a floor, keys and functions another. */
-function isOfTags(kind: ChangeKind): boolean {
-  return kind === "tag" || kind === "expiry"
 }

@@ -1,9 +1,9 @@
-/** What can stand as an argument of a command. */
+/** An argument of a command. */
 export type RedisArgument = string | number | Buffer
 
 /**
- * What is asked of a client: an ioredis or iovalkey client, or one for a cluster. Described by what is called, so that a
- * user can bring their own.
+ * The part of a client that is used: of ioredis, of iovalkey, or of one for a cluster. Described by what is called, so that
+ * a user can bring their own.
  */
 export interface RedisClient {
   /** Sends one command; bulk strings of the reply come as buffers. */

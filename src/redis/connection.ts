@@ -1,3 +1,4 @@
+import { backOffMs } from "../core/base/back-off.js"
 import type { Clock } from "../core/base/clock.js"
 import { ConfigurationError } from "../core/base/errors.js"
 import { type Address, redactUrl } from "./address.js"
@@ -5,7 +6,7 @@ import type { RedisClient, RedisSubscriber } from "./client.js"
 import type { Failure, Where } from "./failures.js"
 import { Link } from "./link.js"
 import type { RedisSettings } from "./options.js"
-import { type ClusterClient, type Ioredis, loadIoredis, type OwnClient } from "./peers.js"
+import { type ClusterClient, type Ioredis, loadIoredis, type OwnClient } from "./ioredis.js"
 import { Subscription } from "./subscription.js"
 
 export interface ConnectionContext {
@@ -18,11 +19,11 @@ export interface ConnectionContext {
 export interface SubscribeOptions {
   readonly channel: string
   readonly onMessage: (message: string) => void
-  /** It listens, and has missed what was said before. */
+  /** The subscription listens now, and has missed what was said before. */
   readonly onListening: () => void
 }
 
-/** What the log and the store of one cache have of a server, or of many that act as one. */
+/** Connections of the log and the store of one cache to a server, or to many that act as one. */
 export interface RedisConnection {
   readonly where: Where
   /** The number of the database. */
@@ -202,8 +203,8 @@ function userTls(client: OwnClient): object {
 }
 
 /**
- * A connection to any node: a cluster's nodes pass on what is published. Of its own, since the one that a cluster's client
- * keeps does not tell when it was lost, nor notice that it is silent.
+ * A connection of its own to any node: a cluster's nodes pass on what is published. The one that a cluster's client keeps
+ * tells neither that it was lost nor that it is silent.
  */
 function nodeSubscriber(cluster: ClusterClient, random: () => number): OwnClient | undefined {
   const nodes = cluster.nodes("all")
@@ -234,9 +235,9 @@ function commonOptions(settings: RedisSettings, random: () => number): object {
     connectTimeout: connectTimeoutMs,
     disconnectTimeout: DISCONNECT_MS,
     keepAlive: KEEP_ALIVE_MS,
-    // Who waits, and for how long, is decided by those who send.
+    // Senders decide whether they wait, and for how long.
     enableOfflineQueue: false,
-    // What a lost connection takes with it fails at once: a repetition is the log client's to make.
+    // Commands that a lost connection takes with it fail at once: the log client repeats, nobody else.
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     retryStrategy: retryStrategy(random),
@@ -257,7 +258,7 @@ function clusterOf(
     enableOfflineQueue: false,
     clusterRetryStrategy: retryStrategy(random),
     slotsRefreshTimeout: connectTimeoutMs,
-    // What a failover of a node took with it: few attempts, then it fails.
+    // Commands that a failover of a node took with it get few attempts, then they fail.
     maxRedirections: 4,
     scaleReads: readFrom === "replica" ? "slave" : "master",
     natMap,
@@ -266,7 +267,7 @@ function clusterOf(
   })
 }
 
-/** A link sees to it by itself, where it has one connection. */
+/** The same as a link does by itself where it has one connection. */
 function isReadonly(error: Error): boolean {
   return error.message.startsWith("READONLY")
 }
@@ -281,9 +282,9 @@ function addressOptions({ host, port, path, username, password, db }: Address): 
   }
 }
 
-/** Soon, then less and less often; between half and all of it, so that a fleet does not knock in step. */
+/** Soon, then less and less often. ioredis counts attempts from 1. */
 function retryStrategy(random: () => number): (attempt: number) => number {
-  return (attempt) => Math.min(SLOWEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(attempt - 1, 10)) * (0.5 + random() / 2)
+  return (attempt) => backOffMs(attempt - 1, { firstMs: FIRST_RETRY_MS, longestMs: SLOWEST_RETRY_MS, random })
 }
 
 function whereOf(settings: RedisSettings): Where {

@@ -1,14 +1,14 @@
 import type { LogNews } from "../core/ports/log.js"
 import { readAppended, readMembers, ReplyError } from "./replies.js"
 
-/** Whoever listens to a larger one would rather pull: it is sent without its changes. */
+/** Longer doorbells are sent without their changes: a pull is cheaper for those who listen. */
 const MOST_LENGTH = 64 * 1024
 /** Nothing that an append of this library announces is as long. */
 const LONGEST_MESSAGE = 4 * MOST_LENGTH
 
-/** What a doorbell says behind the reply of its append: JSON. Without `changes` it says that there is something to pull. */
+/** Text of a doorbell behind the reply of its append: JSON. Without `changes` there is something to pull. */
 export function ringText(members: readonly string[], origin: string): string {
-  // One string is written quicker than an object.
+  // A single string is written quicker than an object.
   const whole =
     members.length === 1
       ? `{"origin":${JSON.stringify(origin)},"changes":[${JSON.stringify(members[0])}]}`
@@ -44,7 +44,7 @@ const CHANGES = '","changes":["'
 const END = '"]}'
 const SPACE = 32
 
-/** Of one change and without an escape, as nearly all are: quicker than JSON. Undefined for any other. */
+/** Reads a text of one change and without an escape, as nearly all are, quicker than JSON. Undefined for any other. */
 function saidBriefly(rest: string): Said | undefined {
   const originEnd = rest.indexOf('"', ORIGIN_AT)
   const memberAt = originEnd + CHANGES.length

@@ -1,7 +1,7 @@
 import { LogError } from "../core/base/errors.js"
 import { LEAST_SERVER } from "./scripts.js"
 
-/** What errors may say of a server: its address without its password, and text without what must stay secret. */
+/** A server as errors may show it: its address without its password, and text without what must stay secret. */
 export interface Where {
   readonly url: string
   scrub(text: string): string
@@ -21,6 +21,9 @@ export class Failure extends Error {
     this.permanent = options.permanent
   }
 }
+
+/** How often the same fault is told. */
+export const SAME_FAULT_EVERY_MS = 10_000
 
 const PERMANENT = new Set([
   "NOPERM",
@@ -65,7 +68,7 @@ export function failureOf(error: unknown, where: Where): Failure {
 
 /**
  * The word that an error of a server begins with, such as `NOSCRIPT`; empty where there is none, as when no server has
- * answered. What a command in a script says is wrapped by Redis 6.2, and called by another name by some versions.
+ * answered. Redis 6.2 wraps the error of a command in a script, and some versions call it by another name.
  */
 export function codeOf(said: string): string {
   if (NOT_ALLOWED.some((sentence) => said.includes(sentence))) return "NOPERM"

@@ -1,14 +1,14 @@
 /** The first part of every key of this layout. Another layout gets another one, so that neither reads the other's keys. */
 export const LAYOUT = "zc1"
 
-/** Where the log of a prefix lives: three keys in one hash slot, and a channel. */
+/** Keys of the log of a prefix: three in one hash slot, and a channel. */
 export interface LogKeys {
   /** A hash: epoch, head, floors, the server's identity and how the previous life ended. */
   readonly state: string
   /** Sorted sets, change → version. */
   readonly tags: string
   readonly keys: string
-  /** Where appends are announced. */
+  /** Appends are announced here. */
   readonly channel: string
 }
 
@@ -29,7 +29,8 @@ export function logKeys(prefix: string, db = 0): LogKeys {
 }
 
 /**
- * Where it is announced that a lease was given back: `zc1:{<prefix>}:leases`, which the rule for the log's channel covers.
+ * Channel on which leases that were given back are announced: `zc1:{<prefix>}:leases`, which the rule for the log's channel
+ * covers.
  *
  * @param db see {@link logKeys}.
  */

@@ -1,37 +1,26 @@
 import { randomBytes } from "node:crypto"
-import type { Clock } from "../core/base/clock.js"
 import type { ZooCacheError } from "../core/base/errors.js"
 import type { LeaseAnswer, LeaseEnd, Leases } from "../core/ports/leases.js"
-import type { Breaker } from "./breaker.js"
 import type { RedisArgument, RedisClient } from "./client.js"
+import { Guard, GuardedCall, type GuardOptions } from "./guard.js"
 import { leaseChannel } from "./keys.js"
-import { codeOf, isUnavailable, type Rarely, refusalOf } from "./store-errors.js"
 import type { EntryNames } from "./store-keys.js"
-import type { Reach } from "./store-reach.js"
-import { startTimeout } from "./store-reads.js"
 import { ACQUIRE, READ, RELEASE, runInPlace, type Script } from "./store-scripts.js"
 
-/** What it takes to listen to a channel. */
+/** A channel, and those who listen to it. */
 export interface ListenOptions {
   readonly channel: string
   readonly onMessage: (message: string) => void
-  /** It listens, and has missed what was said before. */
+  /** The subscription listens now, and has missed what was said before. */
   readonly onListening: () => void
 }
 
-export interface RedisLeasesOptions {
-  readonly client: RedisClient
+/** The breaker is that of the store's writes: while it is open nobody asks, and nobody waits. */
+export interface RedisLeasesOptions extends Omit<GuardOptions, "kind"> {
   readonly listen: (options: ListenOptions) => () => void
   readonly prefix: string
   readonly db: number | undefined
   readonly names: EntryNames
-  readonly clock: Clock
-  /** That of the store's writes: while it is open nobody asks, and nobody waits. */
-  readonly breaker: Breaker
-  readonly reach: Reach
-  readonly timeoutMs: number
-  readonly name: string
-  readonly rarely: Rarely
   readonly onFault: (error: ZooCacheError) => void
 }
 
@@ -41,11 +30,12 @@ const GRANTED = -1
 /**
  * Leases of one prefix in Redis: each a key with a token of its holder, which goes by itself when its time is over.
  *
- * Who is refused leaves a mark on the lease. Only where there is one is it announced that the lease was given back, so
- * that loads which nobody waits for say nothing to the fleet.
+ * A caller that is refused leaves a mark on the lease. Only a lease with a mark is announced when it is given back, so that
+ * loads which nobody waits for say nothing to the fleet.
  */
 export class RedisLeases implements Leases {
   readonly #options: RedisLeasesOptions
+  readonly #guard: Guard
   readonly #channel: string
   /** By the name of the entry. */
   readonly #watchers = new Map<string, Set<(end: LeaseEnd | undefined) => void>>()
@@ -54,10 +44,10 @@ export class RedisLeases implements Leases {
   #stopListening: (() => void) | undefined
   /** Nothing is granted any more; what was granted is still given back. */
   #isClosing = false
-  #isClosed = false
 
   constructor(options: RedisLeasesOptions) {
     this.#options = options
+    this.#guard = new Guard({ ...options, kind: "lease" })
     this.#channel = leaseChannel(options.prefix, options.db)
   }
 
@@ -81,7 +71,7 @@ export class RedisLeases implements Leases {
     const heldForMs = Number(reply)
     if (heldForMs !== GRANTED) return { heldForMs }
     if (!this.#isClosing) return { lease }
-    // Whoever asked may not come to give it back before the connection is gone.
+    // The caller may not come to give it back before the connection is gone.
     void lease.release("failed")
     return undefined
   }
@@ -113,7 +103,7 @@ export class RedisLeases implements Leases {
   /** Resolves when what was asked for is answered and what was given back has arrived, or can't. */
   async close(): Promise<void> {
     this.#isClosing = true
-    // What waited for a write to be answered is given back before the turn ends.
+    // Leases that waited for a write to be answered are given back before the turn ends.
     await new Promise((resolve) => {
       setImmediate(resolve)
     })
@@ -121,7 +111,7 @@ export class RedisLeases implements Leases {
     this.#watchers.clear()
     await Promise.allSettled(this.#acquiring)
     await Promise.allSettled(this.#releasing)
-    this.#isClosed = true
+    this.#guard.close()
   }
 
   #release(name: string, token: string, end: LeaseEnd): Promise<void> {
@@ -145,52 +135,57 @@ export class RedisLeases implements Leases {
     for (const watchers of this.#watchers.values()) for (const watcher of watchers) watcher(undefined)
   }
 
-  /** The reply, undefined where there is none in time. Never rejects. What comes later goes to `onLate`. */
+  /** The reply, undefined where there is none in time. Never rejects. A later reply goes to `onLate`. */
   #run(
     script: Script,
     key: string,
     args: readonly RedisArgument[],
     onLate?: (reply: unknown) => void,
   ): Promise<unknown> {
-    const { client, clock, breaker, reach, timeoutMs, name: server, rarely, onFault } = this.#options
-    if (this.#isClosed) return Promise.resolve(undefined)
-    const admission = breaker.enter()
-    if (admission === undefined) return Promise.resolve(undefined)
     return new Promise((resolve) => {
-      let isOver = false
-      const settle = (reply: unknown, error?: unknown) => {
-        isOver = true
-        timer.cancel()
-        if (error === undefined) breaker.succeeded(admission)
-        else breaker.failed(admission, error)
-        resolve(reply)
-      }
-      const timer = startTimeout(clock, timeoutMs, () => {
-        settle(undefined, new Error(`a lease was not answered within ${timeoutMs} ms`))
-      })
-      if (reach.isLost) return settle(undefined, new Error("the connection is lost"))
-      send(client, script, key, args).then(
-        (reply) => {
-          if (isOver) onLate?.(reply)
-          else settle(reply)
-        },
-        (error: unknown) => {
-          if (isOver) return
-          if (isUnavailable(error)) return settle(undefined, error)
-          settle(undefined)
-          if (rarely.isDue(`lease ${codeOf(error)}`)) onFault(refusalOf("lease a key of", server, error))
-        },
-      )
+      const { onFault } = this.#options
+      this.#guard.run(new LeaseCommand({ script, key, args, resolve, onLate, onFault }))
     })
   }
 }
 
-/** A client by a user may throw where it should reject. */
-async function send(
-  client: RedisClient,
-  script: Script,
-  key: string,
-  args: readonly RedisArgument[],
-): Promise<unknown> {
-  return runInPlace(client, script, key, args)
+interface LeaseCommandOptions {
+  readonly script: Script
+  readonly key: string
+  readonly args: readonly RedisArgument[]
+  readonly resolve: (reply: unknown) => void
+  readonly onLate: ((reply: unknown) => void) | undefined
+  readonly onFault: (error: ZooCacheError) => void
+}
+
+/** A lease that can't be asked for is as one that was never there: the caller loads, and the fault is told apart. */
+class LeaseCommand extends GuardedCall {
+  readonly #options: LeaseCommandOptions
+
+  constructor(options: LeaseCommandOptions) {
+    super()
+    this.#options = options
+  }
+
+  override send(client: RedisClient): Promise<unknown> {
+    const { script, key, args } = this.#options
+    return runInPlace(client, script, key, args)
+  }
+
+  override answered(reply: unknown): void {
+    this.#options.resolve(reply)
+  }
+
+  override refused(fault: ZooCacheError | undefined): void {
+    this.#options.resolve(undefined)
+    if (fault !== undefined) this.#options.onFault(fault)
+  }
+
+  override unanswered(): void {
+    this.#options.resolve(undefined)
+  }
+
+  override answeredLate(reply: unknown): void {
+    this.#options.onLate?.(reply)
+  }
 }

@@ -1,6 +1,9 @@
 import type { Clock, Timer } from "../core/base/clock.js"
+import { SaidRarely } from "../core/base/said-rarely.js"
+import { after, Closing, Listeners, waitUntil, whenClosed, whenTold } from "../core/base/waits.js"
 import type { RedisArgument, RedisClient } from "./client.js"
-import { fail, type Failure, failureOf, type Where } from "./failures.js"
+import { fail, type Failure, failureOf, SAME_FAULT_EVERY_MS, type Where } from "./failures.js"
+import { type OnItsWay, ReplyWatch } from "./reply-watch.js"
 import { checkServer } from "./server.js"
 
 export interface LinkOptions {
@@ -18,15 +21,33 @@ export interface LinkOptions {
   readonly onFault: (failure: Failure) => void
 }
 
-interface Sent {
-  readonly atMs: number
-  readonly reject: (failure: Failure) => void
+/** A command that was sent. The caller is forgotten when it is over. */
+class Sent implements OnItsWay {
+  readonly dueMs: number
+  readonly sentMs: number
+  #reject: ((failure: Failure) => void) | undefined
+
+  constructor(sentMs: number, dueMs: number, reject: (failure: Failure) => void) {
+    this.sentMs = sentMs
+    this.dueMs = dueMs
+    this.#reject = reject
+  }
+
+  get isOver(): boolean {
+    return this.#reject === undefined
+  }
+
+  end(): void {
+    this.#reject = undefined
+  }
+
+  fail(failure: Failure): void {
+    this.#reject?.(failure)
+    this.end()
+  }
 }
 
 const MOST_ARGUMENTS = 1000
-
-/** How often the same trouble is told of. */
-const SAME_FAULT_EVERY_MS = 10_000
 
 /**
  * A client as this library uses it: nobody waits for long. A command is sent at once or, while a connection is being
@@ -40,13 +61,11 @@ export class Link {
   readonly #onClose = () => this.#becomeLost()
   readonly #onConnect = () => this.#watchHandshake()
   readonly #onError = (error: unknown) => this.#note(error)
-  readonly #readyListeners = new Set<() => void>()
-  readonly #closing = new Set<(failure: Failure) => void>()
-  readonly #sent = new Set<Sent>()
-  #watching: Timer | undefined
+  readonly #readied = new Listeners()
+  readonly #closing = new Closing()
+  readonly #sent: ReplyWatch<Sent>
+  readonly #rarely: SaidRarely
   #lastFailure: Failure | undefined
-  #faultMessage = ""
-  #faultMs = Number.NEGATIVE_INFINITY
   #waiting: Promise<void> | undefined
   #checking: Promise<void> | undefined
   #isChecked = false
@@ -54,12 +73,17 @@ export class Link {
   #runId = ""
   #handshake: Timer | undefined
   #lastReplyMs = Number.NEGATIVE_INFINITY
-  #isClosed = false
 
   constructor(options: LinkOptions) {
     this.#options = options
-    this.client = options.client
-    const { client } = options
+    const { client, clock, replyTimeoutMs, where } = options
+    this.client = client
+    this.#rarely = new SaidRarely(clock, SAME_FAULT_EVERY_MS)
+    this.#sent = new ReplyWatch(clock, replyTimeoutMs, (sent) => {
+      const failure = fail(where, `no reply within ${replyTimeoutMs} ms`, "ETIMEDOUT")
+      sent.fail(failure)
+      this.#reconnect(failure, sent.sentMs)
+    })
     client.on("ready", this.#onReady)
     client.on("connect", this.#onConnect)
     client.on("close", this.#onClose)
@@ -80,7 +104,7 @@ export class Link {
 
   /** The same with arguments of any number. @throws Failure */
   call(command: string, args: readonly RedisArgument[]): Promise<unknown> {
-    if (this.#isChecked && this.client.status === "ready" && !this.#isClosed) return this.#sendNow(command, args)
+    if (this.#isChecked && this.client.status === "ready" && !this.#closing.isOver) return this.#sendNow(command, args)
     return this.ready().then(() => this.#sendNow(command, args))
   }
 
@@ -94,32 +118,24 @@ export class Link {
 
   /** Calls back whenever a connection was made. Returns what ends that. */
   onReady(listener: () => void): () => void {
-    this.#readyListeners.add(listener)
-    return () => {
-      this.#readyListeners.delete(listener)
-    }
+    return this.#readied.add(listener)
   }
 
   failureOf(error: unknown): Failure {
     const { message } = (error ?? {}) as { message?: unknown }
-    // What ioredis says of commands that a lost connection took with it, or that met none. Why it was lost says more.
+    // ioredis says only that a lost connection took the command with it, or that there was none. The loss itself says more.
     if (this.#lastFailure !== undefined && typeof message === "string" && LOST.test(message)) return this.#lastFailure
     return failureOf(error, this.#options.where)
   }
 
   close(): void {
-    if (this.#isClosed) return
-    this.#isClosed = true
-    const { client, isOwn, where } = this.#options
+    if (this.#closing.isOver) return
+    const { client, isOwn } = this.#options
     this.#handshake?.cancel()
-    this.#readyListeners.clear()
-    this.#watching?.cancel()
-    for (const reject of [...this.#closing, ...Array.from(this.#sent, (sent) => sent.reject)]) {
-      reject(fail(where, "the connection was closed"))
-    }
-    this.#sent.clear()
+    this.#closing.close()
+    for (const sent of this.#sent.close()) sent.fail(this.#closed())
     if (isOwn) {
-      // Its listener for errors stays: an attempt that is on its way may still fail.
+      // The listener for errors stays: an attempt that is on its way may still fail.
       client.disconnect()
       return
     }
@@ -133,19 +149,20 @@ export class Link {
 
   #sendNow(command: string, args: readonly RedisArgument[]): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const sent: Sent = { atMs: this.#options.clock.now(), reject }
+      const { clock, replyTimeoutMs } = this.#options
+      const nowMs = clock.now()
+      const sent = new Sent(nowMs, nowMs + replyTimeoutMs, reject)
       this.#sent.add(sent)
-      this.#watch()
       // Clients flatten lists, and an engine passes some ten thousand arguments at most.
       const passed = args.length > MOST_ARGUMENTS ? [args as unknown as RedisArgument] : args
       this.client.callBuffer(command, ...passed).then(
         (reply) => {
-          this.#sent.delete(sent)
-          this.#lastReplyMs = this.#options.clock.now()
+          sent.end()
+          this.#lastReplyMs = clock.now()
           resolve(reply)
         },
         (error: unknown) => {
-          this.#sent.delete(sent)
+          sent.end()
           const failure = this.failureOf(error)
           // A master that has become a replica stays connected: the name may lead to another one now.
           if (failure.code === "READONLY") this.#giveUp()
@@ -153,28 +170,6 @@ export class Link {
         },
       )
     })
-  }
-
-  /** One timer for all that was sent, since a timer for each costs more than the sending. */
-  #watch(): void {
-    if (this.#watching !== undefined) return
-    const { clock, replyTimeoutMs, where } = this.#options
-    const look = () => {
-      this.#watching = undefined
-      // In the order of sending.
-      for (const sent of this.#sent) {
-        const leftMs = replyTimeoutMs - (clock.now() - sent.atMs)
-        if (leftMs > 0) {
-          this.#watching = clock.setTimer(look, leftMs, false)
-          return
-        }
-        this.#sent.delete(sent)
-        const failure = fail(where, `no reply within ${replyTimeoutMs} ms`, "ETIMEDOUT")
-        sent.reject(failure)
-        this.#reconnect(failure, sent.atMs)
-      }
-    }
-    this.#watching = clock.setTimer(look, replyTimeoutMs, false)
   }
 
   /** A connection that has been silent since something was sent is given up, if it is ours to give up. */
@@ -187,14 +182,14 @@ export class Link {
   /** Once for each connection: until it is closed, which takes a while, its client takes itself for connected. */
   #giveUp(): void {
     const { client, isOwn, isCluster } = this.#options
-    if (!isOwn || isCluster || this.#isClosed || this.#isGivenUp || client.status !== "ready") return
+    if (!isOwn || isCluster || this.#closing.isOver || this.#isGivenUp || client.status !== "ready") return
     this.#isGivenUp = true
     ;(client as { disconnect(reconnect?: boolean): void }).disconnect(true)
   }
 
   async #becomingReady(): Promise<void> {
-    const { client, isOwn, where, connectWaitMs, clock } = this.#options
-    if (this.#isClosed) throw fail(where, "the connection was closed")
+    const { client, isOwn, where } = this.#options
+    if (this.#closing.isOver) throw this.#closed()
     // A client that has given up, which no setting of ours makes it do, is asked again.
     const isIdle = client.status === "wait" || (isOwn && client.status === "end")
     if (isIdle) client.connect?.().catch((error: unknown) => this.#note(error))
@@ -202,29 +197,39 @@ export class Link {
     const isOnItsWay = isIdle || status === "connecting" || status === "connect"
     if (status !== "ready") {
       if (!isOnItsWay) throw this.#lastFailure ?? fail(where, "there is no connection", "ECONNRESET")
-      await new Promise<void>((resolve, reject) => {
-        const end = (failure: Failure | undefined) => {
-          timer.cancel()
-          this.#closing.delete(end)
-          unlisten()
-          client.off("close", onClose)
-          if (failure === undefined) resolve()
-          else reject(failure)
-        }
-        // The reason is told before or after, in the same turn.
-        const onClose = () => clock.setTimer(() => end(this.#noConnection()), 0, false)
-        const timer = clock.setTimer(() => end(this.#noConnection()), connectWaitMs, false)
-        const unlisten = this.onReady(() => end(undefined))
-        client.on("close", onClose)
-        this.#closing.add(end)
-      })
+      await this.#connected()
     }
     await this.#check()
+  }
+
+  /** Resolves when the connection that is being made is made. @throws Failure */
+  #connected(): Promise<void> {
+    const { client, clock, connectWaitMs } = this.#options
+    const noConnection = () => {
+      throw this.#noConnection()
+    }
+    return waitUntil<void>(
+      whenTold(this.#readied),
+      after(clock, connectWaitMs, false, noConnection),
+      whenClosed(this.#closing, () => {
+        throw this.#closed()
+      }),
+      (wait) => {
+        // The reason is told before or after, in the same turn.
+        const onClose = () => clock.setTimer(() => wait.endWith(noConnection), 0, false)
+        client.on("close", onClose)
+        return () => client.off("close", onClose)
+      },
+    )
   }
 
   #noConnection(): Failure {
     const { where, connectWaitMs } = this.#options
     return this.#lastFailure ?? fail(where, `no connection within ${connectWaitMs} ms`, "ETIMEDOUT")
+  }
+
+  #closed(): Failure {
+    return fail(this.#options.where, "the connection was closed")
   }
 
   /** Once for each connection: whether the server is new enough, and which one it is. */
@@ -246,7 +251,7 @@ export class Link {
   #becomeReady(): void {
     this.#handshake?.cancel()
     this.#lastFailure = undefined
-    for (const listener of this.#readyListeners) listener()
+    if (!this.#closing.isOver) this.#readied.tell()
   }
 
   #becomeLost(): void {
@@ -263,7 +268,7 @@ export class Link {
     this.#handshake?.cancel()
     this.#handshake = clock.setTimer(
       () => {
-        if (client.status !== "connect" || this.#isClosed) return
+        if (client.status !== "connect" || this.#closing.isOver) return
         this.#note(fail(where, `no reply within ${replyTimeoutMs} ms`, "ETIMEDOUT"))
         ;(client as { disconnect(reconnect?: boolean): void }).disconnect(true)
       },
@@ -273,18 +278,14 @@ export class Link {
   }
 
   #note(error: unknown): void {
-    if (this.#isClosed) return
-    const { clock, onFault } = this.#options
+    if (this.#closing.isOver) return
+    const { onFault } = this.#options
     const cause = (error as { lastNodeError?: unknown } | undefined)?.lastNodeError ?? error
     const failure = this.failureOf(cause)
-    // It says that a connection was lost, and the reason has been told.
+    // This error says that a connection was lost, and the reason has been told.
     if (failure === this.#lastFailure) return
     this.#lastFailure = failure
-    const nowMs = clock.now()
-    if (failure.message === this.#faultMessage && nowMs - this.#faultMs < SAME_FAULT_EVERY_MS) return
-    this.#faultMessage = failure.message
-    this.#faultMs = nowMs
-    onFault(failure)
+    if (this.#rarely.isDue(failure.message)) onFault(failure)
   }
 }
 

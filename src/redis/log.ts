@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto"
 import type { Clock } from "../core/base/clock.js"
 import { LogError } from "../core/base/errors.js"
+import { changeId } from "../core/ports/change.js"
+import { SaidRarely } from "../core/base/said-rarely.js"
 import type {
   AppendReply,
   LogChange,
@@ -15,7 +17,7 @@ import { membersOf } from "./changes.js"
 import type { RedisArgument } from "./client.js"
 import type { RedisConnection } from "./connection.js"
 import { readRing, ringText } from "./doorbell.js"
-import { codeOf, fail, Failure, logError } from "./failures.js"
+import { codeOf, fail, Failure, logError, SAME_FAULT_EVERY_MS } from "./failures.js"
 import { type LogKeys, logKeys } from "./keys.js"
 import { type Page, readAppended, readPage, ReplyError, textOf } from "./replies.js"
 import { appendScript, pullScript, type Script } from "./scripts.js"
@@ -44,8 +46,6 @@ const PAGE_SIZE = 1000
 const HOUR_MS = 3_600_000
 /** For how long a replica may answer in place of its master before it is more than a failover. */
 const FAILOVER_MS = 3000
-/** How often the same trouble with doorbells is told of. */
-const SAME_FAULT_EVERY_MS = 10_000
 
 /** The log of one prefix on a server. */
 export class RedisLog implements RemoteLog {
@@ -59,12 +59,12 @@ export class RedisLog implements RemoteLog {
   readonly #telling = new Map<Script, Promise<void>>()
   #unsubscribe: (() => void) | undefined
   #readonlySinceMs: number | undefined
-  #bellFault = ""
-  #bellFaultMs = Number.NEGATIVE_INFINITY
+  readonly #bellFaults: SaidRarely
   #isClosed = false
 
   constructor(options: RedisLogOptions) {
     this.#options = options
+    this.#bellFaults = new SaidRarely(options.clock, SAME_FAULT_EVERY_MS)
     const unique = randomBytes(12).toString("base64url")
     let count = 0
     this.#nonce = options.nonce ?? (() => `${unique}${(count++).toString(36)}`)
@@ -98,7 +98,7 @@ export class RedisLog implements RemoteLog {
       // A new life has begun between two pages: this is its first.
       if (before !== undefined && !isSameEpoch(before.page.reply.epoch, page.reply.epoch)) found.clear()
       // A path that has moved up meanwhile is met again, with its newer version.
-      for (const change of page.changes) found.set(`${change.kind} ${change.path}`, change)
+      for (const change of page.changes) found.set(changeId(change), change)
       if (page.next === undefined) return { ...page.reply, changes: [...found.values()] }
       before = { page, next: page.next }
     }
@@ -160,15 +160,12 @@ export class RedisLog implements RemoteLog {
   }
 
   #bellFailed(reason: string, code = ""): void {
-    const { clock, connection, onFault } = this.#options
-    const nowMs = clock.now()
-    if (reason === this.#bellFault && nowMs - this.#bellFaultMs < SAME_FAULT_EVERY_MS) return
-    this.#bellFault = reason
-    this.#bellFaultMs = nowMs
+    const { connection, onFault } = this.#options
+    if (!this.#bellFaults.isDue(reason)) return
     onFault(logError("listen", fail(connection.where, connection.where.scrub(reason), code), false))
   }
 
-  /** What a call of either script begins with: its name, the keys, and what both want to know. */
+  /** The first arguments of either script: its name, the keys, and what both want to know. */
   #begin(script: Script, { epoch, cursor }: LogPosition): RedisArgument[] {
     const { trust, random, connection } = this.#options
     // An hour or two ahead: above whatever a server gave out before it was lost, and not where another leap has led.
@@ -195,7 +192,7 @@ export class RedisLog implements RemoteLog {
     )
   }
 
-  /** Runs a script on a server that was started again, or told to forget its scripts. One call brings it for all. */
+  /** Runs a script on a server that was started again, or told to forget its scripts. The first call brings the script for all. */
   async #tell(script: Script, args: readonly RedisArgument[]): Promise<unknown> {
     const { commands } = this.#options.connection
     const telling = this.#telling.get(script)
@@ -238,7 +235,7 @@ export class RedisLog implements RemoteLog {
   }
 }
 
-// It is the same from one call to the next, until a life ends.
+// Epochs are the same from one call to the next, until a life ends.
 let lastEpoch: Epoch | undefined
 let lastEpochText = ""
 

@@ -31,8 +31,8 @@ export interface RedisOptions {
   /** For `sentinels` and `cluster` behind NAT: what the nodes call themselves → where they are. */
   readonly natMap?: Readonly<Record<string, RedisNode>> | undefined
   /**
-   * A client of ioredis or iovalkey that you made and will close, for a server, for sentinels or for a cluster. What it
-   * needs besides, such as a connection that listens, is made from it.
+   * A client of ioredis or iovalkey that you made and will close, for a server, for sentinels or for a cluster. Further
+   * connections, such as one that listens, are duplicates of it.
    */
   readonly client?: RedisClient | undefined
   /** A client of yours that listens, where the one that is made from `client` won't do. */
@@ -48,14 +48,14 @@ export interface RedisOptions {
   /** The same for keys that were set or deleted, and functions that were cleared. Default 100,000. */
   readonly maxKeys?: number | undefined
   /**
-   * What becomes of entries when the server may have lost invalidations, after a restart or a failover.
+   * The fate of entries when the server may have lost invalidations, after a restart or a failover.
    * - `load` (default): they are loaded again.
    * - `expire`: they count as expired, so that `grace` may serve them while they are loaded again.
    * - `trust`: they are kept. For servers that lose no write that they have acknowledged.
    */
   readonly onFailover?: "load" | "expire" | "trust" | undefined
 
-  /** Where entries are read. Invalidations always go to the master. Default `master`. */
+  /** Servers that entries are read from. Invalidations always go to the master. Default `master`. */
   readonly readFrom?: "master" | "replica" | undefined
   /** With `url` and `readFrom: "replica"`: the replica. */
   readonly replicaUrl?: string | undefined
@@ -73,7 +73,7 @@ export interface RedisOptions {
   readonly codec?: EntryCodec | undefined
 }
 
-/** Where the server is. */
+/** The server, as it is reached. */
 export type RedisTarget =
   | { readonly type: "server"; readonly address: Address; readonly replica: Address | undefined }
   | { readonly type: "sentinels"; readonly sentinels: readonly RedisNode[]; readonly name: string }
@@ -331,7 +331,7 @@ function nodeOf(node: RedisNode, option: string): RedisNode & { readonly port: n
 
 function text(options: RedisOptions, name: "username" | "password" | "sentinelUsername" | "sentinelPassword") {
   const value: unknown = options[name]
-  // What is wrong with it may not be shown.
+  // The value may be a secret, and is not shown.
   if (value !== undefined && typeof value !== "string") throw new InvalidOptionError(name, "…", "it must be a string")
   return value
 }

@@ -14,11 +14,11 @@ const ZERO = 48
 
 export interface Appended {
   readonly reply: AppendReply
-  /** What follows: of a reply the state of the doorbell, of a message what the doorbell says besides. */
+  /** Text that follows: of a reply the state of the doorbell, of a message what the doorbell says besides. */
   readonly rest: string
 }
 
-/** What an append replies, and a doorbell begins with. */
+/** Reads the reply of an append, which a doorbell begins with too. */
 export function readAppended(text: string): Appended {
   const known = readOfSameLife(text)
   if (known !== undefined) return known
@@ -34,7 +34,7 @@ export function readAppended(text: string): Appended {
 export interface Page {
   readonly reply: Omit<PullReply, "changes">
   readonly changes: readonly LoggedChange[]
-  /** Where the next page begins; undefined if this was the last. */
+  /** Version at which the next page begins; undefined if this was the last. */
   readonly next: Version | undefined
 }
 
@@ -63,7 +63,7 @@ export function readPage(reply: unknown): Page {
   return { reply: { ...aboutOf(parts[1] as string), head, floor, keyFloor }, changes, next }
 }
 
-/** What changes of a doorbell are read from: members as in the sorted sets. */
+/** Reads changes of a doorbell: members as in the sorted sets. */
 export function readMembers(members: unknown): LogChange[] {
   if (!Array.isArray(members)) throw new ReplyError("its changes are no list")
   return members.map((member: unknown) => {
@@ -84,7 +84,7 @@ interface About {
   readonly ended: LogEnd
 }
 
-// It is the same from one reply to the next, until a life ends.
+// Epochs are the same from one reply to the next, until a life ends.
 let lastText = ""
 let lastAbout: About | undefined
 

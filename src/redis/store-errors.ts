@@ -1,13 +1,10 @@
-import type { Clock } from "../core/base/clock.js"
 import { StorageFullError, StoreError, type ZooCacheError } from "../core/base/errors.js"
 import { codeOf as codeOfText } from "./failures.js"
 
-/** A server that answers so can't be used now, and can later: as if it were not there. */
+/** Replies of a server that can't be used now, and can later: as if it were not there. */
 const UNAVAILABLE = new Set(["LOADING", "BUSY", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN"])
-/** How often the same refusal is told. */
-const TOLD_EVERY_MS = 10_000
 
-/** What a server's reply begins with, such as `NOSCRIPT`; undefined where no server has answered. */
+/** The word that a server's reply begins with, such as `NOSCRIPT`; undefined where no server has answered. */
 export function codeOf(error: unknown): string | undefined {
   // A reply has a sentence behind its word; an error of the system may be a word alone.
   if (!(error instanceof Error) || !error.message.includes(" ")) return undefined
@@ -25,23 +22,4 @@ export function refusalOf(operation: string, name: string, error: unknown): ZooC
     return new StorageFullError(name, "Redis is at `maxmemory` and evicts nothing. Set `maxmemory-policy`.", error)
   }
   return new StoreError(`${operation} ${name}`, error)
-}
-
-/** Whether something that may go on for long is told once more. */
-export class Rarely {
-  readonly #clock: Clock
-  readonly #toldAtMs = new Map<string, number>()
-
-  constructor(clock: Clock) {
-    this.#clock = clock
-  }
-
-  /** @param what of a bounded set. */
-  isDue(what: string): boolean {
-    const nowMs = this.#clock.now()
-    const toldAtMs = this.#toldAtMs.get(what)
-    if (toldAtMs !== undefined && nowMs - toldAtMs < TOLD_EVERY_MS) return false
-    this.#toldAtMs.set(what, nowMs)
-    return true
-  }
 }

@@ -22,8 +22,8 @@ export class EntryNames {
   }
 
   /**
-   * Where the lease of an entry's key is: `zc1:l:<prefix>:{<name of the entry>}`. The name is the hash tag, so that both
-   * are on the same server of a cluster, and what is sent for them arrives in its order.
+   * Key of an entry's lease: `zc1:l:<prefix>:{<name of the entry>}`. The name is the hash tag, so that entry and lease are
+   * on the same server of a cluster, and commands for them arrive in their order.
    */
   leaseOf(name: string): string {
     return `${this.#startOfLease}{${name}}`

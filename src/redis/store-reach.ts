@@ -2,7 +2,7 @@ import type { RedisClient } from "./client.js"
 
 const LOST = new Set(["reconnecting", "disconnecting", "close", "end"])
 
-/** Whether a client can be used, as it says itself. What is sent to one that can't waits in its memory. */
+/** Whether a client can be used, as it says itself. Commands for one that can't would wait in its memory. */
 export class Reach {
   readonly #client: Pick<RedisClient, "status">
   #wasReady = false

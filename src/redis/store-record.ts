@@ -5,8 +5,8 @@ import { CorruptEntryError } from "../core/base/errors.js"
 import type { Amendment, Rank } from "../core/ports/store.js"
 
 /*
- * What is stored under the key of an entry, little-endian: a head that scripts can read without knowing the codec, and
- * behind it the codec's bytes as they were put.
+ * The record under the key of an entry, little-endian: a head that scripts can read without knowing the codec, and behind it
+ * the codec's bytes as they were put.
  *
  *    0  "zce1"
  *    4  CRC-32 of 8 to 64
@@ -32,7 +32,7 @@ export const HEAD_BYTES = 88
 const IDLE_UNTIL_AT = 40
 const END_AT = 48
 const GRACE_AT = 56
-/** What an amendment is bound to: epoch and keyVersion. */
+/** The part of a record that an amendment is bound to: epoch and keyVersion. */
 const IDENTITY_BYTES = 24
 export const AMENDMENT_BYTES = 12
 const LIFT_SEED = 1
@@ -58,7 +58,7 @@ export function packRank(rank: Rank): Buffer {
   return packed
 }
 
-/** What a touch writes over the field at 64, and what over that at 76; empty where it changes nothing. */
+/** Bytes that a touch writes over the fields at 64 and at 76; empty where it changes nothing. */
 export function packAmendment(rank: Rank, { asOf, idleUntilMs }: Amendment): { lifted: Buffer; slid: Buffer } {
   const identity = packRank(rank)
   return {

@@ -9,8 +9,8 @@ export interface Script {
   readonly sha: string
 }
 
-// What is there is compared by its head alone, however large it is. What is no entry, or of another type, is in the way
-// of nobody. Positions in Lua begin at 1. Numbers that are NaN compare as false, so that they are in nobody's way either.
+// The stored entry is compared by its head alone, however large it is. A value that is no entry, or of another type, is in
+// the way of nobody. Positions in Lua begin at 1. Numbers that are NaN compare as false, so that they are in nobody's way either.
 const HEAD = `
 local head = redis.pcall('GETRANGE', KEYS[1], 0, ${HEAD_BYTES - 1})
 local isEntry = type(head) == 'string' and #head == ${HEAD_BYTES} and string.sub(head, 1, 4) == '${MAGIC}'
@@ -94,7 +94,7 @@ return left
 `)
 
 /**
- * ARGV: the token; a channel; what is said there. Where nobody was refused there is nobody to wake. Somebody else's lease
+ * ARGV: the token; a channel; what is said there. A lease that nobody was refused wakes nobody. Somebody else's lease
  * stays, but those who wait for it hear of what has come meanwhile.
  */
 export const RELEASE = script(`

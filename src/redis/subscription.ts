@@ -1,6 +1,9 @@
+import { BackOff } from "../core/base/back-off.js"
 import type { Clock, Timer } from "../core/base/clock.js"
+import { SaidRarely } from "../core/base/said-rarely.js"
+import { after, waitFor } from "../core/base/waits.js"
 import type { RedisSubscriber } from "./client.js"
-import { fail, type Failure, failureOf, type Where } from "./failures.js"
+import { fail, type Failure, failureOf, SAME_FAULT_EVERY_MS, type Where } from "./failures.js"
 
 export interface SubscriptionOptions {
   /** Makes a client that does not connect by itself; undefined while there is no server to connect to. */
@@ -13,7 +16,7 @@ export interface SubscriptionOptions {
   readonly where: Where
   readonly replyTimeoutMs: number
   readonly onMessage: (message: string) => void
-  /** It listens now, and has missed what was said before. */
+  /** The subscription listens now, and has missed what was said before. */
   readonly onListening: () => void
   readonly onFault: (failure: Failure) => void
 }
@@ -22,7 +25,6 @@ const FIRST_RETRY_MS = 20
 const SLOWEST_RETRY_MS = 1000
 /** How often a quiet connection is asked whether it is still there. */
 const PING_MS = 5000
-const SAME_FAULT_EVERY_MS = 10_000
 
 /**
  * Listens to one channel for as long as it is open. A connection that is lost, killed or silent is replaced, and each new
@@ -35,13 +37,15 @@ export class Subscription {
   #leave: (() => void) | undefined
   #retry: Timer | undefined
   #ping: Timer | undefined
-  #failures = 0
-  #faultMessage = ""
-  #faultMs = Number.NEGATIVE_INFINITY
+  readonly #backOff: BackOff
+  readonly #rarely: SaidRarely
   #isClosed = false
 
   constructor(options: SubscriptionOptions) {
     this.#options = options
+    const { clock, random } = options
+    this.#backOff = new BackOff({ firstMs: FIRST_RETRY_MS, longestMs: SLOWEST_RETRY_MS, random })
+    this.#rarely = new SaidRarely(clock, SAME_FAULT_EVERY_MS)
     this.#open()
   }
 
@@ -105,7 +109,7 @@ export class Subscription {
   #listening(client: RedisSubscriber, lost: (error?: unknown) => void): void {
     if (this.#isClosed || this.#client !== client) return
     const { clock, isOwn, onListening } = this.#options
-    this.#failures = 0
+    this.#backOff.reset()
     if (isOwn) {
       const ping = () => {
         this.#ping = clock.setTimer(
@@ -134,33 +138,21 @@ export class Subscription {
 
   #openLater(): void {
     if (this.#isClosed) return
-    const delayMs = Math.min(SLOWEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#failures, 10))
-    this.#failures += 1
-    // Between half and all of it, so that a fleet does not knock in step.
-    const { clock, random } = this.#options
-    this.#retry = clock.setTimer(() => this.#open(), delayMs * (0.5 + random() / 2), false)
+    this.#retry = this.#options.clock.setTimer(() => this.#open(), this.#backOff.next(), false)
   }
 
   #inTime<T>(work: Promise<T>): Promise<T> {
     const { clock, replyTimeoutMs, where } = this.#options
-    return new Promise((resolve, reject) => {
-      const timer = clock.setTimer(
-        () => reject(fail(where, `no reply within ${replyTimeoutMs} ms`, "ETIMEDOUT")),
-        replyTimeoutMs,
-        false,
-      )
-      work.then(resolve, reject).finally(() => timer.cancel())
-    })
+    const noReply = () => {
+      throw fail(where, `no reply within ${replyTimeoutMs} ms`, "ETIMEDOUT")
+    }
+    return waitFor(work, after(clock, replyTimeoutMs, false, noReply))
   }
 
   #note(error: unknown): void {
     if (this.#isClosed) return
-    const { where, clock, onFault } = this.#options
+    const { where, onFault } = this.#options
     const failure = failureOf(error, where)
-    const nowMs = clock.now()
-    if (failure.message === this.#faultMessage && nowMs - this.#faultMs < SAME_FAULT_EVERY_MS) return
-    this.#faultMessage = failure.message
-    this.#faultMs = nowMs
-    onFault(failure)
+    if (this.#rarely.isDue(failure.message)) onFault(failure)
   }
 }

@@ -1,9 +1,10 @@
 import type { Clock } from "../core/base/clock.js"
+import { Listeners, pause, whenTold } from "../core/base/waits.js"
 
 /** A write that can wait. Writes of one key go out one after the other. */
 export interface Queueable {
   readonly key: string
-  /** What it takes in memory. */
+  /** Memory that the write takes. */
   readonly bytes: number
 }
 
@@ -12,16 +13,16 @@ export interface WriteQueueOptions<Write extends Queueable> {
   /** How many writes may wait, and how many bytes. Beyond it the oldest are dropped. */
   readonly maxWrites: number
   readonly maxBytes: number
-  /** Of those under way: what a client keeps of them is not for this queue to drop. */
+  /** Limits of the writes under way: what a client keeps of them is not for this queue to drop. */
   readonly maxInFlight: number
   readonly maxInFlightBytes: number
-  /** One write in place of two of a key, if it comes to the same; undefined if it doesn't. May change `last`. */
+  /** The write that stands for two of a key, if one comes to the same; undefined if it doesn't. May change `last`. */
   readonly merge: (last: Write, next: Write) => Write | undefined
   /** False while nothing can be sent; `pump()` when that has changed. */
   readonly canSend: () => boolean
   /** Never rejects, and settles in bounded time. */
   readonly send: (write: Write) => Promise<void>
-  /** It will not be sent, or nobody waits for its answer any more. */
+  /** The write will not be sent, or nobody waits for its answer any more. */
   readonly onDropped: (write: Write, why: "full" | "given up") => void
 }
 
@@ -45,7 +46,7 @@ export class WriteQueue<Write extends Queueable> {
   #waitingBytes = 0
   #inFlightBytes = 0
   #isScheduled = false
-  #onEmpty: (() => void)[] = []
+  readonly #emptied = new Listeners()
 
   constructor(options: WriteQueueOptions<Write>) {
     this.#options = options
@@ -63,7 +64,7 @@ export class WriteQueue<Write extends Queueable> {
   add(write: Write): void {
     const lane = this.#laneOf(write.key)
     const last = lane.waiting.at(-1)
-    // What it takes now: merging may change it.
+    // The bytes of now: merging may change the write.
     const lastBytes = last?.bytes ?? 0
     const merged = last === undefined ? undefined : this.#options.merge(last, write)
     if (last !== undefined && merged !== undefined) {
@@ -104,15 +105,7 @@ export class WriteQueue<Write extends Queueable> {
   /** Sends what waits, and resolves when all is done, after `timeoutMs` at most; what is not done by then is given up. */
   async flush(timeoutMs: number): Promise<void> {
     this.pump()
-    if (this.size > 0) {
-      await new Promise<void>((resolve) => {
-        const timer = this.#options.clock.setTimer(resolve, timeoutMs, true)
-        this.#onEmpty.push(() => {
-          timer.cancel()
-          resolve()
-        })
-      })
-    }
+    if (this.size > 0) await pause(this.#options.clock, timeoutMs, true, whenTold(this.#emptied))
     this.dropWaiting()
     for (const write of this.#inFlight) this.#options.onDropped(write, "given up")
   }
@@ -170,9 +163,6 @@ export class WriteQueue<Write extends Queueable> {
   }
 
   #noteEmpty(): void {
-    if (this.size > 0) return
-    const listeners = this.#onEmpty
-    this.#onEmpty = []
-    for (const listener of listeners) listener()
+    if (this.size === 0) this.#emptied.tell()
   }
 }

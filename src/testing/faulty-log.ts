@@ -1,4 +1,5 @@
 import type { Clock } from "../core/base/clock.js"
+import { changeId, isOfTags } from "../core/ports/change.js"
 import type {
   AppendReply,
   LogChange,
@@ -216,9 +217,10 @@ export class FaultyLog {
     const previousHead = this.#head
     const version = nextVersion(this.#clock.wall(), previousHead)
     this.#head = version
-    for (const { kind, path } of changes) {
-      const newest = kind === "tag" || kind === "expiry" ? this.#tags : this.#keys
-      const id = `${kind} ${path}`
+    for (const change of changes) {
+      const { kind, path } = change
+      const newest = isOfTags(change) ? this.#tags : this.#keys
+      const id = changeId(change)
       newest.delete(id)
       newest.set(id, { kind, path, version, origin })
     }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict"
+import { changeId } from "../core/ports/change.js"
 import type { AppendReply, InvalidationLog, LogChange, LogNews, LogPosition, PullReply } from "../core/ports/log.js"
 
 /** A log as the suite gets it. */
@@ -94,7 +95,7 @@ export function logConformance(options: LogConformanceOptions): void {
       ]
       const reply = await append(log, changes)
       const pulled = await pull(other)
-      assert.deepEqual(namesOf(pulled), [...changes].map(nameOf).sort())
+      assert.deepEqual(namesOf(pulled), [...changes].map(changeId).sort())
       for (const change of pulled.changes) assert.equal(change.version, reply.version)
       assert.equal(pulled.head, reply.version)
     },
@@ -133,7 +134,7 @@ export function logConformance(options: LogConformanceOptions): void {
       const first = await append(log, [tag("a"), tag("b")])
       const second = await append(log, [tag("a")])
       const pulled = await pull(other)
-      const versions = new Map(pulled.changes.map((change) => [nameOf(change), change.version]))
+      const versions = new Map(pulled.changes.map((change) => [changeId(change), change.version]))
       assert.deepEqual(Object.fromEntries(versions), { "tag a": second.version, "tag b": first.version })
       assert.equal(pulled.changes.length, 2)
     },
@@ -163,7 +164,7 @@ export function logConformance(options: LogConformanceOptions): void {
         { kind: "key", path: "k".repeat(2000) },
       ]
       await append(log, changes)
-      assert.deepEqual(namesOf(await pull(other)), changes.map(nameOf).sort())
+      assert.deepEqual(namesOf(await pull(other)), changes.map(changeId).sort())
     },
     100,
   )
@@ -287,7 +288,7 @@ export function logConformance(options: LogConformanceOptions): void {
       assert.equal(first.previousHead, reply.previousHead)
       assert.deepEqual(first.epoch, reply.epoch)
       assert.equal(first.origin, "one")
-      assert.deepEqual(first.changes.map(nameOf).sort(), ["key k", "tag a"])
+      assert.deepEqual(first.changes.map(changeId).sort(), ["key k", "tag a"])
     }
     for (const { end } of heard) end()
   })
@@ -354,12 +355,8 @@ function tag(path: string): LogChange {
   return { kind: "tag", path }
 }
 
-function nameOf({ kind, path }: LogChange): string {
-  return `${kind} ${path}`
-}
-
 function namesOf({ changes }: PullReply): string[] {
-  return changes.map(nameOf).sort()
+  return changes.map(changeId).sort()
 }
 
 function listen(log: InvalidationLog): { readonly news: (LogNews | undefined)[]; readonly end: () => void } {

@@ -282,7 +282,7 @@ describe("concurrent callers", () => {
     const source = steered<string>()
     const load = cache.cacheable(source.loader)
     const early = load()
-    await cache.set(load.keyOf(), "set")
+    await load.prime([], "set", { asOf: "now" })
     expect(await load()).toBe("set")
     source.last.resolve("loaded")
     expect(await early).toBe("loaded")

@@ -156,7 +156,7 @@ describe("cacheErrors", () => {
   })
 
   test("gives way to delete, refresh and set", async () => {
-    const { cache, load, state } = failing({ cacheErrors: "1h" })
+    const { load, state } = failing({ cacheErrors: "1h" })
     await load().catch(() => {})
     state.error = undefined
     expect(await load.refresh()).toBe(2)
@@ -164,7 +164,7 @@ describe("cacheErrors", () => {
     state.error = new Error("again")
     await load.delete()
     await load().catch(() => {})
-    await cache.set(load.keyOf(), 42)
+    await load.prime([], 42, { asOf: "now" })
     expect(await load()).toBe(42)
   })
 

@@ -30,11 +30,11 @@ describe("what keyOf returns addresses its entry", () => {
     expect(await cache.get(key)).toBe(value)
     expect(await cache.has(key)).toBe(true)
     expect(cache.explain(key)).toMatchObject({ key, state: "fresh" })
-    expect(await cache.getOrLoad(key, () => expect.fail("it was loaded"))).toBe(value)
     await cache.delete(key)
     expect(load.peek(...args)).toBeUndefined()
-    await cache.set(key, { loaded: false })
+    await load.prime(args, { loaded: false }, { asOf: "now" })
     expect(await load(...args)).toEqual({ loaded: false })
+    expect(await cache.get(key)).toEqual({ loaded: false })
   })
 
   test("before anything is stored, and for a function that was defined later", async () => {

@@ -1,12 +1,12 @@
 /** The life of a cache: ready, sync and tokens, close, the process that must exit; and the default cache. */
 import { execFile } from "node:child_process"
-import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
 import * as zoocache from "zoocache"
 import { CacheClosedError, createCache } from "zoocache"
 import { checkInvariants, ManualClock, settled } from "zoocache/testing"
 import { makeCache, makeShared, rejectionOf, stateOf, steered } from "../support/caches.js"
+import { program } from "../support/program.js"
 
 describe("sync", () => {
   test("resolves for tokens of this cache, and without one", async () => {
@@ -219,10 +219,8 @@ describe("close", () => {
 
 describe("a process", () => {
   const run = promisify(execFile)
-  const source = fileURLToPath(new URL("../../src/index.ts", import.meta.url))
-  const tsx = fileURLToPath(new URL("../../node_modules/tsx/dist/cli.mjs", import.meta.url))
   const script = (body: string) => `
-    import { createCache } from ${JSON.stringify(source)}
+    import { createCache } from ${JSON.stringify(program("library"))}
     const cache = createCache({ ttl: "1h", idleTtl: "1h", grace: "1h" })
     const load = cache.cacheable(async (id) => id, { deps: ["t"], timeout: { soft: "10m", hard: "20m" } })
     await load(1)
@@ -240,9 +238,7 @@ describe("a process", () => {
       "void load(2); cache.cacheable(() => new Promise(() => {}))(); await cache.close()",
     ],
   ])("%s", async (_name, body) => {
-    const { stdout } = await run(process.execPath, [tsx, "--input-type=module", "--eval", script(body)], {
-      timeout: 15_000,
-    })
+    const { stdout } = await run(process.execPath, ["--input-type=module", "--eval", script(body)])
     expect(stdout).toBe("done\n")
   })
 })

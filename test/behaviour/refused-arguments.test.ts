@@ -93,7 +93,7 @@ describe("other arguments", () => {
       "with",
       (cache) => cache.cacheable(async () => 1).with({ fersh: true } as never),
       "fersh",
-      "Invalid option fersh = true: `with` knows `signal` and `fresh`",
+      "Invalid option fersh = true: with has no such option; it has fresh, signal",
     ],
     [
       "with, nothing",

@@ -37,7 +37,7 @@ describe("options of createCache", () => {
     [
       { isolation: "copy" },
       "isolation",
-      'Invalid option isolation = "copy": it must be one of "freeze", "clone", "share"',
+      'Invalid option isolation = "copy": it must be one of "freeze", "clone", "share", "strict"',
     ],
     [{ inherit: "no" }, "inherit", 'Invalid option inherit = "no": it must be true or false'],
     [{ tracking: 0 }, "tracking", "Invalid option tracking = 0: it must be true or false"],

@@ -148,7 +148,7 @@ describe("entries that others stored", () => {
     table.set(1, "third")
     expect(await ofA.read(1)).toBe("third")
     await settled()
-    await a.cache.set(ofA.read.keyOf(1), "by hand")
+    await ofA.read.prime([1], "by hand", { asOf: "now" })
     expect(await ofB.read(1)).toBe("by hand")
     expect(ofB.loads).toBe(1)
   })

@@ -388,7 +388,7 @@ describe("a nested transaction", () => {
     const { cache } = makeCache()
     const load = counting(cache)
     await cache.transaction(async () => {
-      await cache.set(load.keyOf(), 42)
+      await load.prime([], 42, { asOf: "now" })
       await cache.transaction(async () => load.clear())
     })
     expect(load.peek()).toBeUndefined()
@@ -398,7 +398,7 @@ describe("a nested transaction", () => {
     const { cache } = makeCache()
     const load = counting(cache)
     await cache.transaction(async () => {
-      await cache.set(load.keyOf(), 42)
+      await load.prime([], 42, { asOf: "now" })
       await cache.transaction(async () => {
         await load.clear()
         expect(load.peek()).toBeUndefined()

@@ -8,7 +8,7 @@ import { crc32 } from "node:zlib"
 import { CorruptEntryError, UnencodableValueError } from "../../src/core/base/errors.js"
 import { type Codec, createCodec, type EntryHeader } from "../../src/codec/index.js"
 import { writeEntry } from "../../src/codec/header.js"
-import { ERROR_CLASSES } from "../../src/codec/marks.js"
+import { ERROR_CLASSES } from "../../src/codec/type-codes.js"
 import { differenceOf } from "../../src/testing/same-value.js"
 
 const lz4 = createRequire(import.meta.url)("lz4-napi") as { compressSync(bytes: Buffer): Buffer }

@@ -1,54 +1,11 @@
-import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
 import { beforeEach, describe, expect, test, vi } from "vitest"
 import { FlagError, parseFlags } from "../../examples/storefront/flags.js"
 import { findRedis } from "../../examples/storefront/redis-server.js"
 import { type Shown, StaleCheck } from "../../examples/storefront/stale.js"
-import { findServer } from "../redis/support/find-server.js"
+import { demo, small, tableOf } from "./support/demo.js"
 
-// The demo looks for it there. Where there is none, these tests must not pass.
-process.env["REDIS_SERVER"] ||= findServer().path
-
-const root = fileURLToPath(new URL("../../", import.meta.url))
-
-/** `npm run demo -- ...args` without npm. */
-function start(args: readonly string[]): ChildProcessWithoutNullStreams {
-  return spawn(process.execPath, ["--import", "tsx", "examples/storefront/main.ts", ...args], { cwd: root })
-}
-
-function demo(...args: string[]): Promise<Ended> {
-  return end(start(args))
-}
-
-interface Ended {
-  readonly code: number | null
-  readonly out: string
-  readonly err: string
-}
-
-async function end(child: ChildProcessWithoutNullStreams): Promise<Ended> {
-  let out = ""
-  let err = ""
-  child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()))
-  child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()))
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.on("error", reject)
-    child.on("close", resolve)
-  })
-  return { code, out, err }
-}
-
-/** The rows of the table, by the name of the way; the last cell is that of stale responses. */
-function tableOf(out: string): Map<string, string[]> {
-  const rows = out.split("\n").map((line) => line.trim().split(/ {2,}/))
-  const isRow = (row: string[]) => row.length === 8 && ["no cache", "TTL cache", "zoocache"].includes(row[0] ?? "")
-  return new Map(rows.filter((row) => isRow(row)).map(([way = "", ...cells]) => [way, cells]))
-}
-
-const small = ["--products", "2000", "--seconds", "0.75", "--clients", "8"]
-
-// Side by side: most of their time goes into starting up.
-describe.concurrent("the demo", { timeout: 300_000 }, () => {
+// With several processes, with Redis, and with faults it is run in storefront.faults.ts.
+describe("the demo", () => {
   test("measures three ways, finds nothing stale with zoocache, and explains a write", async () => {
     const { code, out, err } = await demo(...small)
     expect(err).toBe("")
@@ -59,31 +16,6 @@ describe.concurrent("the demo", { timeout: 300_000 }, () => {
     expect(out).toMatch(/home\(\) +stale: depends on `product:\d+`, invalidated/)
     expect(out).not.toContain("\u001b")
     expect(code).toBe(0)
-  })
-
-  test("fails when zoocache's writers forget to invalidate", async () => {
-    const { code, out } = await demo(...small, "--sabotage")
-    expect(tableOf(out).get("zoocache")?.at(-1)).toMatch(/^[1-9]/)
-    expect(out).toMatch(/FAILED {2}zoocache served .+ stale response/)
-    expect(code).toBe(1)
-  })
-
-  test("finds nothing stale in two processes that share one environment, and each other's changes in a TTL cache", async () => {
-    const { code, out, err } = await demo(...small, "--processes", "2")
-    expect(err).toBe("")
-    const table = tableOf(out)
-    expect(table.get("no cache")?.at(-1)).toBe("0")
-    expect(table.get("TTL cache")?.at(-1)).toMatch(/^[1-9]/)
-    expect(table.get("zoocache")?.at(-1)).toBe("0")
-    expect(out).toContain("2 server processes")
-    expect(code).toBe(0)
-  })
-
-  test("fails when writers forget to invalidate in two processes", async () => {
-    const { code, out } = await demo(...small, "--seconds", "2", "--processes", "2", "--sabotage")
-    expect(tableOf(out).get("zoocache")?.at(-1)).toMatch(/^[1-9]/)
-    expect(out).toMatch(/FAILED {2}zoocache served .+ stale response/)
-    expect(code).toBe(1)
   })
 
   test("refuses what it does not know", async () => {
@@ -117,69 +49,6 @@ describe("the command line", () => {
     vi.stubEnv("REDIS_SERVER", "")
     vi.stubEnv("PATH", "/nowhere")
     expect(() => findRedis()).toThrow(/there is none\. Install redis-server/)
-  })
-})
-
-// After the others, not beside them: they have two cores.
-describe.concurrent("the demo with Redis", { timeout: 300_000 }, () => {
-  // One way only: how the others are measured does not depend on Redis.
-  const withRedis = [...small, "--redis", "--processes", "2", "--only", "zoocache"]
-
-  test("finds nothing stale, and nothing unavailable, in two processes that share Redis", async () => {
-    const { code, out, err } = await demo(...withRedis)
-    expect(err).toBe("")
-    expect([...tableOf(out)].map(([way, cells]) => [way, cells.at(-1)])).toEqual([["zoocache", "0"]])
-    expect(out).toMatch(/zoocache's processes share (Redis|Valkey) \d/)
-    expect(out).not.toContain("unavailable")
-    expect(code).toBe(0)
-  })
-
-  test("finds nothing stale while Redis is killed, loses connections and stands still, as do the processes", async () => {
-    const { code, out, err } = await demo(...withRedis, "--seconds", "3", "--chaos")
-    expect(err).toBe("")
-    expect(tableOf(out).get("zoocache")?.at(-1)).toBe("0")
-    const counts =
-      /Redis killed and restarted (\d+) ×, stopped (\d+) ×; (\d+) subscriber connections dropped; servers stopped (\d+) ×/
-    const done = counts.exec(out.replaceAll(/\s+/g, " "))?.slice(1).map(Number)
-    expect(done).toHaveLength(4)
-    expect(Math.min(...(done ?? []))).toBeGreaterThan(0)
-    expect(out).toMatch(/chaos +\d+\.\d s {2}kill -9 of Redis/)
-    expect(out).toMatch(/unavailable +\d+ responses/)
-    expect(out).toMatch(/stale +0 responses older than the tokens that were presented/)
-    expect(code).toBe(0)
-  })
-
-  test("fails when writers forget to invalidate in two processes that share Redis", async () => {
-    const { code, out } = await demo(...withRedis, "--seconds", "2", "--sabotage")
-    expect(tableOf(out).get("zoocache")?.at(-1)).toMatch(/^[1-9]/)
-    expect(out).toMatch(/FAILED {2}zoocache served .+ stale response/)
-    expect(code).toBe(1)
-  })
-
-  test("takes Redis and the servers along when it is interrupted, also those that stand still", async ({ expect }) => {
-    const child = start([...withRedis, "--seconds", "30", "--chaos"])
-    const ended = end(child)
-    await new Promise<void>((resolve, reject) => {
-      child.stdout.on("data", (chunk: Buffer) => chunk.includes("SIGSTOP of node") && resolve())
-      child.on("exit", () => reject(new Error("it ended before")))
-    })
-    const children = execFileSync("ps", ["-A", "-o", "pid=,ppid=,comm="], { encoding: "utf8" })
-      .split("\n")
-      .map((line) => line.trim().split(/\s+/))
-      .filter(([, parent, name]) => parent === String(child.pid) && name !== "ps")
-    // The two servers, and Redis unless it has just been killed.
-    expect(children.length).toBeGreaterThanOrEqual(2)
-    child.kill("SIGINT")
-    const { code, err } = await ended
-    expect({ code, err }).toEqual({ code: 130, err: "" })
-    const isAlive = ([pid]: string[]) => {
-      try {
-        return process.kill(Number(pid), 0)
-      } catch {
-        return false
-      }
-    }
-    await expect.poll(() => children.filter((each) => isAlive(each)), { timeout: 30_000 }).toEqual([])
   })
 })
 

@@ -3,13 +3,13 @@ import type { Worker } from "node:worker_threads"
 import { afterEach, describe, expect, test, vi } from "vitest"
 import { LogError, StorageFullError, StoreError } from "../../src/core/base/errors.js"
 import type { FromWriter, ToWriter } from "../../src/lmdb/protocol.js"
-import type * as Thread from "../../src/lmdb/thread.js"
+import type * as Thread from "../../src/lmdb/start-writer.js"
 import { cleanUp, NOWHERE, openBackend, temporaryDirectory } from "./support/backends.js"
 import { entriesOf } from "./support/entries.js"
 
 const workers: (Thread.WriterHandle & Worker)[] = []
 
-vi.mock("../../src/lmdb/thread.js", async (importOriginal) => {
+vi.mock("../../src/lmdb/start-writer.js", async (importOriginal) => {
   const original = await importOriginal<typeof Thread>()
   return {
     startWriter: (settings: Parameters<typeof Thread.startWriter>[0]) => {

@@ -3,43 +3,17 @@ import { renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterEach, describe, expect, test } from "vitest"
 import { cleanUp, NOWHERE, openBackend, temporaryDirectory } from "./support/backends.js"
-import { dataFileOf, ended, forkChild, holdLock, linesOf } from "./support/children.js"
-import { entriesOf } from "./support/entries.js"
+import { dataFileOf, ended, forkChild, holdLock } from "./support/children.js"
+import { killWriters } from "./support/kills.js"
 
 afterEach(cleanUp)
 
+/** For how long a child waits until it is open; on a machine of any speed it is by then. */
+const PATIENT_MS = "600000"
+
 describe("a process that is killed while it writes", () => {
-  test("loses nothing that was acknowledged, and leaves nothing behind", { timeout: 180_000 }, async () => {
-    const path = temporaryDirectory()
-    const own = openBackend(path)
-    await own.log.pull(NOWHERE)
-    const acknowledged = new Map<string, number>()
-    for (let kill = 0; kill < 8; kill += 1) {
-      const child = forkChild("append-for-ever.ts", path, String(kill * 1_000_000))
-      const lines = linesOf(child)
-      await once(child.stdout as NodeJS.ReadableStream, "data")
-      await new Promise((resolve) => setTimeout(resolve, Math.random() * 60))
-      child.kill("SIGKILL")
-      await once(child, "close")
-      for (const line of lines) {
-        const [round, version] = line.split(" ")
-        if (version !== undefined) acknowledged.set(`round:${round}`, Number(version))
-      }
-      const reply = await own.log.append([{ kind: "tag", path: "own" }], NOWHERE, "o")
-      expect(reply.version).toBeGreaterThan(Math.max(...acknowledged.values()))
-    }
-    const pulled = await openBackend(path).log.pull(NOWHERE)
-    const versions = new Map(pulled.changes.map((change) => [change.path, change.version]))
-    for (const [round, version] of acknowledged) expect(versions.get(round), round).toBe(version)
-    expect(acknowledged.size).toBeGreaterThanOrEqual(8)
-    const entries = await entriesOf(own)
-    // What the killed ones stored is whole.
-    for (let index = 0; index < 50; index += 1) {
-      const bytes = own.store.get(`key ${index}`)
-      if (bytes !== undefined) expect(own.codec.decodeValue(bytes)).toMatch(/^x*$/)
-    }
-    expect(await entries.put("key")).toBe(true)
-  })
+  // Many more are in processes.faults.ts.
+  test("loses nothing that was acknowledged, and leaves nothing behind", () => killWriters(4))
 })
 
 // Elsewhere a thread that waits for the lock can't be told that it would wait for ever.
@@ -48,16 +22,14 @@ describe.skipIf(process.platform !== "linux")("a process that is stopped while i
     const path = temporaryDirectory()
     const own = openBackend(path)
     await own.log.pull(NOWHERE)
-    const child = forkChild("append-and-close.ts", path, "15000")
+    const child = forkChild("append-and-close", path, PATIENT_MS)
     expect(await once(child, "message")).toEqual(["opened", undefined])
     const holder = await holdLock(dataFileOf(path))
     const answer = once(child, "message")
     child.send("go")
-    const [told] = (await answer) as [{ outcome: string; longestMs: number; closeMs: number }]
+    const [told] = (await answer) as [{ outcome: string }]
     expect(told.outcome).toBe("waiting")
-    // A loop that waits for the lock would wait until the end of the test.
-    expect(told.longestMs).toBeLessThan(1000)
-    expect(told.closeMs).toBeLessThan(3000)
+    // The lock is held until the end of the test: nothing in there has waited for it, neither its event loop, nor `close`.
     await ended(child)
     expect(child.exitCode).toBe(0)
     let isAnswered = false
@@ -79,10 +51,9 @@ describe.skipIf(process.platform !== "linux")("a process that is stopped while i
     await own.log.pull(NOWHERE)
     await own.close()
     await holdLock(dataFileOf(path))
-    const child = forkChild("open-and-close.ts", path)
-    const [closeMs] = (await once(child, "message")) as [number]
-    expect(closeMs).toBeLessThan(1500)
-    // Held until the end of the test.
+    const child = forkChild("open-and-close", path)
+    await once(child, "message")
+    // The lock is held until the end of the test.
     await ended(child)
     expect(child.exitCode).toBe(0)
   })
@@ -96,8 +67,7 @@ describe.skipIf(process.platform !== "linux")("a process that is stopped while i
     await pause(100)
     renameSync(path, `${path}.away`)
     writeFileSync(path, "a file")
-    await pause(300)
-    expect(() => log.look(NOWHERE)).toThrow()
+    await expect.poll(() => isRefused(() => log.look(NOWHERE))).toBe(true)
     await expect(old).rejects.toThrow(/is a file/)
     holder.kill("SIGCONT")
     await ended(holder)
@@ -120,14 +90,12 @@ describe.skipIf(process.platform !== "linux")("a process that is stopped while i
     await own.log.pull(NOWHERE)
     await own.close()
     const holder = await holdLock(dataFileOf(path))
-    const child = forkChild("append-and-close.ts", path, "700")
+    const child = forkChild("append-and-close", path, "700")
     expect(await once(child, "message")).toEqual(["opening", undefined])
     const answer = once(child, "message")
     child.send("go")
-    const [told] = (await answer) as [{ outcome: string; longestMs: number; closeMs: number }]
+    const [told] = (await answer) as [{ outcome: string }]
     expect(told.outcome).toBe("waiting")
-    expect(told.longestMs).toBeLessThan(1000)
-    expect(told.closeMs).toBeLessThan(3000)
     await ended(child)
     const opening = openBackend(path).log.pull(NOWHERE)
     holder.kill("SIGKILL")
@@ -135,6 +103,15 @@ describe.skipIf(process.platform !== "linux")("a process that is stopped while i
     expect(statSync(dataFileOf(path)).size).toBeGreaterThan(0)
   })
 })
+
+function isRefused(call: () => unknown): boolean {
+  try {
+    call()
+    return false
+  } catch {
+    return true
+  }
+}
 
 function pause(delayMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, delayMs))

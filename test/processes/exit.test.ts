@@ -1,44 +1,22 @@
 import { once } from "node:events"
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs"
-import { setTimeout } from "node:timers/promises"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { mark } from "../../src/lmdb/lock-owner.js"
+import { endInTheMiddle, waysToLeave } from "./support/exits.js"
 import { Processes } from "./support/processes.js"
 
-/** What an exit that waits for nothing may take, on a busy machine. */
-const PROMPT_MS = 3000
-
-describe("a process that ends in the middle of writing", { timeout: 120_000 }, () => {
-  test.each([
-    ["process.exit()", 7, 8],
-    ["process.exit() in a handler of SIGTERM", 7, 8],
-    ["process.exit() after beforeExit", 7, 3],
-    ["an exception", 1, 5],
-    ["SIGTERM", "SIGTERM", 2],
-    ["SIGINT", "SIGINT", 2],
-  ])("by %s: ends, and holds up nobody", async (way, expected, times) => {
-    await using processes = new Processes()
-    const other = processes.start({ cache: { ackTimeout: 4000 } })
-    await other.call("ready")
-    for (let time = 0; time < times; time += 1) {
-      const leaver = processes.startLeaver(way)
-      const ended = once(leaver, "exit") as Promise<[number | null, string | null]>
-      const outcome = await Promise.race([ended, setTimeout(20_000, ["hangs", null] as const)])
-      expect(outcome[0] ?? outcome[1]).toBe(expected)
-      await other.call("change", time)
-    }
-    expect(await other.call("faults")).toEqual([])
-    await processes.start({ column: 1 }).call("ready")
-  })
+// Many more of each are in exit.faults.ts.
+describe("a process that ends in the middle of writing", () => {
+  test.each(waysToLeave)("by %s: ends, and holds up nobody", (way, outcome) => endInTheMiddle(way, outcome, 2))
 })
 
-describe("a process that ends while another holds the lock", { timeout: 60_000 }, () => {
+describe("a process that ends while another holds the lock", () => {
   test("stopped: ends at once", async () => {
     await using processes = new Processes()
     const other = await startOther(processes)
     const leaver = await startLeaver(processes)
     const holder = await processes.startHolder()
-    expect(await exitOf(leaver)).toEqual({ outcome: 7, isPrompt: true })
+    expect(await exitOf(leaver)).toBe(7)
     await holder.release()
     await other.call("change", 1)
   })
@@ -51,7 +29,7 @@ describe("a process that ends while another holds the lock", { timeout: 60_000 }
     await served.pause()
     const leaver = await startLeaver(processes)
     const sleeper = await processes.startSleeper(mark(served.pid), "")
-    expect(await exitOf(leaver)).toEqual({ outcome: 7, isPrompt: true })
+    expect(await exitOf(leaver)).toBe(7)
     await sleeper.kill()
     await other.call("change", 1)
   })
@@ -65,7 +43,7 @@ describe("a process that ends while another holds the lock", { timeout: 60_000 }
     if (group === undefined) skip("this process may not make control groups")
     const exit = await exitOf(leaver)
     group?.thaw()
-    expect(exit).toEqual({ outcome: 7, isPrompt: true })
+    expect(exit).toBe(7)
     await sleeper.kill()
     await other.call("change", 1)
   })
@@ -75,7 +53,7 @@ describe("a process that ends while another holds the lock", { timeout: 60_000 }
     const other = await startOther(processes)
     const leaver = await startLeaver(processes)
     const sleeper = await processes.startSleeper()
-    expect(await exitOf(leaver)).toEqual({ outcome: "SIGKILL", isPrompt: false })
+    expect(await exitOf(leaver)).toBe("SIGKILL")
     await sleeper.kill()
     await other.call("change", 1)
   })
@@ -93,15 +71,15 @@ async function startLeaver(processes: Processes) {
   return leaver
 }
 
-/** It writes, has some time to notice that it does not get the lock, and ends. */
-async function exitOf(leaver: ReturnType<Processes["startLeaver"]>) {
+/** It writes, notices that it does not get the lock, and ends: by itself with 7, or else it is killed. */
+async function exitOf(leaver: ReturnType<Processes["startLeaver"]>): Promise<number | string | null> {
+  const late = once(leaver, "message")
   leaver.send("write")
-  await setTimeout(300)
+  expect(await late).toEqual(["late", undefined])
   const ended = once(leaver, "exit") as Promise<[number | null, string | null]>
-  const beganMs = performance.now()
   leaver.send("leave")
-  const [code, signal] = await Promise.race([ended, setTimeout(20_000, ["hangs", null] as const)])
-  return { outcome: code ?? signal, isPrompt: performance.now() - beganMs < PROMPT_MS }
+  const [code, signal] = await ended
+  return code ?? signal
 }
 
 /** In a control group of its own; undefined where this process may not make one. */

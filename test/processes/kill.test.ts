@@ -1,13 +1,9 @@
 import { test } from "vitest"
 import { crash } from "./support/crashes.js"
 
-// Many more are in kill.stress.ts.
-const kills = Number(process.env["ZOOCACHE_KILLS"] ?? 200)
+// Many more are in kill.faults.ts and kill.stress.ts.
 
-test(
-  `${kills} processes are killed at random moments: nothing stale, and nothing that was acknowledged is lost`,
-  { timeout: 120_000 + kills * 1000 },
-  () => crash(kills, 1),
-)
+test("processes are killed at random moments: nothing stale, and nothing that was acknowledged is lost", () =>
+  crash(15, 1))
 
-test("the same where each write is flushed to the disk", { timeout: 180_000 }, () => crash(12, 2, true))
+test("the same where each write is flushed to the disk", () => crash(3, 2, true))

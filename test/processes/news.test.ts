@@ -1,7 +1,7 @@
 import { describe } from "vitest"
 import { testNews } from "./support/news-tests.js"
 
-// Many more rounds are in news.stress.ts.
-describe("a process that hears of an acknowledged change", { timeout: 60_000 }, () => {
-  testNews({ callback: 500, sync: 300, chain: 300, batch: 200, withoutTurn: 30 })
+// Many more rounds are in news.faults.ts and news.stress.ts.
+describe("a process that hears of an acknowledged change", () => {
+  testNews({ callback: 100, sync: 60, chain: 60, batch: 40, withoutTurn: 8 })
 })

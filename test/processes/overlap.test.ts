@@ -11,7 +11,7 @@ async function overlappedLoad(processes: Processes): Promise<{ loading: Child; c
   return { loading, changing, stale: id }
 }
 
-describe("a load that another process' change overlapped", { timeout: 60_000 }, () => {
+describe("a load that another process' change overlapped", () => {
   test("is not served by the process that loaded it", async () => {
     await using processes = new Processes()
     const { loading, stale } = await overlappedLoad(processes)

@@ -1,11 +1,8 @@
 import { expect, test } from "vitest"
 import { type Child, expectNothingStale, Processes } from "./support/processes.js"
 
-const TIMEOUT_MS = 60_000
-
 test.each([{ durable: false }, { durable: true }])(
   "entries and invalidations outlive all processes together (durable: $durable)",
-  { timeout: TIMEOUT_MS },
   async ({ durable }) => {
     await using processes = new Processes()
     const first = processes.start({ durable })
@@ -28,24 +25,20 @@ test.each([{ durable: false }, { durable: true }])(
   },
 )
 
-test(
-  "a process that is there later finds what others loaded and what they invalidated",
-  { timeout: TIMEOUT_MS },
-  async () => {
-    await using processes = new Processes()
-    const [first, second] = [processes.start(), processes.start({ column: 1 })]
-    await first.call("ready")
-    const loaded = await first.call("row", 1)
-    await second.call("ready")
-    await expect.poll(() => first.call("queued")).toBe(0)
-    expect((await second.call("row", 1)).id).toBe(loaded.id)
-    await second.call("change", 1)
-    expect((await first.call("row", 1)).id).not.toBe(loaded.id)
-    expectNothingStale(processes.history())
-  },
-)
+test("a process that is there later finds what others loaded and what they invalidated", async () => {
+  await using processes = new Processes()
+  const [first, second] = [processes.start(), processes.start({ column: 1 })]
+  await first.call("ready")
+  const loaded = await first.call("row", 1)
+  await second.call("ready")
+  await expect.poll(() => first.call("queued")).toBe(0)
+  expect((await second.call("row", 1)).id).toBe(loaded.id)
+  await second.call("change", 1)
+  expect((await first.call("row", 1)).id).not.toBe(loaded.id)
+  expectNothingStale(processes.history())
+})
 
-test("prefixes of one environment share nothing", { timeout: TIMEOUT_MS }, async () => {
+test("prefixes of one environment share nothing", async () => {
   await using processes = new Processes()
   const [one, other] = ["one", "other"].map((prefix) => processes.start({ cache: { prefix } })) as [Child, Child]
   await Promise.all([one.call("ready"), other.call("ready")])

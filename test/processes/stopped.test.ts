@@ -3,10 +3,8 @@ import { describe, expect, test } from "vitest"
 import { type Child, expectNothingStale, Processes, readsIn } from "./support/processes.js"
 
 const STOP_MS = 2000
-/** What an event loop that is not blocked may still take, on a busy machine. */
-const FREE_MS = STOP_MS / 2
 
-describe("a process that stands still", { timeout: 60_000 }, () => {
+describe("a process that stands still", () => {
   test("serves nothing stale when it goes on", async () => {
     await using processes = new Processes()
     const [stopped, changing] = [0, 1].map((column) => processes.start({ column })) as [Child, Child]
@@ -22,7 +20,7 @@ describe("a process that stands still", { timeout: 60_000 }, () => {
       stopped.resume()
     }
     // Most of them after it went on.
-    await expect.poll(() => readsIn(processes.history()).length, { timeout: 20_000 }).toBeGreaterThan(200)
+    await expect.poll(() => readsIn(processes.history()).length).toBeGreaterThan(200)
     await stopped.kill()
     expectNothingStale(processes.history())
   })
@@ -57,7 +55,6 @@ describe("a process that stands still", { timeout: 60_000 }, () => {
     await child.call("ready")
     const { id } = await child.call("row", 1)
     const holder = await processes.startHolder()
-    await child.call("worstDelay")
 
     const failures = []
     for (let attempt = 0; attempt < 3; attempt += 1) {
@@ -66,8 +63,7 @@ describe("a process that stands still", { timeout: 60_000 }, () => {
     expect(failures).toEqual(Array.from({ length: 3 }, () => "ERR_ZOOCACHE_NOT_ACKNOWLEDGED"))
     // Still stale here, although the log knows nothing of it.
     expect((await child.call("row", 1)).id).not.toBe(id)
-    await setTimeout(STOP_MS)
-    expect(await child.call("worstDelay")).toBeLessThan(FREE_MS)
+    await answersAllTheTime(child)
     const before = await child.call("stats")
 
     await holder.release()
@@ -89,19 +85,26 @@ describe("a process that stands still", { timeout: 60_000 }, () => {
     await first.end()
     const holder = await processes.startHolder()
     const child = processes.start({ cache: { ackTimeout: 300 } })
-    await child.call("worstDelay")
     await child.call("row", 1)
     await child.call("row", 1)
     expect(await child.call("loads")).toBe(2)
     expect(await child.call("state")).toBe("unsure")
-    await setTimeout(STOP_MS)
-    expect(await child.call("worstDelay")).toBeLessThan(FREE_MS)
+    await answersAllTheTime(child)
     await holder.release()
     await child.call("ready")
     await child.call("change", 1)
     expectNothingStale(processes.history())
   })
 })
+
+/** Its event loop is not blocked: a process that waits for the lock itself answers nobody until that is released. */
+async function answersAllTheTime(child: Child): Promise<void> {
+  const endMs = performance.now() + STOP_MS
+  while (performance.now() < endMs) {
+    await child.call("state")
+    await setTimeout(20)
+  }
+}
 
 /** One process loads row 1; resolves when another finds it, so that the first has nothing left to write. */
 async function rowThatIsStored(loading: Child, finding: Child): Promise<string> {

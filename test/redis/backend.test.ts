@@ -2,12 +2,12 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join as joinPath } from "node:path"
-import { setTimeout } from "node:timers/promises"
 import { Cluster, Redis } from "ioredis"
 import { Redis as Valkey } from "iovalkey"
 import { afterEach, describe, expect, test } from "vitest"
 import { type Cache, createCache, type CacheOptions, InvalidOptionError, type ZooCacheError } from "zoocache"
 import { redis, type RedisClient, type RedisOptions } from "zoocache/redis"
+import { patientCache, patientRedis } from "../support/patience.js"
 import { RedisCluster } from "./support/cluster.js"
 import { RedisSentinel } from "./support/sentinel.js"
 import { RedisServer } from "./support/server.js"
@@ -36,7 +36,13 @@ async function start<T extends AsyncDisposable>(starting: Promise<T>): Promise<T
 async function join(options: RedisOptions, others: CacheOptions = {}): Promise<Node> {
   const faults: ZooCacheError[] = []
   const onFault = ({ error }: { error: ZooCacheError }) => faults.push(error)
-  const cache = createCache({ backend: redis(options), prefix: "shop", onFault, ...others })
+  const cache = createCache({
+    ...patientCache,
+    backend: redis({ ...patientRedis, ...options }),
+    prefix: "shop",
+    onFault,
+    ...others,
+  })
   const node = { cache, faults }
   nodes.push(node)
   await cache.ready()
@@ -79,11 +85,13 @@ async function expectSharing(options: RedisOptions, other: RedisOptions = option
 /** Of the two one loads for both; nothing of it is left in the server. */
 async function expectOneLoad(a: Node, b: Node): Promise<void> {
   let begun = 0
+  const waiting = () => a.cache.stats().leaseWaits + b.cache.stats().leaseWaits
   const define = ({ cache }: Node) =>
     cache.cacheable(
       async (id: number) => {
         begun += 1
-        await setTimeout(30)
+        // Each load lasts until the other node waits for it.
+        await until(() => waiting() >= begun, { what: "the other node to wait" })
         return id
       },
       { name: "slow", singleflight: "cluster" },
@@ -169,7 +177,7 @@ test("a cluster is shared; its entries lie in all its nodes", async () => {
   const client = new Cluster(cluster.urls) as unknown as RedisClient
   cleanUps.push(() => client.disconnect())
   await expectSharing({ client }, { cluster: cluster.urls }, "other shop")
-}, 30_000)
+})
 
 test("a cluster over TLS with a password is shared, named by its urls, by its nodes and by a client", async () => {
   const cluster = await start(RedisCluster.start({ server: { tls: true, requirepass: "secret" } }))
@@ -181,7 +189,7 @@ test("a cluster over TLS with a password is shared, named by its urls, by its no
   const client = new Cluster(hosts, { redisOptions: { password: "secret", tls: { ca } } }) as unknown as RedisClient
   cleanUps.push(() => client.disconnect())
   await expectSharing({ client }, { cluster: cluster.urls, tls: { ca } }, "by a client")
-}, 60_000)
+})
 
 test("sentinels over TLS with a password: shared, and again after a failover", async () => {
   const watched = await start(RedisSentinel.start({ server: { tls: true, requirepass: "secret" } }))
@@ -195,7 +203,7 @@ test("sentinels over TLS with a password: shared, and again after a failover", a
   expect(await node.cache.get("k")).toBeUndefined()
   await node.cache.set("k", "after")
   expect(await node.cache.get("k")).toBe("after")
-}, 60_000)
+})
 
 test("sentinels: shared, and again after a failover, with everything of before loaded anew", async () => {
   const watched = await start(RedisSentinel.start())
@@ -204,11 +212,11 @@ test("sentinels: shared, and again after a failover, with everything of before l
   const node = await join(options)
   await node.cache.set("k", "before")
   await watched.failover()
-  await until(async () => (await node.cache.get("k")) === undefined, { what: "the new epoch", timeoutMs: 15_000 })
-  await until(() => node.cache.status().state === "ready", { what: "the node", timeoutMs: 15_000 })
+  await until(async () => (await node.cache.get("k")) === undefined, { what: "the new epoch" })
+  await until(() => node.cache.status().state === "ready", { what: "the node" })
   await node.cache.set("k", "after")
   expect(await node.cache.get("k")).toBe("after")
-}, 40_000)
+})
 
 describe("options", () => {
   test.each<[RedisOptions, RegExp]>([

@@ -6,7 +6,7 @@ import { parseUrl, redactUrl } from "../../src/redis/address.js"
 import type { RedisClient } from "../../src/redis/client.js"
 import { checkOptions, type RedisOptions } from "../../src/redis/options.js"
 import { RedisCluster } from "./support/cluster.js"
-import { appendTags, cleanUp, listen, NOWHERE, onCleanUp, openLog, tag, untilHeard } from "./support/logs.js"
+import { appended, appendTags, cleanUp, listen, NOWHERE, onCleanUp, openLog, tag, untilHeard } from "./support/logs.js"
 import { FaultyProxy } from "./support/proxy.js"
 import { RedisSentinel } from "./support/sentinel.js"
 import { RedisServer, type ServerOptions } from "./support/server.js"
@@ -41,12 +41,6 @@ async function errorOf(call: Promise<unknown>): Promise<Error & { permanent?: bo
   throw new Error("It did not reject")
 }
 
-async function timeOf(work: () => Promise<unknown>): Promise<number> {
-  const startMs = performance.now()
-  await work()
-  return performance.now() - startMs
-}
-
 /** A connection that is given up gets a timer and a listener for it, of which Node.js finds eleven too many. */
 function collectWarnings(): string[] {
   const warnings: string[] = []
@@ -62,12 +56,11 @@ describe("a connection that is of no use any more", () => {
     async (direction) => {
       const proxy = await proxyTo(shared.port)
       const { log, faults } = openLog({ url: proxy.url, prefix: direction, replyTimeout: 150 })
-      await appendTags(log, "a")
+      await appended(log, "a")
       proxy.silence(direction)
-      const waitedMs = await timeOf(() => errorOf(appendTags(log, "b")))
-      expect(waitedMs).toBeLessThan(1000)
-      // While there is nobody to talk to, nobody waits longer than for a reply.
-      expect(await timeOf(() => errorOf(appendTags(log, "c")))).toBeLessThan(2500)
+      await errorOf(appendTags(log, "b"))
+      // Nor does anybody wait for ever while there is nobody to talk to.
+      await errorOf(appendTags(log, "c"))
       expect(faults.join()).toContain("no reply within 150 ms")
       proxy.heal()
       await until(() => appendTags(log, "d"), { what: "an append" })
@@ -77,7 +70,7 @@ describe("a connection that is of no use any more", () => {
   test("is given up once, however many replies do not come", async () => {
     const proxy = await proxyTo(shared.port)
     const { log } = openLog({ url: proxy.url, prefix: "many-silent", replyTimeout: 150 })
-    await appendTags(log, "a")
+    await appended(log, "a")
     const warnings = collectWarnings()
     const { accepted } = proxy
     proxy.silence("both")
@@ -115,21 +108,18 @@ describe("a connection that is of no use any more", () => {
     proxy.heal()
     const writer = openLog({ url: shared.url, prefix: "silent-listener" }).log
     await untilHeard(news, () => appendTags(writer, "a"))
-  }, 20_000)
+  })
 })
 
-test("a stopped server costs a call its timeout, then nothing, and is found again", async () => {
+test("a stopped server holds up neither calls nor closing, and is found again", async () => {
   const server = await start()
   const { log } = openLog({ url: server.url, replyTimeout: 200, connectTimeout: 200 })
-  await appendTags(log, "a")
+  await appended(log, "a")
   await server.pause()
-  await errorOf(appendTags(log, "b"))
-  for (let round = 0; round < 5; round += 1) {
-    expect(await timeOf(() => errorOf(appendTags(log, "b")))).toBeLessThan(600)
-  }
-  expect(await timeOf(() => log.close())).toBeLessThan(100)
+  for (let round = 0; round < 6; round += 1) await errorOf(appendTags(log, "b"))
+  await log.close()
   const { log: other } = openLog({ url: server.url, replyTimeout: 200, connectTimeout: 200 })
-  expect(await timeOf(() => errorOf(appendTags(other, "b")))).toBeLessThan(600)
+  await errorOf(appendTags(other, "b"))
   server.resume()
   await until(() => appendTags(other, "c"), { what: "an append" })
 })
@@ -148,17 +138,27 @@ test("a server that is not there is named, with its reason", async () => {
   expect([error, ...faults].map((each) => `${each.message}${each.stack}`).join()).not.toContain("s3cret")
   // The same trouble is told of once.
   expect(faults.length).toBe(1)
-  expect(await timeOf(() => log.close())).toBeLessThan(100)
+  await log.close()
 })
 
 test("appends at the same time are pipelined, and fail together when the connection is cut", async () => {
-  const proxy = await proxyTo(shared.port)
+  const server = await start()
+  const proxy = await proxyTo(server.port)
   const { log } = openLog({ url: proxy.url, prefix: "cut" })
   await appendTags(log, "a")
-  proxy.delayMs = 50
-  expect(await timeOf(() => Promise.all(["b", "c", "d", "e"].map((path) => appendTags(log, path))))).toBeLessThan(250)
+  const before = proxy.sentBytes
+  await appendTags(log, "b")
+  const bytesOfOne = proxy.sentBytes - before
+  // Nothing is answered, and all of them are under way.
+  await server.pause()
+  const appends = Promise.all(["c", "d", "e", "f"].map((path) => appendTags(log, path)))
+  await until(() => proxy.sentBytes >= before + 5 * bytesOfOne, { what: "four appends to be sent" })
+  server.resume()
+  await appends
+  await server.pause()
   const calls = Promise.allSettled(["f", "g", "h"].map((path) => appendTags(log, path)))
   proxy.cut()
+  server.resume()
   expect((await calls).map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"])
   await until(() => appendTags(log, "i"), { what: "an append" })
 })
@@ -257,7 +257,7 @@ test("behind sentinels, a failover begins a new epoch on the new master", async 
   expect(after.ended).toMatchObject({ epoch: before.epoch, head: before.version })
   await until(() => news.length > rings && news.includes(undefined), { what: "a ring" })
   await untilHeard(news, () => appendTags(log, "b"))
-}, 60_000)
+})
 
 test("in a cluster, a dead master's replica takes its place, with a new epoch", async () => {
   const cluster = await RedisCluster.start({ masters: 3, replicas: 1, nodeTimeoutMs: 500 })
@@ -275,11 +275,11 @@ test("in a cluster, a dead master's replica takes its place, with a new epoch", 
   expect((await other.pull(NOWHERE)).head).toBe(before.version)
   await (await cluster.masterOf(log.keys.state)).kill()
   const position = { epoch: before.epoch, cursor: before.version }
-  const after = await until(() => log.pull(position), { what: "a pull", timeoutMs: 30_000 })
+  const after = await until(() => log.pull(position), { what: "a pull" })
   expect(after.epoch.ordinal).toBeGreaterThan(before.epoch.ordinal)
   expect((await until(() => other.pull(position), { what: "a pull" })).epoch).toEqual(after.epoch)
   await untilHeard(news, () => log.append([tag("b")], position, "test"))
-}, 90_000)
+})
 
 describe("options", () => {
   test.each<[string, unknown]>([

@@ -34,7 +34,7 @@ describe("the log of Redis, a cluster", () => {
   let cluster: RedisCluster
   beforeAll(async () => {
     cluster = await RedisCluster.start()
-  }, 30_000)
+  })
   afterAll(() => cluster[Symbol.asyncDispose]())
 
   logConformance({
@@ -57,7 +57,7 @@ describe("the log of Redis, behind sentinels", () => {
   let watched: RedisSentinel
   beforeAll(async () => {
     watched = await RedisSentinel.start()
-  }, 30_000)
+  })
   afterAll(() => watched[Symbol.asyncDispose]())
 
   logConformance({

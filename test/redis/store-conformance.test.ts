@@ -59,7 +59,7 @@ describe("the store of a Redis Cluster", () => {
   let cluster: RedisCluster
   beforeAll(async () => {
     cluster = await RedisCluster.start()
-  }, 60_000)
+  })
   afterAll(() => cluster[Symbol.asyncDispose]())
 
   storeConformance({ test, make: () => making(() => new Cluster(cluster.urls)) })

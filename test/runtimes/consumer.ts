@@ -1,11 +1,26 @@
 // A user's file. scripts/test-runtimes.ts compiles it as CommonJS and as ESM, with several kinds of module resolution, and
 // runs what comes out.
-import { addDeps, cacheable, createCache, InvalidTagError, invalidate, reset, tag, ZooCacheError } from "zoocache"
+import {
+  addDeps,
+  cacheable,
+  createCache,
+  InvalidOptionError,
+  InvalidTagError,
+  invalidate,
+  reset,
+  tag,
+  ZooCacheError,
+} from "zoocache"
 import { ManualClock } from "zoocache/testing"
 
 interface User {
   readonly id: number
   readonly name: string
+}
+
+interface Query<T> {
+  limit(): Query<T>
+  then<R>(give: (value: T) => R): PromiseLike<R>
 }
 
 async function main(): Promise<void> {
@@ -31,6 +46,26 @@ async function main(): Promise<void> {
   // @ts-expect-error: the types come from the loader
   cache.cacheable((id: number) => id, { name: "wrong", deps: (id: string) => [id] })
 
+  // oxlint-disable-next-line unicorn/no-thenable -- that is what a query is
+  const find = (id: number): Query<User> => ({ limit: () => find(id), then: (give) => getUser(id).then(give) })
+  const findUser = cache.cacheable(find, { name: "findUser", ttl: undefined })
+  const found: Promise<User> = findUser(1)
+  assert((await found).id === 1, "a query is awaited")
+  function load(id: number): Promise<number>
+  function load(slug: string): Promise<string>
+  async function load(given: number | string): Promise<number | string> {
+    return given
+  }
+  const loaded = cache.cacheable(load, { name: "load" })
+  const one: number | undefined = (await loaded(1), loaded.peek(1))
+  const a: string = await loaded.refresh("a")
+  assert(one === 1 && a === "a" && loaded.keyOf(1) !== loaded.keyOf("a"), "each overload is one of each method")
+  // @ts-expect-error: what would be refused does not compile
+  const refused = (): unknown => cache.cacheable(load, { name: "refused", ttl: "1e3ms" })
+  assert(isRefused(refused), "and is refused")
+  const token: string | undefined = await cache.invalidate(["users"], { wait: undefined })
+  await cache.sync(token, { timeout: undefined })
+
   const error: unknown = await cache.invalidate("user 42").catch((reason: unknown) => reason)
   assert(error instanceof InvalidTagError && error instanceof ZooCacheError, "errors keep their classes")
   const code: string = error.code
@@ -45,6 +80,15 @@ async function main(): Promise<void> {
   await reset()
   await cache.close()
   console.log("consumer: ok")
+}
+
+function isRefused(call: () => unknown): boolean {
+  try {
+    call()
+    return false
+  } catch (error) {
+    return error instanceof InvalidOptionError
+  }
 }
 
 function assert(condition: boolean, message: string): asserts condition {

@@ -66,6 +66,21 @@ test("refuses a method that would return something else than its type says", () 
       return id
     }
   }
+  class Rows<T, K extends string> {
+    @cache.cacheable({ ttl: "1h" })
+    async row(_key: K): Promise<T | undefined> {
+      return undefined
+    }
+    @zoocache.cacheable()
+    async rows(): Promise<T[]> {
+      return []
+    }
+    @cache.cacheable()
+    async first(): Promise<T> {
+      throw new Error("none")
+    }
+  }
+  expectTypeOf(new Rows<number, "a">().row("a")).toEqualTypeOf<Promise<number | undefined>>()
   expectTypeOf(new Repo().generic("a")).toEqualTypeOf<Promise<string>>()
   expectTypeOf(new Repo().overloaded("a")).toEqualTypeOf<Promise<string>>()
 })

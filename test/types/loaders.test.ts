@@ -143,6 +143,15 @@ describe("a loader with overloads keeps them all", () => {
     expectTypeOf(cached.peek(true)).toEqualTypeOf<boolean | undefined>()
     const keys = [cached.keyOf(1), cached.keyOf("a", "de"), cached.keyOf([1, 2]), cached.keyOf(true)]
     expect(new Set(keys).size).toBe(4)
+    await cached.prime(["a", "de"], "A", { asOf: "now" })
+    await cached.primeMany(
+      [
+        [[1], 1],
+        [[[1, 2]], 12n],
+      ],
+      { asOf: "now" },
+    )
+    expect([cached.peek("a", "de"), cached.peek(1), cached.peek([1, 2])]).toEqual(["A", 1, 12n])
     expect([cached.explain(1).key, cached.explain([1, 2]).key]).toEqual([keys[0], keys[2]])
     await Promise.all([cached.delete(1), cached.delete("a", "en"), cached.delete([1, 2]), cached.delete(true)])
     void (() => {
@@ -152,6 +161,12 @@ describe("a loader with overloads keeps them all", () => {
       void cached.delete(1, "en")
       // @ts-expect-error -- nor nothing
       cached.peek()
+      // @ts-expect-error -- a number is loaded for a number, not a text
+      void cached.prime([1], "a", { asOf: "now" })
+      // @ts-expect-error -- in one of many neither
+      void cached.primeMany([[[1], "a"]], { asOf: "now" })
+      // @ts-expect-error -- when the value was read has to be said
+      void cached.prime([1], 1)
     })
   })
 
@@ -256,10 +271,66 @@ describe("a loader that needs a `this`", () => {
     })
   })
 
+  test("gets it, whichever way it is called", async () => {
+    for (const home of [cache, zoocache]) {
+      const load = home.cacheable(
+        async function (this: Repo | undefined) {
+          return this?.org
+        },
+        { cacheIf: () => false },
+      )
+      const size = home.cacheableSync(function (this: Repo | undefined) {
+        return this?.org
+      })
+      const repo = new Repo()
+      expect(await Promise.all([load.call(repo), load.with({}).call(repo), load.refresh.call(repo)])).toEqual([
+        "a",
+        "a",
+        "a",
+      ])
+      expect(size.refresh.call(repo)).toBe("a")
+      // A method of the cached function has no other `this` to hand on.
+      const { refresh } = load as unknown as { refresh: () => Promise<string | undefined> }
+      expect(await refresh()).toBeUndefined()
+      expect(await (load as unknown as { refresh: typeof refresh }).refresh()).toBeUndefined()
+    }
+    await zoocache.reset()
+  })
+
   test("has keys without one", () => {
     expectTypeOf(nameOf.keyOf).parameters.toEqualTypeOf<[suffix: string]>()
     expectTypeOf(nameOf.peek("x")).toEqualTypeOf<string | undefined>()
   })
+})
+
+test("a wrapper that is generic itself", async () => {
+  const wrap = <Args extends unknown[], R>(loader: (...args: Args) => Promise<R>) => {
+    const cached = cache.cacheable(loader, { key: (...args) => args })
+    return {
+      call: (...args: Args): Promise<R> => cached(...args),
+      fresh: (...args: Args): Promise<R> => cached.with({ fresh: true })(...args),
+      peek: (...args: Args): Awaited<R> | undefined => cached.peek(...args),
+      refresh: (...args: Args): Promise<R> => cached.refresh(...args),
+      keyOf: (...args: Args): string => cached.keyOf(...args),
+      prime: (args: Args, value: Awaited<R>) => cached.prime(args, value, { asOf: "now" }),
+    }
+  }
+  const wrapped = wrap(async (id: number) => `${id}`)
+  expectTypeOf(wrapped.call).toEqualTypeOf<(id: number) => Promise<string>>()
+  expect([await wrapped.call(1), await wrapped.refresh(1), wrapped.peek(1)]).toEqual(["1", "1", "1"])
+  await wrapped.prime([1], "one")
+  expect(wrapped.peek(1)).toBe("one")
+  class Rows<T extends Row> {
+    readonly load: (id: number) => Promise<T>
+    readonly get = cache.cacheable((id: number) => this.load(id), { depsOf: (row) => [`row:${row.id}`] })
+    constructor(load: (id: number) => Promise<T>) {
+      this.load = load
+    }
+    find(id: number): Promise<T> {
+      return this.get(id)
+    }
+  }
+  expect(await new Rows(async (id) => ({ id, name: "a" })).find(1)).toEqual({ id: 1, name: "a" })
 })
 
 test("properties of a loader are not promised", async () => {

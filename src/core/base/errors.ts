@@ -79,19 +79,24 @@ export class DuplicateNameError extends ZooCacheError {
   }
 }
 
-/** A value that can be read only once, such as a stream or an iterator. */
-export class UncacheableValueError extends ZooCacheError {
-  /** What the value is, such as `A ReadableStream`. */
-  readonly kind: string
+const readOnce =
+  "can be read only once, so it can't be shared between callers. Return its content instead, for example " +
+  "`await response.json()` or `await Array.fromAsync(iterator)`."
 
-  constructor(kind: string, subject?: string) {
-    super(
-      "ERR_ZOOCACHE_UNCACHEABLE_VALUE",
-      `${kind} can be read only once, so it can't be shared between callers. Return its content instead, for example ` +
-        "`await response.json()` or `await Array.fromAsync(iterator)`.",
-      { subject },
-    )
+/**
+ * A value that can't be kept for several callers: one that can be read only once, such as a stream or an iterator; a
+ * thenable; one that its `isolation` can neither copy nor freeze.
+ */
+export class UncacheableValueError extends ZooCacheError {
+  /** The kind of the value, such as `A ReadableStream`. */
+  readonly kind: string
+  /** What is wrong with values of that kind. */
+  readonly reason: string
+
+  constructor(kind: string, subject?: string, reason = readOnce) {
+    super("ERR_ZOOCACHE_UNCACHEABLE_VALUE", `${kind} ${reason}`, { subject })
     this.kind = kind
+    this.reason = reason
   }
 }
 
@@ -139,8 +144,7 @@ export class LoadTimeoutError extends ZooCacheError {
 /** A load in the background failed while readers were served what there was. Reported, never thrown at a caller. */
 export class RefreshError extends ZooCacheError {
   constructor(key: string, cause: unknown) {
-    const reason = cause instanceof Error ? cause.message : show(cause)
-    super("ERR_ZOOCACHE_REFRESH", `${key} could not be loaded anew and is served from before: ${reason}`, {
+    super("ERR_ZOOCACHE_REFRESH", `${key} could not be loaded anew and is served from before: ${messageOf(cause)}`, {
       subject: key,
       cause,
     })
@@ -194,35 +198,24 @@ export class ConfigurationError extends ZooCacheError {
 /** A hook of the user (`depsOf`, `ttl`, `cacheIf`, …) threw or returned nonsense. Reported, never thrown at a caller. */
 export class HookError extends ZooCacheError {
   constructor(hook: string, key: string, cause: unknown) {
-    super(
-      "ERR_ZOOCACHE_HOOK",
-      `The hook \`${hook}\` failed for ${key}: ${cause instanceof Error ? cause.message : show(cause)}`,
-      {
-        subject: hook,
-        cause,
-      },
-    )
+    super("ERR_ZOOCACHE_HOOK", `The hook \`${hook}\` failed for ${key}: ${messageOf(cause)}`, { subject: hook, cause })
   }
 }
 
 /** The log misbehaved: unreachable, slow, or answering what its contract rules out. */
 export class LogError extends ZooCacheError {
   constructor(operation: string, cause: unknown) {
-    super(
-      "ERR_ZOOCACHE_LOG",
-      `The invalidation log failed to ${operation}: ${cause instanceof Error ? cause.message : show(cause)}`,
-      {
-        subject: operation,
-        cause,
-      },
-    )
+    super("ERR_ZOOCACHE_LOG", `The invalidation log failed to ${operation}: ${messageOf(cause)}`, {
+      subject: operation,
+      cause,
+    })
   }
 }
 
 /** A shared store misbehaved: it can't be opened, read or written. */
 export class StoreError extends ZooCacheError {
   constructor(operation: string, cause: unknown, code = "ERR_ZOOCACHE_STORE") {
-    super(code, `The store failed to ${operation}: ${cause instanceof Error ? cause.message : show(cause)}`, {
+    super(code, `The store failed to ${operation}: ${messageOf(cause)}`, {
       subject: operation,
       cause,
     })
@@ -276,18 +269,56 @@ export class EntryTooLargeError extends ZooCacheError {
   }
 }
 
+/** The message of an error; for anything else the value in one line. Never throws, whatever it is. */
+export function messageOf(error: unknown): string {
+  try {
+    if (error instanceof Error) {
+      const { message } = error
+      if (typeof message === "string") return message
+    }
+  } catch {
+    // Hostile accessors and proxies are shown like any other value.
+  }
+  return show(error)
+}
+
+const LONGEST_SHOWN = 80
+// Larger numbers take time to write out, and nobody reads them.
+const LARGEST_SHOWN = 10n ** 80n
+
 /** A value in one line and at most 80 characters, whatever it is; never throws. */
 export function show(value: unknown): string {
   let text: string
   try {
-    if (typeof value === "string") text = JSON.stringify(value)
-    else if (typeof value === "function") text = `function ${value.name || "(anonymous)"}`
-    else if (typeof value === "object" && value !== null) {
-      const name = (Object.getPrototypeOf(value) as { constructor?: { name?: string } } | null)?.constructor?.name
-      text = Array.isArray(value) ? `an array of ${value.length}` : `an object (${name ?? "no prototype"})`
-    } else text = typeof value === "bigint" ? `${value}n` : String(value)
+    text = textOf(value)
   } catch {
     text = "a value that can't be shown"
   }
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN - 3)}...` : text
+}
+
+function textOf(value: unknown): string {
+  switch (typeof value) {
+    case "string":
+      return JSON.stringify(value.slice(0, LONGEST_SHOWN))
+    case "bigint":
+      return -LARGEST_SHOWN < value && value < LARGEST_SHOWN ? `${value}n` : "a bigint of more than 80 digits"
+    case "function":
+      return oneLine(`function ${value.name || "(anonymous)"}`)
+    case "object": {
+      if (value === null) return "null"
+      if (Array.isArray(value)) return `an array of ${value.length}`
+      const prototype = Object.getPrototypeOf(value) as { constructor?: { name?: string } } | null
+      return oneLine(`an object (${prototype?.constructor?.name ?? "no prototype"})`)
+    }
+    case "number":
+    case "boolean":
+    case "undefined":
+    case "symbol":
+      return oneLine(String(value))
+  }
+}
+
+function oneLine(text: string): string {
+  return text.slice(0, 2 * LONGEST_SHOWN).replace(/[\p{Cc}\u2028\u2029]+/gu, " ")
 }

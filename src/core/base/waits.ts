@@ -75,12 +75,12 @@ export interface Endable<in T> {
   endWith(outcome: () => T | PromiseLike<T>): void
 }
 
-/** Sets up what may end a wait, and returns what takes that back. It may end the wait at once. */
+/** Sets up a way for a wait to end, and returns what takes that back. An ending may come at once. */
 export type Ending<out T> = (wait: Endable<T>) => () => void
 
 /**
- * One promise, and what may end it: it ends once, by whatever comes first. Then everything that was set up for it is taken
- * back, on every path: timers, and listeners of signals.
+ * A promise and its endings. The first ending counts; then everything that was set up for the others is taken back, on every
+ * path: timers, and listeners of signals.
  */
 class Wait<T> implements Endable<T> {
   readonly #outcome = new Deferred<T>()

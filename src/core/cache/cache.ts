@@ -6,13 +6,8 @@ import type { Definition } from "../loads/definition.js"
 import { currentFrame } from "../loads/frame.js"
 import type { CurrentLoad } from "../loads/run.js"
 import type { AnyFunction, CacheOptions, FunctionOptions } from "../options/options.js"
-import {
-  checkFunction,
-  checkNames,
-  checkObject,
-  normalizeCacheOptions,
-  normalizeFunctionBehaviour,
-} from "../options/settings.js"
+import { checkFunction, checkNames, checkObject } from "../options/checks.js"
+import { normalizeCacheOptions, normalizeFunctionBehaviour } from "../options/settings.js"
 import { type Position, takePosition } from "../tags/position.js"
 import { Scope } from "../tags/scope.js"
 import { parseTag } from "../tags/tag.js"
@@ -93,8 +88,8 @@ export class Cache {
   readonly #view: View
   readonly #keys: KeyLookup
 
-  /** @internal Use `createCache`. */
-  constructor(core: OpenCache, scope: Scope) {
+  // Private, or the published class would seem to be made without arguments.
+  private constructor(core: OpenCache, scope: Scope) {
     this.#core = core
     this.#scope = scope
     this.#view = { core, scope }
@@ -420,6 +415,11 @@ export class Cache {
     await this.close()
   }
 
+  /** @internal For `createCache`. */
+  static of(core: OpenCache, scope: Scope): Cache {
+    return new Cache(core, scope)
+  }
+
   /** @internal For the structural check in `zoocache/testing`. */
   static coreOf(cache: Cache): OpenCache {
     return cache.#core
@@ -470,7 +470,7 @@ export function createCache(options: CacheOptions = {}): Cache {
     void core.close()
     throw error
   }
-  return new Cache(core, new Scope(core.trie, ""))
+  return Cache.of(core, new Scope(core.trie, ""))
 }
 
 function listOf<T>(list: readonly T[], name: string): readonly T[] {

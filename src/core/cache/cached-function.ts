@@ -4,7 +4,7 @@ import { NEVER } from "../entries/age.js"
 import { type Entry, promiseOf } from "../entries/table.js"
 import { currentFrame, frames } from "../loads/frame.js"
 import type { AnyFunction } from "../options/options.js"
-import { checkNames } from "../options/settings.js"
+import { checkNames } from "../options/checks.js"
 import type { EntryId } from "../values/id.js"
 import type { CallOptions } from "./cached.js"
 import { define, type LooseOptions, nameAs, type View } from "./definition.js"
@@ -89,6 +89,9 @@ export function makeCached(view: View, loader: AnyFunction, options: LooseOption
 const CALL_NAMES = new Set(["signal", "fresh"])
 
 function checkCallOptions(options: CallOptions): CallOptions {
+  if (typeof options !== "object" || options === null) {
+    throw new InvalidOptionError("with", options, "it must be an object with `signal`, `fresh` or both")
+  }
   checkNames(options, CALL_NAMES, "with")
   const { fresh } = options
   if (fresh !== undefined && typeof fresh !== "boolean") {

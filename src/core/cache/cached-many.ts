@@ -2,7 +2,8 @@ import { InvalidOptionError } from "../base/errors.js"
 import { currentFrame } from "../loads/frame.js"
 import { BatchOutcomes, type Outcome } from "../loads/outcome.js"
 import type { AnyFunction } from "../options/options.js"
-import { checkObject, positiveInteger } from "../options/settings.js"
+import { checkObject, positiveInteger } from "../options/checks.js"
+import { isThenable, thenableError } from "../values/thenable.js"
 import type { Fetched } from "../reads/call.js"
 import type { CachedMany, ManyLoader, ManyOptions } from "./cached.js"
 import { attempt, define, type FunctionDefinition, type LooseOptions, nameAs, type View } from "./definition.js"
@@ -34,7 +35,8 @@ export function makeCachedMany<Id, Value>(
       throw new InvalidOptionError("ids", ids, "it must be an array of ids; use `.one(id)` for a single one")
     }
     const unique = [...new Set(ids as readonly Id[])]
-    const fetched = await fetchAll(view, definition, unique)
+    const fetching = fetchAll(view, definition, unique)
+    const fetched = fetching === undefined ? undefined : await fetching
     const values = await Promise.all(unique.map((id) => attempt(() => read(id, false, fetched?.get(id)))))
     const found = new Map<Id, Value>()
     unique.forEach((id, index) => {
@@ -115,6 +117,7 @@ function outcomesOf<Id>(ids: readonly Id[], answer: unknown): BatchOutcomes {
 }
 
 function outcomeOf(item: unknown): Outcome {
+  if (isThenable(item)) return { isError: true, value: thenableError(item) }
   if (item instanceof Error) return { isError: true, value: item }
   return { isError: false, value: item, isAbsent: item === undefined }
 }

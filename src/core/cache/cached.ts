@@ -40,12 +40,9 @@ export interface CachedMethods<F extends AnyFunction> {
    * await cache.invalidate("user:42")
    * await getUser.prime([42], row, { asOf: "now" })
    */
-  prime(args: ParametersOf<F>, value: ValueOf<F>, options: PrimeOptions): Promise<Token | undefined>
+  prime(...given: [...call: ResultOfCall<F>, options: PrimeOptions]): Promise<Token | undefined>
   /** Stores the results of several calls in one append; of several for one call the last counts. */
-  primeMany(
-    items: readonly (readonly [args: ParametersOf<F>, value: ValueOf<F>])[],
-    options: PrimeOptions,
-  ): Promise<Token | undefined>
+  primeMany(items: readonly ResultOfCall<F>[], options: PrimeOptions): Promise<Token | undefined>
   /** The function with other options for a single call. */
   with(options: CallOptions): PromiseReturning<F>
 }
@@ -67,23 +64,17 @@ export type CachedSync<F extends AnyFunction> = Callable<F> & {
   clear(): Promise<Token | undefined>
   explain(...args: ParametersOf<F>): Explanation
   /** See {@link CachedMethods.prime}. */
-  prime(args: ParametersOf<F>, value: ValueOf<F>, options: PrimeOptions): Promise<Token | undefined>
+  prime(...given: [...call: ResultOfCall<F>, options: PrimeOptions]): Promise<Token | undefined>
   /** See {@link CachedMethods.primeMany}. */
-  primeMany(
-    items: readonly (readonly [args: ParametersOf<F>, value: ValueOf<F>])[],
-    options: PrimeOptions,
-  ): Promise<Token | undefined>
+  primeMany(items: readonly ResultOfCall<F>[], options: PrimeOptions): Promise<Token | undefined>
 }
 
 /**
  * `F`, returning a promise whatever it returned: a value, or something that can only be awaited, such as a query. Type
  * parameters stay where every overload returned a promise.
  */
-export type PromiseReturning<F extends AnyFunction> = [ResultOf<F>] extends [never]
-  ? Promising<F, SignaturesOf<F>>
-  : [NoPromise<ResultOf<F>>] extends [never]
-    ? Callable<F>
-    : Promising<F, SignaturesOf<F>>
+export type PromiseReturning<F extends AnyFunction> =
+  ReturnsPromise<F> extends true ? Callable<F> : Overloaded<SignaturesOf<F>, ThisParameterType<F>, "promise">
 
 /** The parameters of a loader; of an overloaded one those of any overload. */
 export type ParametersOf<F> = SignaturesOf<F>[number]["args"]
@@ -112,16 +103,23 @@ type TailOf<List> = List extends readonly [unknown?, ...infer Tail] ? Tail : []
 /** What a loader resolves to; an overloaded one in any of its overloads. */
 export type ValueOf<F> = Awaited<ResultOf<F>>
 
-export type ResultOf<F> = SignaturesOf<F>[number]["result"]
+type ResultOf<F> = SignaturesOf<F>[number]["result"]
 
-interface Signature {
-  readonly args: readonly unknown[]
-  readonly result: unknown
+/** The arguments of a call and what it resolves to; of an overloaded function both of the same overload. */
+export type ResultOfCall<F> = SignaturesOf<F>[number]["primed"]
+
+/** One overload of a loader, and what a cached function makes of what it returns. */
+interface Signature<Args extends readonly unknown[] = readonly unknown[], Result = unknown> {
+  readonly args: Args
+  readonly result: Result
+  readonly promise: Promise<Awaited<Result>>
+  readonly stored: Awaited<Result> | undefined
+  readonly primed: readonly [args: Args, value: Awaited<Result>]
 }
 
 /**
  * The signatures of a function, in their order; of more than eight overloads the last eight. Inference fills a pattern
- * from its end, and repeats the first overload where there are fewer.
+ * from its end, and, since TypeScript 5.3, repeats the first where there are fewer.
  */
 type SignaturesOf<F> = F extends {
   (...args: infer A1): infer R1
@@ -133,63 +131,59 @@ type SignaturesOf<F> = F extends {
   (...args: infer A7): infer R7
   (...args: infer A8): infer R8
 }
-  ? WithoutRepeats<
+  ? WithoutPadding<
       [
-        { args: A1; result: R1 },
-        { args: A2; result: R2 },
-        { args: A3; result: R3 },
-        { args: A4; result: R4 },
-        { args: A5; result: R5 },
-        { args: A6; result: R6 },
-        { args: A7; result: R7 },
-        { args: A8; result: R8 },
+        Signature<A1, R1>,
+        Signature<A2, R2>,
+        Signature<A3, R3>,
+        Signature<A4, R4>,
+        Signature<A5, R5>,
+        Signature<A6, R6>,
+        Signature<A7, R7>,
+        Signature<A8, R8>,
       ]
     >
   : never
 
-type WithoutRepeats<List extends readonly Signature[]> = List extends readonly [infer First, infer Second, ...unknown[]]
-  ? List extends readonly [Signature, ...infer Rest extends readonly Signature[]]
-    ? IsSame<First, Second> extends true
-      ? WithoutRepeats<Rest>
-      : List
+type WithoutPadding<List extends readonly unknown[]> = List extends readonly [infer First, infer Second, ...infer Rest]
+  ? IsSame<First, Second> extends true
+    ? WithoutPadding<[Second, ...Rest]>
     : List
   : List
 
 // Comparing what each would be assigned to would take `any` for the same as everything.
 type IsSame<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 
-/** What of `R` is no plain promise. */
-// a query builder may have every member of a promise; but no promise has every member of a query builder
-export type NoPromise<R> = R extends Promise<unknown> ? (Promise<Awaited<R>> extends R ? never : R) : R
+/** Whether every overload of a function returns a promise, with nothing that another promise would lack. */
+export type ReturnsPromise<F> = [ResultOf<F>] extends [never]
+  ? false
+  : [NoPromise<ResultOf<F>>] extends [never]
+    ? true
+    : false
+
+// A query builder may have every member of a promise; but no promise has every member of a query builder.
+type NoPromise<R> = R extends Promise<unknown> ? (Promise<Awaited<R>> extends R ? never : R) : R
 
 /** `F` without properties of its own, which no cached function takes over. */
-type Callable<F extends AnyFunction> = [keyof F] extends [never] ? F : Calling<F, SignaturesOf<F>>
-
-type Calling<F extends AnyFunction, List extends readonly Signature[]> = List extends readonly [
-  infer First extends Signature,
-  ...infer Rest extends readonly Signature[],
-]
-  ? WithThis<F, First["args"], First["result"]> & Calling<F, Rest>
-  : unknown
-
-type Promising<F extends AnyFunction, List extends readonly Signature[]> = List extends readonly [
-  infer First extends Signature,
-  ...infer Rest extends readonly Signature[],
-]
-  ? WithThis<F, First["args"], Promise<Awaited<First["result"]>>> & Promising<F, Rest>
-  : unknown
+type Callable<F extends AnyFunction> = [keyof F] extends [never]
+  ? F
+  : Overloaded<SignaturesOf<F>, ThisParameterType<F>, "result">
 
 /** Answers with what is stored of a call, in every overload of `F`. */
-type Peeking<F extends AnyFunction, List extends readonly Signature[] = SignaturesOf<F>> = List extends readonly [
-  infer First extends Signature,
-  ...infer Rest extends readonly Signature[],
-]
-  ? ((...args: First["args"]) => Awaited<First["result"]> | undefined) & Peeking<F, Rest>
+type Peeking<F extends AnyFunction> = Overloaded<SignaturesOf<F>, unknown, "stored">
+
+/** A function with these signatures, but for what they return. */
+type Overloaded<
+  List extends readonly Signature[],
+  This,
+  Answers extends "result" | "promise" | "stored",
+> = List extends readonly [infer First extends Signature, ...infer Rest extends readonly Signature[]]
+  ? WithThis<This, First["args"], First[Answers]> & Overloaded<Rest, This, Answers>
   : unknown
 
-type WithThis<F extends AnyFunction, Args extends readonly unknown[], Result> = [unknown] extends [ThisParameterType<F>]
+type WithThis<This, Args extends readonly unknown[], Result> = [unknown] extends [This]
   ? (...args: Args) => Result
-  : (this: ThisParameterType<F>, ...args: Args) => Result
+  : (this: This, ...args: Args) => Result
 
 /** What a loader of many ids answers with: a Map, or an array with one item per id, in their order. */
 export type ManyAnswer<Id, Value> = ReadonlyMap<Id, Value | Error | undefined> | readonly (Value | Error | undefined)[]

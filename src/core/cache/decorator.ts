@@ -1,8 +1,9 @@
 import { attempt, define, type View } from "./definition.js"
 import { currentFrame } from "../loads/frame.js"
 import { InvalidOptionError } from "../base/errors.js"
+import { identityOf } from "../values/custom-id.js"
 import { idOf } from "../values/id.js"
-import type { NoPromise, ResultOf } from "./cached.js"
+import type { ReturnsPromise } from "./cached.js"
 import type { AnyFunction, FunctionOptions } from "../options/options.js"
 
 /** Options of a decorated method. */
@@ -36,9 +37,10 @@ export interface CacheableDecorator<Args extends readonly unknown[], This> {
 }
 
 /** A method as it was, since a decorator can't say that it is another now: text where it would be. */
-type Decorated<Method> = [NoPromise<ResultOf<Method>>] extends [never]
-  ? Method
-  : "The method must return a Promise, of no subclass; await the query in it."
+type Decorated<Method> =
+  ReturnsPromise<Method> extends true
+    ? Method
+    : "The method must return a Promise, of no subclass; await the query in it."
 
 type Method = (this: unknown, ...args: unknown[]) => Promise<unknown>
 
@@ -68,8 +70,8 @@ export function cacheMethod(view: View, method: AnyFunction, name: string, optio
           `the method ${name} is cached where other processes share the log: pass \`keyThis: (self) => ...\` with what identifies its instance`,
         )
       }
-      const owner = keyThis === undefined ? numberOf(this) : keyThis(this)
-      const rests: readonly unknown[] = key === undefined ? args : [(key as AnyFunction).apply(this, args)]
+      const owner = keyThis === undefined ? numberOf(this) : identityOf("keyThis", keyThis(this))
+      const rests: readonly unknown[] = key === undefined ? args : [identityOf("key", key.apply(this, args))]
       const id = idOf([owner, ...rests])
       return view.core.reader.read({
         definition,

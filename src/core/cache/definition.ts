@@ -2,8 +2,10 @@ import { ConfigurationError, DuplicateNameError, InvalidOptionError, MissingName
 import type { Table } from "../entries/table.js"
 import type { Definition, Hooks } from "../loads/definition.js"
 import type { AnyFunction, FunctionOptions } from "../options/options.js"
-import { checkName, normalizeFunctionBehaviour } from "../options/settings.js"
+import { checkName } from "../options/checks.js"
+import { normalizeFunctionBehaviour } from "../options/settings.js"
 import type { Scope } from "../tags/scope.js"
+import { customId } from "../values/custom-id.js"
 import { type EntryId, idOf } from "../values/id.js"
 import type { OpenCache } from "./open.js"
 
@@ -64,7 +66,7 @@ export function define(view: View, loader: AnyFunction, options: LooseOptions, l
 /** The id of a call: of its arguments, or of what the hook `key` makes of them. */
 function idOfCall(key: LooseOptions["key"]): FunctionDefinition["idOfCall"] {
   if (key === undefined) return (_self, args) => idOf(args)
-  return (self, args) => idOf([key.apply(self, args as unknown[])])
+  return (self, args) => customId(key.apply(self, args as unknown[]))
 }
 
 export function hooksOf(options: LooseOptions): Hooks {

@@ -2,7 +2,8 @@ import { CacheClosedError, InvalidKeyError } from "../base/errors.js"
 import { currentFrame } from "../loads/frame.js"
 import type { Table } from "../entries/table.js"
 import type { Scope } from "../tags/scope.js"
-import { type EntryId, parseFunctionKey } from "../values/id.js"
+import { parseFunctionKey } from "../values/function-key.js"
+import type { EntryId } from "../values/id.js"
 import type { View } from "./definition.js"
 
 /** The place of a public key: its table, its id there, and the scope that it belongs to. */

@@ -13,7 +13,9 @@ import { Launcher } from "../loads/launcher.js"
 import { LoadQueue } from "../loads/load-queue.js"
 import { RunningLoads } from "../loads/running.js"
 import { InProcessLog } from "../log/in-process-log.js"
-import { LogClient } from "../log/log-client.js"
+import { LocalClient } from "../log/local-client.js"
+import type { LogClient, LogClientOptions } from "../log/log-client.js"
+import { RemoteClient } from "../log/remote-client.js"
 import type { Behaviour, CacheSettings } from "../options/settings.js"
 import type { EntryCodec } from "../ports/codec.js"
 import type { InvalidationLog } from "../ports/log.js"
@@ -96,8 +98,7 @@ function open(settings: CacheSettings): OpenCache {
     isShared: isStored,
     keepsExpired,
   })
-  const client = new LogClient({
-    log: log ?? new InProcessLog({ clock, nonce: randomName(random) }),
+  const client = follow(log ?? new InProcessLog({ clock, nonce: randomName(random) }), {
     ownsLog: settings.log === undefined,
     trie,
     sink: changes,
@@ -152,6 +153,10 @@ function open(settings: CacheSettings): OpenCache {
       for (const close of closing) await close()
     },
   }
+}
+
+function follow(log: InvalidationLog, options: Omit<LogClientOptions<unknown>, "log">): LogClient {
+  return log.local ? new LocalClient({ ...options, log }) : new RemoteClient({ ...options, log })
 }
 
 /** The parts that a cache opened are the cache's; whoever made a part closes it, for other caches may be using it. */

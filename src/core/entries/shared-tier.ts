@@ -11,7 +11,8 @@ import { type Dependencies, expiredSince, freshnessOf } from "../tags/freshness.
 import type { TagTrie } from "../tags/tag-trie.js"
 import { isSameEpoch, NO_VERSION, TICKS_PER_MS, type Version } from "../tags/version.js"
 import type { EntryId } from "../values/id.js"
-import { freezeOwn } from "../values/isolation.js"
+import { freezeOwn, isolate } from "../values/isolation.js"
+import { isThenable } from "../values/thenable.js"
 import { type Aging, deadlineOf, expiredAging, lookedAtAlways } from "./age.js"
 import type { Entries, Stored } from "./entries.js"
 import type { HeldEntries } from "./held-entries.js"
@@ -322,6 +323,7 @@ export class SharedTier {
     this.#touch(entry.table.keyOf(entry.id), shared.rank, { idleUntilMs: shared.idleUntilMs })
   }
 
+  /** Takes an entry in and keeps it up in the store. Listeners hear of it when both is done: they may make it stale. */
   #read(
     table: Table,
     id: EntryId,
@@ -329,6 +331,17 @@ export class SharedTier {
     bytes: Uint8Array,
     intake: Intake,
     header = this.#codec.decodeHeader(bytes),
+  ): Entry | undefined {
+    return this.#options.outbox.whole(() => this.#readWhole(table, id, key, bytes, intake, header))
+  }
+
+  #readWhole(
+    table: Table,
+    id: EntryId,
+    key: string,
+    bytes: Uint8Array,
+    intake: Intake,
+    header: EntryHeader,
   ): Entry | undefined {
     const { trie, turn, clock, entries, held } = this.#options
     const wallMs = clock.wall()
@@ -339,11 +352,19 @@ export class SharedTier {
     try {
       const dependencies: Dependencies =
         acquired.length === 0 ? null : acquired.length === 1 ? (acquired[0] as (typeof acquired)[0]) : acquired.slice()
-      const stamp = { epoch: trie.epoch, asOf: header.asOf }
-      const keyNode = table.keyNodeOf(id) ?? table.keyNode
-      const freshness = freshnessOf({ stamp, dependencies, keyNode, keyVersion: header.keyVersion }, trie)
-      if (freshness === "stale") return undefined
+      const judge = () => {
+        const stamp = { epoch: trie.epoch, asOf: header.asOf }
+        const keyNode = table.keyNodeOf(id) ?? table.keyNode
+        return isOfUse(header, trie, wallMs)
+          ? freshnessOf({ stamp, dependencies, keyNode, keyVersion: header.keyVersion }, trie)
+          : "stale"
+      }
+      // A first look spares most stale entries the decoding. Hooks are user code: the last look comes after them.
+      if (judge() === "stale") return undefined
       const value = this.#takeIn(table, key, bytes, intake)
+      const weight = entries.weigh(table, id, value, intake.sizeOf)
+      const freshness = judge()
+      if (freshness === "stale") return undefined
       const times = { nowMs: turn.now, wallMs, retryAtMs: this.#retryAtMs(key, turn.now) }
       let aged = agedOf(header, times, intake.behaviour)
       if (freshness === "expired") {
@@ -355,7 +376,6 @@ export class SharedTier {
       const rare = isCloned
         ? { isError: false, isCloned, failures: 0, keyVersion: undefined, rivalVersion: NO_VERSION }
         : null
-      const weight = entries.weigh(table, id, value, intake.sizeOf)
       const bornMs = turn.now - Math.max(0, wallMs - header.storedAtMs)
       const stored: Stored = { table, id, value, dependencies, aged, rare, weight, bornMs }
       const entry = entries.store(stored) ?? new Entry(table, id, value, dependencies, trie.stamp, aged, rare)
@@ -384,9 +404,9 @@ export class SharedTier {
       }
       if (!isValid) throw new CorruptEntryError("the hook `validate` has refused its value")
     }
-    if (isFrozen && typeof value === "object" && value !== null) {
-      table.counters.shared += freezeOwn(value)
-    }
+    if (isThenable(value)) throw new CorruptEntryError("what its decoder has made is a thenable, which is no value")
+    if (!isFrozen) return isolate(value, behaviour.isolation, key).value
+    if (typeof value === "object" && value !== null) table.counters.shared += freezeOwn(value)
     return value
   }
 

@@ -14,6 +14,7 @@ import type { LoadRequest } from "./load-request.js"
 import { type Outcome, outcomeOf } from "./outcome.js"
 import { type Load, Run } from "./run.js"
 import { staticDependencies } from "./static-dependencies.js"
+import { ignoreRejection, isThenable } from "../values/thenable.js"
 
 /** Runs the user's function for the requests that begin together. */
 export type Invoke = (requests: readonly LoadRequest[]) => unknown
@@ -312,10 +313,8 @@ function endOf(loaded: Outcome, freshness: Freshness): LeaseEnd {
 
 /** A synchronous loader's value; a promise of one is refused. */
 function plainValue(value: unknown): unknown {
-  const isThenable =
-    typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function"
-  if (!isThenable) return value
-  Promise.resolve(value).catch(() => {})
+  if (!isThenable(value)) return value
+  ignoreRejection(value)
   throw new InvalidOptionError(
     "loader",
     value,

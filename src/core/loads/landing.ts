@@ -22,13 +22,13 @@ import {
 import type { Entries } from "../entries/entries.js"
 import type { SharedTier } from "../entries/shared-tier.js"
 import type { EntryEncoder } from "../entries/stored-form.js"
-import { isStringArray } from "../options/settings.js"
-import type { CacheSettings } from "../options/settings.js"
+import { isStringArray } from "../options/checks.js"
+import type { Behaviour, CacheSettings } from "../options/settings.js"
 import type { Rank } from "../ports/store.js"
 import { type Freshness, freshnessOf } from "../tags/freshness.js"
 import type { TagNode } from "../tags/tag-node.js"
 import type { TagTrie } from "../tags/tag-trie.js"
-import { assertReusable, cloneValue, freezeDeep } from "../values/isolation.js"
+import { assertReusable, isolate } from "../values/isolation.js"
 import type { Definition } from "./definition.js"
 import type { Flight } from "./flight.js"
 import type { LoadRequest } from "./load-request.js"
@@ -58,62 +58,72 @@ export class Landing {
     this.#options = options
   }
 
-  /** Applies the rule to what a load brought: what it depends on, whether it may be kept, and in which form. */
+  /**
+   * Applies the rule to what a load brought: what it depends on, whether it may be kept, and in which form. Hooks, getters
+   * and clones are user code, which may invalidate what the load depends on: they run first, and the rule is the last thing
+   * before the result is stored.
+   */
   conclude(
     flight: Flight,
     request: LoadRequest,
     load: Load,
     loaded: Outcome,
   ): { outcome: Outcome; freshness: Freshness } {
-    const { definition } = request
+    const { hooks } = request.definition
     const { run } = load
-    let outcome = loaded
-    let isWhole = true
-    let isKeepable = run.isStorable && !run.isTainted && !flight.isPrivate
-    if (!loaded.isError) {
-      try {
-        if (typeof loaded.value === "object" && loaded.value !== null) assertReusable(loaded.value)
-      } catch (error) {
-        isKeepable = false
-        const key = flight.table.keyOf(flight.id)
-        if (error instanceof UncacheableValueError) {
-          outcome = { isError: true, value: new UncacheableValueError(error.kind, key) }
-        } else {
-          isWhole = false
-          this.#options.outbox.fault(new HookError("isolation", key, error), key)
-        }
-      }
-    }
+    const { outcome, isWhole } = this.#checkReusable(flight, loaded)
     const hasNoValue = outcome.isError || outcome.isAbsent === true
     const areDependenciesKnown = hasNoValue || this.#addResultDependencies(load, request, outcome.value)
-    if (!areDependenciesKnown) {
-      isKeepable = false
-      load.isTainted = true
-    }
     // Where dependencies are seen in the value only, those of a load without one can't be known.
-    if (hasNoValue && definition.hooks.depsOf !== undefined) load.isTainted = true
-    const freshness = areDependenciesKnown ? this.freshnessOf(load) : "stale"
+    if (!areDependenciesKnown || (hasNoValue && hooks.depsOf !== undefined)) load.isTainted = true
+    const mayKeep =
+      run.isStorable &&
+      !run.isTainted &&
+      !flight.isPrivate &&
+      areDependenciesKnown &&
+      outcome.isError === loaded.isError
     if (flight.isPrivate) load.isTainted = true
-    if (freshness === "stale" && isKeepable) flight.table.counters.staleLoads += 1
-    if (freshness === "stale") isKeepable = false
+    const verdict = (): Freshness => (areDependenciesKnown ? this.freshnessOf(load) : "stale")
+    const isStaleAlready = verdict() === "stale"
+    if (isStaleAlready && mayKeep) flight.table.counters.staleLoads += 1
+    const isKeepable = mayKeep && !isStaleAlready
     if (outcome.isError) {
       flight.table.counters.loadErrors += 1
-      // An error that an expiry overlapped would begin its life expired, and errors have no grace.
-      if (isKeepable && freshness === "fresh") this.#keepError(flight, request, load, outcome.value)
-      return { outcome, freshness }
+      if (isKeepable) this.#keepError(flight, request, load, outcome.value)
+      return { outcome, freshness: verdict() }
     }
-    const { value } = outcome
-    const isolated = isWhole ? this.#isolate(flight, definition, value) : { value, isWhole }
+    const isolated = isWhole ? this.#isolate(flight, request.definition, outcome.value) : { ...outcome, isWhole }
+    const answer = { ...outcome, value: isolated.value }
     if (isKeepable && isolated.isWhole) {
-      const refusal = this.#keep(request, load, { ...outcome, value: isolated.value }, freshness)
-      if (refusal !== undefined) return { outcome: { isError: true, value: refusal }, freshness }
-    } else if (!run.isStorable && freshness !== "stale" && !run.isTainted && !load.isTainted) {
+      const refusal = this.#keep(request, load, answer)
+      if (refusal !== undefined) return { outcome: { isError: true, value: refusal }, freshness: verdict() }
+    } else if (!run.isStorable && !isStaleAlready && !run.isTainted && !load.isTainted) {
       this.#outdate(load)
     } else if (load.isSuperseded) {
       // A newer load has taken its place. What was made of it may be kept, and no longer than it would have been.
       this.#limit(request, load, outcome)
     }
-    return { outcome: { ...outcome, value: isolated.value }, freshness }
+    return { outcome: answer, freshness: verdict() }
+  }
+
+  /** A value that can be read only once is an error of its load; one that can't be looked at may not be kept. */
+  #checkReusable({ table, id }: Flight, loaded: Outcome): { outcome: Outcome; isWhole: boolean } {
+    const { isError, value } = loaded
+    if (isError || typeof value !== "object" || value === null) return { outcome: loaded, isWhole: true }
+    try {
+      assertReusable(value)
+      return { outcome: loaded, isWhole: true }
+    } catch (error) {
+      const key = table.keyOf(id)
+      if (error instanceof UncacheableValueError) {
+        return {
+          outcome: { isError: true, value: new UncacheableValueError(error.kind, key, error.reason) },
+          isWhole: true,
+        }
+      }
+      this.#options.outbox.fault(new HookError("isolation", key, error), key)
+      return { outcome: loaded, isWhole: false }
+    }
   }
 
   /** False where `depsOf` failed, so that nobody knows what the value depends on. */
@@ -150,17 +160,10 @@ export class Landing {
 
   /** The value in the form in which callers get it; not whole where that failed, so that it may not be kept. */
   #isolate(flight: Flight, definition: Definition, value: unknown): { value: unknown; isWhole: boolean } {
-    const { counters } = flight.table
     try {
-      switch (definition.behaviour.isolation) {
-        case "freeze":
-          if (typeof value === "object" && value !== null) counters.shared += freezeDeep(value)
-          return { value, isWhole: true }
-        case "clone":
-          return { value: cloneValue(value), isWhole: true }
-        case "share":
-          return { value, isWhole: true }
-      }
+      const isolated = isolate(value, definition.behaviour.isolation)
+      flight.table.counters.shared += isolated.sharedCount
+      return { value: isolated.value, isWhole: true }
     } catch (error) {
       const key = flight.table.keyOf(flight.id)
       this.#options.outbox.fault(new HookError(`isolation: "${definition.behaviour.isolation}"`, key, error), key)
@@ -184,44 +187,57 @@ export class Landing {
   }
 
   /** Stores a value in every tier, or in none. Gives the error that callers get instead of it, in strict mode. */
-  #keep(request: LoadRequest, load: Load, outcome: Outcome, freshness: Freshness): ZooCacheError | undefined {
+  #keep(request: LoadRequest, load: Load, outcome: Outcome): ZooCacheError | undefined {
     const { value } = outcome
-    const { entries, shared, encoder, running, turn } = this.#options
+    const { entries, shared, encoder, running } = this.#options
     const { definition, id } = request
     const { table, behaviour } = definition
     const asked = this.#askHooks(request, load, outcome)
     if (asked === undefined) return undefined
-    // Before all else: whatever becomes of the value here, what was made of it must not outlive it.
-    if (asked.aged !== undefined) load.expiryMs = expiryOf(asked.aged)
-    let aged = asked.aged
-    if (aged !== undefined && freshness === "expired") {
-      // A soft invalidation overlapped the load: its result begins its life expired, of use only to those with grace.
-      const aging = expiredAging(aged, turn.current())
-      aged = behaviour.graceMs === 0 ? undefined : { aging, deadlineMs: deadlineOf(aging) }
-    }
-    if (aged === undefined) {
+    if (asked.aged === undefined) {
       this.#outdate(load)
       return undefined
     }
-    const isCloned = behaviour.isolation === "clone"
-    if (isCloned) aged = lookedAtAlways(aged)
+    // Before all else: whatever becomes of the value here, what was made of it must not outlive it.
+    load.expiryMs = expiryOf(asked.aged)
     const { dependencies, stamp, keyVersion } = load
     let bytes: Uint8Array | undefined
     try {
-      bytes = encoder?.encode(value, { table, id, dependencies, stamp, keyVersion, aged })
+      bytes = encoder?.encode(value, { table, id, dependencies, stamp, keyVersion, aged: asked.aged })
     } catch (error) {
       this.#outdate(load)
       return this.#unencodable(table.keyOf(id), error)
     }
-    running.supersedeOlder(load)
-    if (bytes !== undefined) {
-      if (aged.aging !== null) shared?.noteWritten(aged.aging, rankOf(load))
-      load.written = shared?.put(table.keyOf(id), bytes)
+    const freshness = this.freshnessOf(load)
+    if (freshness === "stale") {
+      table.counters.staleLoads += 1
+      return undefined
     }
+    const aged = this.#agedAs(freshness, asked.aged, behaviour)
+    if (aged === undefined) {
+      this.#outdate(load)
+      return undefined
+    }
+    running.supersedeOlder(load)
+    if (bytes !== undefined && aged.aging !== null) shared?.noteWritten(aged.aging, rankOf(load))
+    const isCloned = behaviour.isolation === "clone"
     const rare = isCloned ? { isCloned, isError: false, failures: 0, keyVersion: undefined, rivalVersion: 0 } : null
     const { weight } = asked
     entries.store({ table, id, value, dependencies, aged, rare, weight, bornMs: load.startedAtMs })
+    if (bytes !== undefined) load.written = shared?.put(table.keyOf(id), bytes)
     return undefined
+  }
+
+  /** The age with which a result begins; undefined where it is over at once. */
+  #agedAs(freshness: Freshness, aged: Aged, { graceMs, isolation }: Behaviour): Aged | undefined {
+    let begins = aged
+    if (freshness === "expired") {
+      // A soft invalidation overlapped the load: its result begins its life expired, of use only to those with grace.
+      if (graceMs === 0) return undefined
+      const aging = expiredAging(aged, this.#options.turn.current())
+      begins = { aging, deadlineMs: deadlineOf(aging) }
+    }
+    return isolation === "clone" ? lookedAtAlways(begins) : begins
   }
 
   /** The answers of the hooks that look at a value; undefined where one failed. Without an age it is not to be kept. */
@@ -265,6 +281,8 @@ export class Landing {
   #outdate(load: Load): void {
     const { table } = load
     load.expiryMs = this.#options.turn.current()
+    // A hook has had a newer word said.
+    if (this.freshnessOf(load) === "stale") return
     this.#options.running.supersedeOlder(load)
     const previous = table.entries.get(load.id)
     if (previous !== undefined) this.#options.entries.remove(previous)
@@ -298,7 +316,8 @@ export class Landing {
       nowMs + durationMs * 2 ** Math.min(failures - 1, LONGEST_BACK_OFF),
       load.run.latestExpiryMs,
     )
-    if (expiresAtMs <= nowMs) return
+    // An error that an expiry overlapped would begin its life expired, and errors have no grace.
+    if (expiresAtMs <= nowMs || this.freshnessOf(load) !== "fresh") return
     load.expiryMs = expiresAtMs
     const aging = lookedAtAlways({ deadlineMs: expiresAtMs, aging: null }).aging as Aging
     running.supersedeOlder(load)

@@ -1,5 +1,5 @@
 import { InvalidOptionError } from "../base/errors.js"
-import { isStringArray } from "../options/settings.js"
+import { isStringArray } from "../options/checks.js"
 import type { TagNode } from "../tags/tag-node.js"
 import type { TagTrie } from "../tags/tag-trie.js"
 import type { LoadRequest } from "./load-request.js"

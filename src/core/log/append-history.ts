@@ -1,12 +1,13 @@
 import { collapseChanges } from "./change.js"
+import { changeId } from "../ports/change.js"
 import type { LogChange, LogEnd } from "../ports/log.js"
 import { type Epoch, isSameEpoch, NO_VERSION, type Version } from "../tags/version.js"
 
-/** Beyond so many changes they become fewer that cover them. */
+/** Changes beyond this number become fewer that cover them. */
 const MOST_CHANGES = 1000
 
 /**
- * What this process has appended and was told is in the log. A log that fails over may lose what it has acknowledged, and
+ * Changes of this process that the log has acknowledged. A log that fails over may lose what it has acknowledged, and
  * two that both take themselves for the only one lose each other's: then those who appended it are the ones who know.
  */
 export class AppendHistory {
@@ -15,7 +16,7 @@ export class AppendHistory {
 
   note(changes: readonly LogChange[], version: Version): void {
     for (const change of changes) {
-      const id = `${change.kind} ${change.path}`
+      const id = changeId(change)
       // Acknowledgements may come in another order than their versions.
       const known = this.#changes.get(id)?.version ?? NO_VERSION
       this.#changes.set(id, { change, version: Math.max(version, known) })
@@ -35,7 +36,7 @@ export class AppendHistory {
     const isNewLife = isNewEpoch || (end !== undefined && end.life !== known?.life)
     if (epoch === undefined || !isNewLife) return []
     const isNextLife = end !== undefined && isSameEpoch(end.epoch, epoch) && end.life === (known?.life ?? 0) + 1
-    // Who has missed a life can't tell what became of anything.
+    // A process that has missed a life can't tell what became of anything.
     const kept = isNextLife ? end.head : NO_VERSION
     const lost = [...this.#changes.values()].filter(({ version }) => version > kept)
     this.#changes.clear()
@@ -50,6 +51,6 @@ export class AppendHistory {
       all.map(({ change }) => change),
       MOST_CHANGES / 2,
     )
-    this.#changes = new Map(changes.map((change) => [`${change.kind} ${change.path}`, { change, version }]))
+    this.#changes = new Map(changes.map((change) => [changeId(change), { change, version }]))
   }
 }

@@ -1,20 +1,16 @@
 import { collapseChanges } from "./change.js"
-import type { ChangeSink } from "./news.js"
+import { BackOff, jittered } from "../base/back-off.js"
 import type { Clock, Timer } from "../base/clock.js"
 import { InvalidationNotAcknowledgedError, LogError, type ZooCacheError } from "../base/errors.js"
+import { changeId } from "../ports/change.js"
+import { Listeners, pause, waitUntil, whenAborted, whenTold } from "../base/waits.js"
 import type { AppendReply, LogChange, LogPosition, RemoteLog } from "../ports/log.js"
 import { isEpochLike, isPermanent } from "./check-reply.js"
+import type { AppendOptions } from "./log-client.js"
+import type { ChangeSink } from "./news.js"
 import { formatToken, isVersion, type Token, type Version } from "../tags/version.js"
 
-export interface AppendOptions {
-  /** Default true. */
-  readonly wait?: boolean | undefined
-  readonly signal?: AbortSignal | undefined
-  /** Called when a shared log acknowledged, however late; without a version when that will never be known. */
-  readonly onEnd?: ((version: Version | undefined) => void) | undefined
-}
-
-/** What appending needs of whoever follows the log. */
+/** The follower of the log, as far as appending needs it. */
 export interface AppendPort {
   position(): LogPosition
   /** Takes over the life of the log that has answered; false where that has ended, so that the answer ends nothing. */
@@ -33,28 +29,27 @@ export interface AppenderOptions {
   readonly ackTimeoutMs: number
 }
 
-/** Beyond so many unacknowledged changes they collapse into what they have in common. */
+/** Unacknowledged changes beyond this number collapse into what they have in common. */
 const MOST_PENDING = 10_000
 const FIRST_RETRY_MS = 50
 const SLOWEST_RETRY_MS = 5000
 const RARE_RETRY_MS = 30_000
-const CLOSE_STEP_MS = 5
 
 interface Unacknowledged {
   readonly reason: string
   readonly cause?: unknown
 }
 
-/** One call's append, from the call until the log acknowledged it, which may be long after the call was rejected. */
+/** The append of a call, from the call until the log acknowledged it, which may be long after the call was rejected. */
 interface PendingAppend {
   readonly changes: readonly LogChange[]
-  /** Settles the caller; undefined once it has been answered. */
-  answer: ((outcome: AppendReply | Unacknowledged | "left") => void) | undefined
+  /** Settles the caller; undefined once it has been answered or has left. */
+  answer: ((outcome: AppendReply | Unacknowledged) => void) | undefined
   timer: Timer | undefined
   isAcknowledged: boolean
   /** Another append covers its changes, and brings its caller the answer. */
   isCovered?: boolean
-  /** Those whose callers wait for this one instead of their own. */
+  /** Appends whose callers wait for this one instead of their own. */
   readonly covered?: readonly PendingAppend[]
   readonly onEnd: ((version: Version | undefined) => void) | undefined
 }
@@ -64,18 +59,21 @@ export class Appender {
   readonly #options: AppenderOptions
   /** Appends that failed or timed out and wait for the next repetition. */
   readonly #backlog = new Set<PendingAppend>()
-  /** How many changes those are. */
+  /** The number of changes in the backlog. */
   #backlogChanges = 0
   /** Appends on their way. */
   readonly #sent = new Set<PendingAppend>()
+  /** Told when nothing is on its way any more. */
+  readonly #allAnswered = new Listeners()
   #retry: Timer | undefined
   #isRetrying = false
-  #retryDelayMs = FIRST_RETRY_MS
+  readonly #retries: BackOff
   #retryDeadline: Timer | undefined
   #isClosed = false
 
   constructor(options: AppenderOptions) {
     this.#options = options
+    this.#retries = new BackOff({ firstMs: FIRST_RETRY_MS, longestMs: SLOWEST_RETRY_MS, random: options.random })
   }
 
   /** How many calls' changes the log has not acknowledged. */
@@ -93,24 +91,19 @@ export class Appender {
       onEnd: options.onEnd,
     }
     this.#options.sink.pending(changes)
-    const answered = new Promise<Token>((resolve, reject) => {
-      const { signal } = options
-      const onAbort = () => append.answer?.("left")
+    const answered = waitUntil<Token>((wait) => {
       append.answer = (outcome) => {
-        append.answer = undefined
-        // Without a caller it still has to arrive, or to be repeated.
-        if (outcome !== "left") append.timer?.cancel()
-        signal?.removeEventListener("abort", onAbort)
-        if (outcome === "left") reject(signal?.reason)
-        else if ("reason" in outcome) reject(unacknowledged(append, outcome))
-        else resolve(formatToken(outcome.epoch, outcome.version))
+        append.timer?.cancel()
+        if ("reason" in outcome) wait.reject(unacknowledged(append, outcome))
+        else wait.resolve(formatToken(outcome.epoch, outcome.version))
       }
-      signal?.addEventListener("abort", onAbort, { once: true })
-    })
+      return () => {
+        append.answer = undefined
+      }
+    }, whenAborted(options.signal))
+    // An aborted caller stops waiting; the invalidation is still sent, and repeated where it has to be.
     append.timer = this.#options.clock.setTimer(() => this.#timeOut(append), this.#options.ackTimeoutMs, true)
     this.#send(append)
-    // Who no longer wants to wait has still said that something changed.
-    if (options.signal?.aborted) append.answer?.("left")
     if (options.wait === false) {
       answered.catch((error: unknown) => {
         if (!this.#isClosed) this.#options.sink.fault(error as ZooCacheError)
@@ -120,7 +113,7 @@ export class Appender {
     return answered
   }
 
-  /** Appends what nobody waits for. */
+  /** Appends changes that nobody waits for. */
   repeat(changes: readonly LogChange[]): void {
     this.#options.sink.pending(changes)
     this.#send({ changes, answer: undefined, timer: undefined, isAcknowledged: false, onEnd: undefined })
@@ -128,13 +121,7 @@ export class Appender {
 
   /** Resolves when what was handed over has been answered, or the time is over. */
   async untilSent(patienceMs: number): Promise<void> {
-    const { clock } = this.#options
-    const patience = { isOver: false }
-    const timer = clock.setTimer(() => (patience.isOver = true), patienceMs, true)
-    while (this.#sent.size > 0 && !patience.isOver) {
-      await new Promise<void>((resolve) => clock.setTimer(resolve, CLOSE_STEP_MS, true))
-    }
-    timer.cancel()
+    if (this.#sent.size > 0) await pause(this.#options.clock, patienceMs, true, whenTold(this.#allAnswered))
   }
 
   /** Nothing is repeated any more, and everyone who waits is told. */
@@ -154,10 +141,14 @@ export class Appender {
     this.#call(append.changes).then(
       (reply) => this.#acknowledge(append, reply),
       (error: unknown) => {
-        this.#sent.delete(append)
+        this.#returned(append)
         this.#postpone(append, error)
       },
     )
+  }
+
+  #returned(append: PendingAppend): void {
+    if (this.#sent.delete(append) && this.#sent.size === 0) this.#allAnswered.tell()
   }
 
   #call(changes: readonly LogChange[]): Promise<AppendReply> {
@@ -170,7 +161,7 @@ export class Appender {
   }
 
   #acknowledge(append: PendingAppend, reply: AppendReply): void {
-    this.#sent.delete(append)
+    this.#returned(append)
     if (this.#isClosed || append.isAcknowledged) return
     const { port } = this.#options
     if (!port.enter(reply)) {
@@ -194,12 +185,12 @@ export class Appender {
     }
     if (append.isAcknowledged) return
     if (this.#options.log.endsAppends === true && this.#sent.has(append)) {
-      // It will be acknowledged or fail, and is pending until then.
+      // The append will be acknowledged or fail, and is pending until then.
       this.#answer(append, this.#noAnswer())
       return
     }
-    this.#sent.delete(append)
-    // What was sent may still arrive: its own acknowledgement will end it, or else a repetition.
+    this.#returned(append)
+    // The append may still arrive: its own acknowledgement will end it, or else a repetition.
     this.#addToBacklog(append)
     this.#scheduleRetry(false)
     this.#answer(append, this.#noAnswer())
@@ -225,14 +216,9 @@ export class Appender {
 
   #scheduleRetry(isRare: boolean): void {
     if (this.#retry !== undefined || this.#isRetrying || this.#isClosed) return
-    const delayMs = isRare ? RARE_RETRY_MS : this.#retryDelayMs
-    this.#retryDelayMs = Math.min(SLOWEST_RETRY_MS, this.#retryDelayMs * 2)
-    // Between half and all of it, so that a fleet does not knock in step.
-    this.#retry = this.#options.clock.setTimer(
-      () => this.#sendBacklog(),
-      delayMs * (0.5 + this.#options.random() / 2),
-      false,
-    )
+    const { clock, random } = this.#options
+    const delayMs = this.#retries.next()
+    this.#retry = clock.setTimer(() => this.#sendBacklog(), isRare ? jittered(RARE_RETRY_MS, random) : delayMs, false)
   }
 
   /** Everything that waits goes out in one append. */
@@ -242,7 +228,7 @@ export class Appender {
     const appends = [...this.#backlog]
     const unique = new Map<string, LogChange>()
     for (const append of appends) {
-      for (const change of append.changes) unique.set(`${change.kind} ${change.path}`, change)
+      for (const change of append.changes) unique.set(changeId(change), change)
     }
     let isOver = false
     const finish = (then: () => void) => {
@@ -261,9 +247,7 @@ export class Appender {
     )
     this.#call([...unique.values()]).then(
       (reply) => {
-        finish(() => {
-          this.#retryDelayMs = FIRST_RETRY_MS
-        })
+        finish(() => this.#retries.reset())
         for (const append of appends) this.#acknowledge(append, reply)
         if (this.#backlog.size > 0) this.#scheduleRetry(false)
       },
@@ -288,7 +272,7 @@ export class Appender {
       appends.flatMap((append) => append.changes),
       MOST_PENDING / 2,
     )
-    // In a long outage most callers have left by now: nothing of theirs is kept.
+    // Most callers have left by now, in a long outage: nothing of theirs is kept.
     const covered = appends.flatMap((append) => append.covered ?? [append]).filter(({ answer }) => answer !== undefined)
     const merged: PendingAppend = {
       changes: collapsed,

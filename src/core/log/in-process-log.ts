@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.js"
+import { changeId, isOfTags } from "../ports/change.js"
 import type { AppendReply, LocalLog, LogChange, LoggedChange, LogNews, LogPosition, PullReply } from "../ports/log.js"
 import { type Epoch, isSameEpoch, NO_VERSION, nextVersion, type Version } from "../tags/version.js"
 
@@ -69,7 +70,7 @@ export class InProcessLog implements LocalLog {
       this.#forget(change, version)
       return
     }
-    const id = `${change.kind} ${change.path}`
+    const id = changeId(change)
     const newest = isOfTags(change) ? this.#tags : this.#keys
     newest.delete(id)
     newest.set(id, { kind: change.kind, path: change.path, version, origin })
@@ -84,8 +85,4 @@ export class InProcessLog implements LocalLog {
     if (isOfTags(change)) this.#floor = version
     else this.#keyFloor = version
   }
-}
-
-function isOfTags(change: LogChange): boolean {
-  return change.kind === "tag" || change.kind === "expiry"
 }

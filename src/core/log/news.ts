@@ -7,7 +7,7 @@ export interface Batch {
   readonly changes: readonly (LogChange | LoggedChange)[]
   /** The one version of all changes; undefined where each has its own. */
   readonly version?: Version | undefined
-  /** Who made the changes, where they don't say so themselves. */
+  /** The maker of the changes, where they don't say so themselves. */
   readonly by: string
   /** Acknowledges an append of this process: each change of it was pending once, and no longer is. */
   readonly isAcknowledged?: boolean

@@ -1,20 +1,27 @@
 import type { Backend } from "../ports/backend.js"
-import { type Clock, systemClock } from "../base/clock.js"
+import type { Clock } from "../base/clock.js"
 import type { EntryCodec } from "../ports/codec.js"
 import { type Duration, parseDuration } from "../base/duration.js"
 import { InvalidOptionError } from "../base/errors.js"
 import type { Fault } from "../base/outbox.js"
-import type { Isolation } from "../values/isolation.js"
+import { type Isolation, ISOLATIONS } from "../values/isolation.js"
 import type { InvalidationLog } from "../ports/log.js"
 import type { Store } from "../ports/store.js"
-import type {
-  AnyFunction,
-  BehaviourOptions,
-  CacheOptions,
-  FunctionOptions,
-  Singleflight,
-  WhenUnsure,
-} from "./options.js"
+import {
+  boolean,
+  checkClock,
+  checkLog,
+  checkName,
+  checkNames,
+  checkParts,
+  fraction,
+  isStringArray,
+  nonNegative,
+  oneOf,
+  optionalFunction,
+  positiveInteger,
+} from "./checks.js"
+import type { BehaviourOptions, CacheOptions, FunctionOptions, Singleflight, WhenUnsure } from "./options.js"
 
 /** How nodes agree on who loads a key. */
 export interface LeaseTerms {
@@ -43,6 +50,7 @@ export interface Behaviour {
   readonly whenUnsure: WhenUnsure
 }
 
+/** {@link CacheOptions}, checked once and complete. Times in milliseconds. */
 export interface CacheSettings {
   readonly prefix: string
   readonly backend: Backend | undefined
@@ -225,17 +233,6 @@ export function normalizeFunctionBehaviour<Args extends readonly unknown[], Valu
   )
 }
 
-export function checkName(name: unknown): asserts name is string {
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
-  if (typeof name !== "string" || name === "" || name.length > 200 || /[\u0000-\u001f\u007f]/.test(name)) {
-    throw new InvalidOptionError("name", name, "it must be a string of 1 to 200 characters without control characters")
-  }
-}
-
-export function isStringArray(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every((item) => typeof item === "string")
-}
-
 function normalizeBehaviour(options: BehaviourOptions, defaults: Behaviour): Behaviour {
   const duration = (value: Duration | undefined, name: string, otherwise: number) =>
     value === undefined ? otherwise : parseDuration(value, name)
@@ -256,7 +253,7 @@ function normalizeBehaviour(options: BehaviourOptions, defaults: Behaviour): Beh
     softTimeoutMs: nonNegative(softTimeoutMs, "timeout.soft"),
     hardTimeoutMs,
     earlyRefresh: fraction(options.earlyRefresh ?? defaults.earlyRefresh, "earlyRefresh", false),
-    isolation: oneOf(options.isolation ?? defaults.isolation, ["freeze", "clone", "share"], "isolation"),
+    isolation: oneOf(options.isolation ?? defaults.isolation, ISOLATIONS, "isolation"),
     inherit: boolean(options.inherit ?? defaults.inherit, "inherit"),
     tracking: boolean(options.tracking ?? defaults.tracking, "tracking"),
     context: oneOf(options.context ?? defaults.context, ["caller", "root"], "context"),
@@ -286,98 +283,6 @@ function leaseOf(given: Singleflight | undefined, terms: LeaseTerms | undefined)
   // Long enough for one more leader, should the first be gone: the others would else all load when its lease ends.
   const otherwise = lease === undefined ? (terms?.waitMs ?? 2 * leaseMs) : 2 * leaseMs
   return Object.freeze({ leaseMs, waitMs: wait === undefined ? otherwise : ms(wait, "singleflight.wait") })
-}
-
-/** Options are an object, whatever is in it. */
-export function checkObject(options: unknown, of: string, name = "options"): asserts options is object {
-  if (typeof options === "object" && options !== null && !Array.isArray(options)) return
-  throw new InvalidOptionError(name, options, `the options of ${of} must be an object`)
-}
-
-/** A loader, or whatever a function is asked for, is one. */
-export function checkFunction(given: unknown, name: string, what: string): asserts given is AnyFunction {
-  if (typeof given !== "function") throw new InvalidOptionError(name, given, `it must be ${what}`)
-}
-
-/** An unknown option is most often a misspelt one, and one that nothing reads would be a silent no-op. */
-export function checkNames(options: unknown, known: ReadonlySet<string>, of: string, path = ""): void {
-  checkObject(options, of, path === "" ? "options" : of)
-  for (const name of Object.keys(options)) {
-    if (known.has(name)) continue
-    throw new InvalidOptionError(
-      path + name,
-      (options as Record<string, unknown>)[name],
-      `${of} has no such option; it has ${[...known].sort().join(", ")}`,
-    )
-  }
-}
-
-function checkLog(log: unknown): InvalidationLog | undefined {
-  if (log === undefined) return undefined
-  const isLog =
-    typeof log === "object" &&
-    log !== null &&
-    ["append", "pull", "listen", "close"].every(
-      (name) => typeof (log as Record<string, unknown>)[name] === "function",
-    ) &&
-    typeof (log as Record<string, unknown>)["local"] === "boolean"
-  if (!isLog) throw new InvalidOptionError("log", log, "it must have `local`, `append`, `pull`, `listen` and `close`")
-  return log as InvalidationLog
-}
-
-function checkParts<T>(given: unknown, option: string, methods: readonly string[]): T | undefined {
-  if (given === undefined) return undefined
-  const isWhole =
-    typeof given === "object" &&
-    given !== null &&
-    methods.every((method) => typeof (given as Record<string, unknown>)[method] === "function")
-  if (isWhole) return given as T
-  const listed = methods.map((method) => `\`${method}\``).join(", ")
-  throw new InvalidOptionError(option, given, `it must be an object with ${listed}`)
-}
-
-function checkClock(clock: unknown): Clock {
-  if (clock === undefined) return systemClock
-  const names = ["now", "wall", "onTurnEnd", "setTimer"]
-  const isClock =
-    typeof clock === "object" &&
-    clock !== null &&
-    names.every((name) => typeof (clock as Record<string, unknown>)[name] === "function")
-  if (!isClock)
-    throw new InvalidOptionError("clock", clock, `it must have ${names.map((name) => `\`${name}\``).join(", ")}`)
-  return clock as Clock
-}
-
-export function positiveInteger(value: unknown, option: string): number {
-  if (value === Number.POSITIVE_INFINITY || (Number.isSafeInteger(value) && (value as number) >= 1)) {
-    return value as number
-  }
-  throw new InvalidOptionError(option, value, "it must be a whole number of at least 1, or Infinity")
-}
-
-function nonNegative(value: number, option: string): number {
-  if (value >= 0) return value
-  throw new InvalidOptionError(option, value, "it must not be negative")
-}
-
-function fraction(value: unknown, option: string, withOne: boolean): number {
-  if (typeof value === "number" && value >= 0 && (value < 1 || (withOne && value === 1))) return value
-  throw new InvalidOptionError(option, value, `it must be a number from 0 to ${withOne ? "1" : "below 1"}`)
-}
-
-function boolean(value: unknown, option: string): boolean {
-  if (typeof value === "boolean") return value
-  throw new InvalidOptionError(option, value, "it must be true or false")
-}
-
-function oneOf<T extends string>(value: unknown, allowed: readonly T[], option: string): T {
-  if (allowed.includes(value as T)) return value as T
-  throw new InvalidOptionError(option, value, `it must be one of ${allowed.map((name) => `"${name}"`).join(", ")}`)
-}
-
-function optionalFunction<F extends AnyFunction>(value: F | undefined, option: string): F | undefined {
-  if (value === undefined || typeof value === "function") return value
-  throw new InvalidOptionError(option, value, "it must be a function")
 }
 
 function isProduction(): boolean {

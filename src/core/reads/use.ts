@@ -2,7 +2,8 @@ import { channels } from "../base/events.js"
 import { expiryOf } from "../entries/age.js"
 import { type Entry, promiseOf } from "../entries/table.js"
 import type { Run } from "../loads/run.js"
-import { cloneValue, type Isolation } from "../values/isolation.js"
+import { cloneValue } from "../values/clone-value.js"
+import type { Isolation } from "../values/isolation.js"
 import type { ReadContext } from "./context.js"
 
 /**

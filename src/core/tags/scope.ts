@@ -1,5 +1,6 @@
 import { InvalidKeyError } from "../base/errors.js"
-import { checkManualKey, type EntryId } from "../values/id.js"
+import { checkManualKey } from "../values/function-key.js"
+import type { EntryId } from "../values/id.js"
 import { parseTag } from "./tag.js"
 import type { TagNode } from "./tag-node.js"
 import type { TagTrie } from "./tag-trie.js"

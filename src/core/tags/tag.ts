@@ -77,7 +77,7 @@ export function tag(strings: TemplateStringsArray, ...values: TagValue[]): strin
     const literal = strings[index] as string | undefined
     if (literal === undefined) throw new InvalidTagError(strings.raw.join("${…}"), "it has an invalid escape sequence")
     text += literal
-    if (index < values.length) text += encodeValue(values[index], strings, index)
+    if (index < values.length) text += encodeTagValue(values[index], literal)
   }
   parseTag(text)
   return text
@@ -87,9 +87,15 @@ export function tag(strings: TemplateStringsArray, ...values: TagValue[]): strin
 const needsEncoding = /[%:*\s\p{Cc}]/u
 const allToEncode = /[%:*\s\p{Cc}]/gu
 
-function encodeValue(value: unknown, strings: readonly string[], index: number): string {
+/**
+ * A value as a part of one segment. `before` and `name` say in errors which value it is: by the literal before it, or by
+ * its name.
+ *
+ * @throws InvalidTagError for what no tag can tell apart or hold.
+ */
+export function encodeTagValue(value: unknown, before: string, name?: string): string {
   if (typeof value === "number" && !Number.isFinite(value)) {
-    throw new InvalidTagError(value, `${place(strings, index)} is not a finite number`)
+    throw new InvalidTagError(value, `${place(before, name)} is not a finite number`)
   }
   if (
     typeof value !== "string" &&
@@ -98,17 +104,17 @@ function encodeValue(value: unknown, strings: readonly string[], index: number):
     typeof value !== "boolean"
   ) {
     const kind = value === null ? "null" : value === undefined ? "undefined" : `of type ${typeof value}`
-    throw new InvalidTagError(value, `${place(strings, index)} is ${kind}; pass a string, number, bigint or boolean`)
+    throw new InvalidTagError(value, `${place(before, name)} is ${kind}; pass a string, number, bigint or boolean`)
   }
   const text = String(value)
-  if (text === "") throw new InvalidTagError(text, `${place(strings, index)} is the empty string`)
+  if (text === "") throw new InvalidTagError(text, `${place(before, name)} is the empty string`)
   if (!needsEncoding.test(text)) return text
   // encodeURIComponent leaves `*` alone.
   return text.replace(allToEncode, (character) => (character === "*" ? "%2A" : encodeURIComponent(character)))
 }
 
-function place(strings: readonly string[], index: number): string {
-  return `the value after ${JSON.stringify(strings[index] || "the start")}`
+function place(before: string, name: string | undefined): string {
+  return name === undefined ? `the value after ${JSON.stringify(before || "the start")}` : `the value of \`${name}\``
 }
 
 function emptySegment(tag: string, position: number): InvalidTagError {

@@ -1,10 +1,46 @@
-import { UncacheableValueError } from "../base/errors.js"
+import { cloneValue } from "./clone-value.js"
+import { freezeStrictly } from "./freeze-strictly.js"
+import { hasElementGetter, isObject, isPlainObject, lookupGetter } from "./inspect-object.js"
+import { rejectSingleUse } from "./single-use.js"
 
 /**
- * What callers of one entry share: `"freeze"` the value itself, deep-frozen; `"clone"` nothing, each caller gets a
- * copy; `"share"` the value itself, and the promise of all callers not to change it.
+ * How the callers of one entry share its value. `"freeze"`: all get the value itself, its arrays and plain objects
+ * deep-frozen. `"clone"`: each caller gets a copy, and a value that can't be copied as it is is not kept. `"share"`: all
+ * get the value itself, and promise not to change it. `"strict"`: as `"freeze"`, and a value that holds anything else is
+ * not kept.
  */
-export type Isolation = "freeze" | "clone" | "share"
+export type Isolation = "freeze" | "clone" | "share" | "strict"
+
+/** All of them, for checks and messages. */
+export const ISOLATIONS: readonly Isolation[] = ["freeze", "clone", "share", "strict"]
+
+/** A value in the form in which it is kept. */
+export interface Isolated {
+  readonly value: unknown
+  /** How many objects all callers share although they could change them. */
+  readonly sharedCount: number
+}
+
+/**
+ * Makes a value fit to be kept for many callers. With `"clone"` each caller still needs a copy of its own.
+ *
+ * @throws UncacheableValueError for what can't be copied as it is (`"clone"`), what can't be frozen (`"strict"`), and what
+ *   can be read only once (`"freeze"`). Whatever a hostile proxy throws, too.
+ */
+export function isolate(value: unknown, isolation: Isolation, subject?: string): Isolated {
+  if (!isObject(value)) return { value, sharedCount: 0 }
+  switch (isolation) {
+    case "freeze":
+      return { value, sharedCount: freezeDeep(value, subject) }
+    case "strict":
+      freezeStrictly(value, subject)
+      return { value, sharedCount: 0 }
+    case "clone":
+      return { value: cloneValue(value, subject), sharedCount: 0 }
+    case "share":
+      return { value, sharedCount: 0 }
+  }
+}
 
 /**
  * Deep-freezes arrays and plain objects in place and returns how many other objects (dates, maps, class instances,
@@ -24,23 +60,33 @@ export function freezeDeep(value: unknown, subject?: string): number {
   return sharedCount
 }
 
-// Far from the end of the stack; what is deeper takes the longer way.
+// Far from the end of the stack; what is deeper waits for its turn.
 const DEEPEST_OWN = 100
 
 /**
  * {@link freezeDeep} for a value that nobody else has: one that was made of bytes. It has no accessors and nothing that
  * can be read only once, so nothing has to be looked at before; several times as fast.
  */
-export function freezeOwn(value: unknown, depth = 0): number {
-  // What is frozen was met before: on a cycle, or where it is shared.
+export function freezeOwn(value: unknown): number {
+  const deeper: object[] = []
+  let sharedCount = freezeOwnBelow(value, 0, deeper)
+  for (let node = deeper.pop(); node !== undefined; node = deeper.pop()) sharedCount += freezeOwnBelow(node, 0, deeper)
+  return sharedCount
+}
+
+function freezeOwnBelow(value: unknown, depth: number, deeper: object[]): number {
+  // A frozen object was met before: on a cycle, or where it is shared.
   if (!isObject(value) || Object.isFrozen(value)) return 0
-  if (depth === DEEPEST_OWN) return freezeDeep(value)
+  if (depth === DEEPEST_OWN) {
+    deeper.push(value)
+    return 0
+  }
   let sharedCount = 0
   if (Array.isArray(value)) {
     Object.freeze(value)
     for (let index = 0; index < value.length; index += 1) {
       const item: unknown = value[index]
-      if (typeof item === "object") sharedCount += freezeOwn(item, depth + 1)
+      if (typeof item === "object") sharedCount += freezeOwnBelow(item, depth + 1, deeper)
     }
     return sharedCount
   }
@@ -49,7 +95,7 @@ export function freezeOwn(value: unknown, depth = 0): number {
   Object.freeze(value)
   for (const name in value) {
     const item = (value as Record<string, unknown>)[name]
-    if (typeof item === "object") sharedCount += freezeOwn(item, depth + 1)
+    if (typeof item === "object") sharedCount += freezeOwnBelow(item, depth + 1, deeper)
   }
   return sharedCount
 }
@@ -61,38 +107,6 @@ export function freezeOwn(value: unknown, depth = 0): number {
  */
 export function assertReusable(value: unknown, subject?: string): void {
   if (isObject(value)) survey(value, subject)
-}
-
-/** A copy of its own for one caller. Throws what `structuredClone` throws, for example for a function. */
-export function cloneValue<T>(value: T): T {
-  return isObject(value) ? structuredClone(value) : value
-}
-
-/** An object literal, or what is as good as one: of any realm, or without a prototype. Arrays are the caller's business. */
-export function isPlainObject(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype === Object.prototype) return true
-  // The namespace of a module has no prototype either, but it can't be frozen and is no data.
-  if (prototype === null) return !Object.hasOwn(value, Symbol.toStringTag)
-  return (
-    Object.getPrototypeOf(prototype) === null &&
-    Object.hasOwn(prototype as object, "isPrototypeOf") &&
-    Object.hasOwn(prototype as object, "hasOwnProperty")
-  )
-}
-
-type LookupGetter = (this: object, key: PropertyKey) => unknown
-
-// A descriptor of an array element costs 50 ns, this 13 ns; it is part of every engine, hardened ones may lack it.
-const lookupGetter: LookupGetter =
-  (Object.prototype as { __lookupGetter__?: LookupGetter }).__lookupGetter__ ??
-  function (key) {
-    return (Object.getOwnPropertyDescriptor(this, key) as { readonly get?: unknown } | undefined)?.get
-  }
-
-/** Whether reading an element of this array would run an accessor. */
-export function hasElementGetter(array: readonly unknown[], index: number): boolean {
-  return lookupGetter.call(array, index) !== undefined
 }
 
 const maxArrayForNames = 1_024
@@ -179,59 +193,4 @@ class Survey {
       if (property?.enumerable === true && isObject(property.value)) this.#visit(property.value)
     }
   }
-}
-
-function rejectSingleUse(value: object, subject: string | undefined): void {
-  const kind = singleUseKind(value)
-  if (kind !== undefined) throw new UncacheableValueError(kind, subject)
-}
-
-// By what an object can do, not by its class: streams and responses come from many realms, polyfills and drivers.
-function singleUseKind(value: object): string | undefined {
-  if (canDo(value, "next")) {
-    const isGenerator = stringTag(value)?.endsWith("Generator") === true
-    // Database cursors return a new generator over the same rows, so an async iterator isn't asked whether it is one.
-    if (canDo(value, Symbol.asyncIterator)) return isGenerator ? "An async generator" : "An async iterator"
-    if (canDo(value, Symbol.iterator) && iteratesItself(value)) return isGenerator ? "A generator" : "An iterator"
-  }
-  if (canDo(value, "pipe") && canDo(value, "on")) return "A stream"
-  if (canDo(value, "getReader") && canDo(value, "cancel")) return "A stream"
-  if (canDo(value, "getWriter") && canDo(value, "abort")) return "A stream"
-  if (canDo(value, "tee") && canDo(value, Symbol.asyncIterator)) return "A stream"
-  if ("closed" in value && canDo(value, "releaseLock")) return "A reader or writer of a stream"
-  if ("bodyUsed" in value && canDo(value, "arrayBuffer")) return `A ${stringTag(value) ?? "body"}`
-  if ("readyState" in value && canDo(value, "send") && canDo(value, "close")) return "A connection"
-  if ("readable" in value && "writable" in value && stringTag(value)?.endsWith("Stream") === true) return "A stream"
-  return undefined
-}
-
-// The one question that only the object itself can answer: a list with a method `next` can be walked twice, an iterator can't.
-function iteratesItself(value: object): boolean {
-  try {
-    return (value as { [Symbol.iterator](): unknown })[Symbol.iterator]() === value
-  } catch {
-    return false
-  }
-}
-
-/** Whether it has such a method, own or inherited, without running an accessor. */
-function canDo(value: object, method: PropertyKey): boolean {
-  return method in value && typeof dataProperty(value, method) === "function"
-}
-
-function stringTag(value: object): string | undefined {
-  const tag = dataProperty(value, Symbol.toStringTag)
-  return typeof tag === "string" ? tag : undefined
-}
-
-function dataProperty(value: object, key: PropertyKey): unknown {
-  for (let holder: object | null = value; holder !== null; holder = Object.getPrototypeOf(holder) as object | null) {
-    const property = Object.getOwnPropertyDescriptor(holder, key)
-    if (property !== undefined) return property.value
-  }
-  return undefined
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" ? value !== null : typeof value === "function"
 }

@@ -1,3 +1,6 @@
+import { InvalidOptionError } from "../base/errors.js"
+import { isObject } from "./inspect-object.js"
+
 /**
  * Roughly how many bytes a value occupies in a V8 heap, with what it references: usually within a factor of two. Looks
  * at no more than about a thousand objects and extrapolates from a sample beyond. Runs no accessor, never throws, and
@@ -6,6 +9,25 @@
 export function estimateSize(value: unknown): number {
   if (!isObject(value)) return primitiveBytes(value)
   return Math.round(new Estimate(value).bytes())
+}
+
+/** The largest weight of one entry, a tebibyte: so many of them that no machine holds them still add up exactly. */
+export const MAX_WEIGHT = 2 ** 40
+
+/**
+ * The whole bytes that a value weighs against a budget, of what a hook has answered.
+ *
+ * @throws InvalidOptionError for anything but a number of bytes from 0 to 2^40: a sum with Infinity or NaN in it never
+ *   becomes a budget again, and beside 1e22 the small weights are lost.
+ */
+export function weightOf(bytes: unknown): number {
+  if (typeof bytes !== "number" || !(bytes >= 0)) {
+    throw new InvalidOptionError("sizeOf", bytes, "it must return a number of bytes, 0 or more")
+  }
+  if (bytes > MAX_WEIGHT) {
+    throw new InvalidOptionError("sizeOf", bytes, "it must return at most 2^40 bytes; what weighs more is not stored")
+  }
+  return Math.ceil(bytes)
 }
 
 const maxNodes = 1_000
@@ -180,19 +202,20 @@ function stringBytes(text: string): number {
 
 const wide = /[\u0100-\uffff]/
 
-// Counting digits of a huge one would cost more than its memory is worth; shifting by powers of two finds its length.
+// Longer than any bigint of an engine.
+const longestBigint = 1n << 31n
+
+// Counting digits of a huge one would cost more than its memory is worth. Shifting by half as much each time finds its
+// length, and what is shifted is half as long each time.
 function bigintBytes(value: bigint): number {
   let rest = value < 0n ? -value : value
   let words = 1
-  for (let shift = 1n << 20n; shift >= 64n; shift >>= 1n) {
-    while (rest >> shift > 0n) {
-      rest >>= shift
-      words += Number(shift / 64n)
-    }
+  if (rest >> 64n === 0n) return (2 + words) * word
+  for (let shift = longestBigint; shift >= 64n; shift >>= 1n) {
+    const upper = rest >> shift
+    if (upper === 0n) continue
+    rest = upper
+    words += Number(shift / 64n)
   }
   return (2 + words) * word
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" ? value !== null : typeof value === "function"
 }

@@ -9,7 +9,8 @@ import type { EntryEncoder } from "../entries/stored-form.js"
 import type { Table } from "../entries/table.js"
 import { currentFrame } from "../loads/frame.js"
 import { runOf } from "../loads/run.js"
-import { isStringArray, type Behaviour, type CacheSettings } from "../options/settings.js"
+import { isStringArray } from "../options/checks.js"
+import type { Behaviour, CacheSettings } from "../options/settings.js"
 import { type Dependencies, freshnessOf } from "../tags/freshness.js"
 import { type Position, readPosition } from "../tags/position.js"
 import type { Scope } from "../tags/scope.js"
@@ -17,7 +18,9 @@ import type { TagNode } from "../tags/tag-node.js"
 import type { Stamp, TagTrie } from "../tags/tag-trie.js"
 import { NO_VERSION, type Version } from "../tags/version.js"
 import type { EntryId } from "../values/id.js"
-import { assertReusable, cloneValue, freezeDeep, type Isolation } from "../values/isolation.js"
+import { assertNoThenable } from "../values/thenable.js"
+import { isObject } from "../values/inspect-object.js"
+import { assertReusable, isolate } from "../values/isolation.js"
 import type { SetByHand } from "./latest-sets.js"
 
 /** A value and the place where it is to be stored. */
@@ -74,11 +77,16 @@ export class Preparer {
   /** Throws what is wrong with the value, its options or its tags; then no node is held. */
   prepare(item: Item): Prepared {
     const { table, id, value, behaviour, scope, keyScope, deps } = item
-    if (value instanceof Promise) throw new InvalidOptionError("value", value, "it is a promise: await it first")
+    assertNoThenable(value)
     // Freezing looks at all of it first.
     const isLookedAt = behaviour.isolation === "freeze" || typeof value !== "object" || value === null
     if (!isLookedAt) assertReusable(value, table.keyOf(id))
-    const isolated = isolate(value, behaviour.isolation, table, id)
+    const { value: isolated, sharedCount } = isolate(
+      value,
+      behaviour.isolation,
+      isObject(value) ? table.keyOf(id) : undefined,
+    )
+    table.counters.shared += sharedCount
     const nodes: TagNode[] = []
     try {
       const own = keyScope.acquireOwn()
@@ -103,15 +111,15 @@ export class Preparer {
     const { item, value, nodes, stamp, bytes, isRefused } = prepared
     const { table, id, behaviour, isWanted } = item
     const dependencies: Dependencies = nodes.length === 0 ? null : nodes.length === 1 ? (nodes[0] as TagNode) : nodes
+    const weight = isWanted && !isRefused ? this.#weigh(item, value) : undefined
+    // The rule comes after all user code.
     const subject = { stamp, dependencies, keyNode: table.keyNode, keyVersion: Number.POSITIVE_INFINITY }
     const isFresh = stamp.asOf >= trie.forgotten && freshnessOf(subject, trie) === "fresh"
     if (!isFresh) table.counters.staleLoads += 1
     const nowMs = turn.current()
     const latestExpiryMs = runOf(currentFrame(), trie)?.latestExpiryMs ?? Number.POSITIVE_INFINITY
     let aged = agingOf(item.ttlMs ?? behaviour.ttlMs, behaviour, nowMs, settings.random, latestExpiryMs)
-    if (!isFresh || aged === undefined || isRefused || !isWanted) return undefined
-    const weight = this.#weigh(item, value)
-    if (weight === undefined) return undefined
+    if (!isFresh || aged === undefined || weight === undefined) return undefined
     const isCloned = behaviour.isolation === "clone"
     if (isCloned) aged = lookedAtAlways(aged)
     const isPlain = keyVersion === null && !isCloned
@@ -185,11 +193,4 @@ export function checkSetOptions({ deps, ttl, asOf }: SetOptions): Pick<Item, "de
     throw new InvalidOptionError("deps", deps, "it must be an array of tags")
   }
   return { deps: deps ?? [], ttlMs: ttl === undefined ? undefined : parseDuration(ttl, "ttl"), asOf }
-}
-
-function isolate(value: unknown, isolation: Isolation, table: Table, id: EntryId): unknown {
-  if (isolation === "clone") return cloneValue(value)
-  if (isolation === "freeze" && typeof value === "object" && value !== null)
-    table.counters.shared += freezeDeep(value, table.keyOf(id))
-  return value
 }

@@ -28,9 +28,6 @@ interface SetInside extends Written {
   readonly order: number
 }
 
-/** The place of a node that was expired and not invalidated: before every change. */
-const EXPIRED = 0
-
 /** Counts what is done inside a transaction and those in it, so that later can be told from earlier. */
 interface Order {
   last: number
@@ -75,8 +72,7 @@ export class Transaction implements TransactionHandle, Frame {
   /** Collects the invalidation of tags; the nodes come with one use each, which this keeps until it settles. */
   addTags(kind: "tag" | "expiry", paths: readonly string[], nodes: readonly TagNode[]): void {
     for (const path of paths) this.changes.push({ kind, path })
-    // What is only expired may be served in grace elsewhere; a value that was set inside stays.
-    const order = kind === "tag" ? this.#next() : EXPIRED
+    const order = this.#next()
     for (const node of nodes) this.#addNode(node, order)
   }
 

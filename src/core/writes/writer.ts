@@ -4,8 +4,7 @@ import type { Outbox } from "../base/outbox.js"
 import type { Table } from "../entries/table.js"
 import { currentFrame, enterFrame, leaveFrame, runInFrame } from "../loads/frame.js"
 import type { RunningLoads } from "../loads/running.js"
-import type { AppendOptions } from "../log/appender.js"
-import type { LogClient } from "../log/log-client.js"
+import type { AppendOptions, LocalLogClient, LogClient } from "../log/log-client.js"
 import { changeId } from "../ports/change.js"
 import type { LogChange } from "../ports/log.js"
 import type { Scope } from "../tags/scope.js"
@@ -188,7 +187,7 @@ export class Writer {
       return Promise.resolve(undefined)
     }
     const changes = prepared.map(({ item }): LogChange => ({ kind: "key", path: item.table.keyOf(item.id) }))
-    if (client.isLocal) return outbox.whole(() => this.#setLocally(prepared, changes))
+    if (client.isLocal) return outbox.whole(() => this.#setLocally(client, prepared, changes))
     const batch = sets.batch()
     return outbox.whole(() => {
       const appended = client.append(changes, { onEnd: batch.end })
@@ -200,8 +199,8 @@ export class Writer {
     })
   }
 
-  #setLocally(prepared: readonly Prepared[], changes: readonly LogChange[]): Promise<Token> {
-    const { client, preparer, sets, running, trie } = this.#options
+  #setLocally(client: LocalLogClient, prepared: readonly Prepared[], changes: readonly LogChange[]): Promise<Token> {
+    const { preparer, sets, running, trie } = this.#options
     // Stored first, as the newest word on its key, it replaces what was there in place.
     const stored = prepared.map((ready) => preparer.store(ready, Number.POSITIVE_INFINITY))
     const token = client.appendLocally(changes)

@@ -1,7 +1,7 @@
 import { SAVE, stateScript } from "./state.js"
 
 /**
- * One page of what is above the cursor, in whole versions: where a page ends, no version goes on.
+ * Replies with a page of the changes above the cursor, in whole versions: no version goes on in the next page.
  *
  * ARGV: 5 the epoch of the page before (or empty), 6 the version at which that ended, 7 how many changes a page should have
  *

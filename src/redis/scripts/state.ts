@@ -1,5 +1,5 @@
 /**
- * What both scripts begin with: they read the log's state, compare it with the server they run on and with what the caller
+ * The beginning of both scripts: they read the log's state, compare it with the server they run on and with what the caller
  * knows, and decide whether history was lost. Nothing is written here but by `SAVE`.
  *
  * **The server's identity.** `master_replid` is looked at by `INFO replication` in the script, which costs some 7 µs of the
@@ -7,7 +7,7 @@
  * connection stays (a master that became a replica and a master again), a cluster client's commands move to other servers,
  * and so do those behind a proxy. While its role is master, a server has a `master_replid` that it drew at random in this
  * run (at its start, or when it was promoted), so that another `run_id` without another `master_replid` is not to be
- * expected. It is noticed all the same: the caller sends the `run_id` that it has read, and where that is not the one kept,
+ * expected. Such a change is noticed all the same: the caller sends the `run_id` that it has read, and where that is not the one kept,
  * the script asks the server. `INFO replication` also tells a replica, which must answer nobody: a cluster client may have
  * a connection that was opened for reading from one.
  *
@@ -19,12 +19,12 @@
  * keys is missing, it was deleted or evicted, and the other two count for nothing.
  *
  * **All or nothing.** Redis refuses a script's first write for want of memory, of a healthy disk or of replicas, and never
- * a later one. So `SAVE` comes first. Where a later command is refused all the same (an ACL without it, a key of another
+ * a later one. So `SAVE` comes first. If a later command is refused all the same (an ACL without it, a key of another
  * type), the head has moved and changes of this version may be missing: the caller gets an error and repeats, and nobody
  * was promised them.
  *
- * Numbers are below 2^53 and are written with `%.0f`: Lua's own conversion keeps 14 digits. What does not change stays
- * text, since that conversion costs as much as a command; and so do half a dozen functions, of which nearly no append makes
+ * Numbers are below 2^53 and are written with `%.0f`: Lua's own conversion keeps 14 digits. Numbers that do not change
+ * stay text, since that conversion costs as much as a command; and so do half a dozen functions, of which nearly no append makes
  * one.
  *
  * KEYS: state (a hash: `epoch` is ordinal and nonce, `life` the count of lives and how the last one ended, `head`,

@@ -294,7 +294,13 @@ describe("a pending invalidation", () => {
       )
       const early = load(10)
       log.decide = only("append", "hold")
-      watch(change === "delete" ? load.delete(10) : change === "clear" ? load.clear() : a.set(load.keyOf(10), 77))
+      watch(
+        change === "delete"
+          ? load.delete(10)
+          : change === "clear"
+            ? load.clear()
+            : load.prime([10], 77, { asOf: "now" }),
+      )
       const late = load(10)
       for (let round = 0; round < 3; round += 1) {
         for (const open of gates.splice(0)) open()

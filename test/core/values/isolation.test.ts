@@ -3,7 +3,8 @@ import { runInNewContext } from "node:vm"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { UncacheableValueError } from "../../../src/core/base/errors.js"
-import { assertReusable, cloneValue, freezeDeep, freezeOwn, isPlainObject } from "../../../src/core/values/isolation.js"
+import { assertReusable, freezeDeep, freezeOwn, isolate, ISOLATIONS } from "../../../src/core/values/isolation.js"
+import { isPlainObject } from "../../../src/core/values/inspect-object.js"
 
 const numRuns = Number(process.env["ZOOCACHE_RUNS"] ?? 300)
 
@@ -363,20 +364,6 @@ test("assertReusable freezes nothing", () => {
   expect(Object.isFrozen(value) || Object.isFrozen(value.rows)).toBe(false)
 })
 
-test("cloneValue gives each caller a copy that can be changed", () => {
-  const value = { rows: [{ a: 1 }], at: new Date(5), map: new Map([[1, { b: 2 }]]) }
-  freezeDeep(value)
-  const copy = cloneValue(value)
-  expect(copy).toEqual(value)
-  copy.rows.push({ a: 2 })
-  copy.map.set(2, { b: 3 })
-  expect(value.rows).toHaveLength(1)
-  expect(value.map.size).toBe(1)
-  expect(cloneValue("a")).toBe("a")
-  expect(cloneValue(undefined)).toBe(undefined)
-  expect(() => cloneValue({ method: () => 1 })).toThrow("could not be cloned")
-})
-
 describe("freezeOwn", () => {
   test("freezes what bytes can become as freezeDeep does, and counts the same", () => {
     fc.assert(
@@ -402,4 +389,51 @@ describe("freezeOwn", () => {
       expect(Object.isFrozen(at)).toBe(true)
     }
   })
+
+  test("looks once at what stands in many places, far down", () => {
+    const list = Array.from({ length: 6_000 }, () => ({ a: 1 }))
+    let value: unknown = Array.from({ length: 6_000 }, () => [list])
+    for (let depth = 0; depth < 99; depth += 1) value = [value]
+    const begin = performance.now()
+    freezeOwn(value)
+    expect(performance.now() - begin).toBeLessThan(5_000)
+    expect(Object.isFrozen(list[5_999])).toBe(true)
+  })
+})
+
+describe("isolate", () => {
+  const row = () => ({ id: 1, tags: ["a"] })
+
+  test("gives the value itself, frozen, the value as it is, or a copy", () => {
+    for (const isolation of ISOLATIONS) {
+      const value = row()
+      const isolated = isolate(value, isolation)
+      expect(isolated).toEqual({ value: row(), sharedCount: 0 })
+      expect(isolated.value === value).toBe(isolation !== "clone")
+      expect(Object.isFrozen(value.tags)).toBe(isolation === "freeze" || isolation === "strict")
+    }
+  })
+
+  test("counts what callers share", () => {
+    const value = [new Date(), new Map(), () => 1]
+    expect(isolate(value, "freeze").sharedCount).toBe(3)
+    expect(isolate(value, "share").sharedCount).toBe(0)
+  })
+
+  test("hands on every primitive", () => {
+    for (const value of [undefined, null, 0, "a", 1n, Symbol.iterator]) {
+      for (const isolation of ISOLATIONS) expect(isolate(value, isolation)).toEqual({ value, sharedCount: 0 })
+    }
+  })
+
+  test("refuses a function where nothing may be shared", () => {
+    expect(isolate(() => 1, "freeze").sharedCount).toBe(1)
+    expect(() => isolate(() => 1, "clone")).toThrow(UncacheableValueError)
+    expect(() => isolate(() => 1, "strict")).toThrow(UncacheableValueError)
+  })
+})
+
+test("a proxy whose prototypes have no end is looked at in bounded time", () => {
+  const endless: object = new Proxy({}, { getPrototypeOf: () => endless, has: () => true })
+  expect(() => assertReusable({ endless })).not.toThrow()
 })

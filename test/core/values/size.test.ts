@@ -1,6 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { estimateSize } from "../../../src/core/values/size.js"
+import { InvalidOptionError } from "../../../src/core/base/errors.js"
+import { estimateSize, MAX_WEIGHT, weightOf } from "../../../src/core/values/size.js"
 
 const numRuns = Number(process.env["ZOOCACHE_RUNS"] ?? 300)
 
@@ -199,5 +200,45 @@ describe("estimateSize", () => {
       ),
       { numRuns },
     )
+  })
+
+  test("is found in an instant for a bigint of any size", () => {
+    const begin = performance.now()
+    for (const bits of [1n, 63n, 64n, 65n, 1_000n, 1n << 20n, (1n << 20n) + 1n, 1n << 28n]) {
+      const bytes = estimateSize(1n << bits)
+      expect(bytes / (16 + 8 * (Math.floor(Number(bits) / 64) + 1))).toBeCloseTo(1, 1)
+      expect(estimateSize(-(1n << bits))).toBe(bytes)
+    }
+    expect(performance.now() - begin).toBeLessThan(5_000)
+  })
+})
+
+describe("weightOf", () => {
+  test("is whole bytes, rounded up", () => {
+    expect([0, -0, 0.1, 1, 1.5, MAX_WEIGHT].map(weightOf)).toEqual([0, -0, 1, 1, 2, MAX_WEIGHT])
+  })
+
+  test.each([
+    ["NaN", Number.NaN],
+    ["a negative number", -1],
+    ["Infinity", Number.POSITIVE_INFINITY],
+    ["more than a tebibyte", MAX_WEIGHT + 1],
+    ["1e22", 1e22],
+    ["Number.MAX_VALUE", Number.MAX_VALUE],
+    ["a text", "5"],
+    ["a bigint", 5n],
+    ["nothing", undefined],
+    ["a promise", Promise.resolve(5)],
+    ["an object that looks like a number", { valueOf: (): number => 5 }],
+  ])("refuses %s", (_name, bytes) => {
+    expect(() => weightOf(bytes)).toThrow(InvalidOptionError)
+    expect(() => weightOf(bytes)).toThrow("sizeOf")
+  })
+
+  test("keeps sums exact", () => {
+    let sum = 0
+    for (let entry = 0; entry < 8_000; entry += 1) sum += weightOf(MAX_WEIGHT)
+    expect(sum + weightOf(1) - sum).toBe(1)
+    expect(Number.isSafeInteger(sum)).toBe(true)
   })
 })

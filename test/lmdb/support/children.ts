@@ -4,7 +4,9 @@ import { readdirSync } from "node:fs"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
+import type { ProgramName } from "../../setup/programs.js"
 import { untilStopped } from "../../support/process-state.js"
+import { program } from "../../support/program.js"
 import { onCleanUp } from "./backends.js"
 
 /** Starts a JavaScript file of this folder and waits for its first line. It is killed after the test. */
@@ -23,9 +25,9 @@ export async function holdLock(dataFile: string): Promise<ChildProcess> {
   return holder
 }
 
-/** Starts a TypeScript file of this folder, with a channel for messages. It is killed after the test. */
-export function forkChild(file: string, ...args: string[]): ChildProcess {
-  const child = fork(path(file), args, { execArgv: ["--import", "tsx"], stdio: ["ignore", "pipe", "inherit", "ipc"] })
+/** Starts a program with a channel for messages. It is killed after the test. */
+export function forkChild(name: ProgramName, ...args: string[]): ChildProcess {
+  const child = fork(program(name), args, { execArgv: [], stdio: ["ignore", "pipe", "inherit", "ipc"] })
   endAfterTest(child)
   return child
 }

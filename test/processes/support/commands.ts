@@ -1,5 +1,4 @@
 import { openSync, statSync, writeSync } from "node:fs"
-import { monitorEventLoopDelay } from "node:perf_hooks"
 import { threadId } from "node:worker_threads"
 import { createCache, type Singleflight } from "zoocache"
 import { lmdb } from "zoocache/lmdb"
@@ -82,7 +81,6 @@ export function stationCommands(data: StationData) {
   const { isQuick = false } = data
   const { whenUnsure } = remote ?? {}
   const station = new Station({ ...data, cache, rows, by, random, record, isQuick, boundNs, whenUnsure })
-  const delay = monitorEventLoopDelay({ resolution: 5 })
   const storm = (options: StormOptions) => station.storm(options)
   if (data.storm !== undefined) void storm(data.storm)
 
@@ -118,13 +116,6 @@ export function stationCommands(data: StationData) {
     queued: () => cache.stats().store?.queued ?? 0,
     listen: (path: string, mode: NewsMode) => listen(station, path, mode),
     tell: (path: string, mode: NewsMode, rounds: number) => tell(station, path, mode, rounds),
-    /** For how long the event loop was not free, at worst, since this was last asked; in ms. */
-    worstDelay: () => {
-      const worstMs = delay.max / 1e6
-      delay.reset()
-      delay.enable()
-      return worstMs
-    },
     /** Reads a row, waits for a file without giving the event loop a turn, and reads the row after `sync()`. */
     rowOnceFileExists: async (path: string, row: number) => {
       await station.row(row)

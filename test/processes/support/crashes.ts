@@ -7,7 +7,7 @@ import { expect } from "vitest"
 /** How many processes run and are killed at the same time, beside the one that survives. */
 const SLOTS = 3
 /** For how long processes are killed beyond those that have to be, until enough was shown, on a slow machine or disk. */
-const PATIENCE_MS = 90_000
+const PATIENCE_MS = 300_000
 /** For how long a process lives at most once it is ready. Where each write waits for the disk it needs more to show anything. */
 const LIFE_MS = 40
 const DURABLE_LIFE_MS = 300

@@ -9,7 +9,7 @@ import { Caller } from "./calls.js"
 import type { ChildCommands } from "./child.js"
 import type { StationData } from "./commands.js"
 import { describeViolation, findViolations, type Happening, type Read } from "./history.js"
-import { program } from "./program.js"
+import { program } from "../../support/program.js"
 import { Rows, type RowsShape } from "./rows.js"
 
 /** A process with a cache. */

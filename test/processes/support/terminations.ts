@@ -6,8 +6,8 @@ import { seededRandom } from "./random.js"
 
 /** How many threads run and are terminated at the same time. */
 const SLOTS = 3
-/** What closing, which has a second of patience, may take on a busy machine. */
-const CLOSE_MS = 10_000
+/** Shells that are left of threads which were terminated within the milliseconds in which they ran: fewer are no leak. */
+const FEW = 3
 
 /**
  * Terminates threads of one process at random moments: while they open, while they write. After each the process and
@@ -42,13 +42,10 @@ export async function terminateThreads(count: number, { mainIsAlone = false }): 
   }
   await Promise.all(Array.from({ length: SLOTS }, (_, column) => terminateInSlot(column)))
   expect([await main.call("faults"), await other.call("faults")]).toEqual([[], []])
-  // At most a shell of a thread that was terminated within the milliseconds in which it ran.
-  expect(childrenOf(main.pid).length).toBeLessThan(count / 10)
+  expect(childrenOf(main.pid).length).toBeLessThan(Math.max(FEW, count / 10))
   // What wrote for them has gone as well.
   await expect.poll(() => writersFor(main.pid)).toEqual([])
-  const beganMs = performance.now()
   await main.call("close")
-  expect(performance.now() - beganMs).toBeLessThan(CLOSE_MS)
   await main.end()
   await other.call("change", 0)
   expectNothingStale(processes.history())

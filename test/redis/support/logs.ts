@@ -5,6 +5,7 @@ import type { LogChange, LogNews } from "../../../src/core/ports/log.js"
 import { openConnection, type RedisConnection } from "../../../src/redis/connection.js"
 import { RedisLog } from "../../../src/redis/log.js"
 import { checkOptions, type RedisOptions } from "../../../src/redis/options.js"
+import { patientRedis } from "../../support/patience.js"
 import { until } from "./until.js"
 
 const cleanUps: (() => unknown)[] = []
@@ -31,9 +32,9 @@ export interface OpenLogOptions extends RedisOptions {
   readonly nonce?: () => string
 }
 
-/** A log and a connection of its own, closed after the test. */
+/** A log and a connection of its own, closed after the test. Gives nothing up unless told to. */
 export function openLog({ prefix = "test", pageSize, nonce, ...options }: OpenLogOptions): OpenLog {
-  const settings = checkOptions(options)
+  const settings = checkOptions({ ...patientRedis, ...options })
   const faults: Error[] = []
   const onFault = (fault: Error | LogError) => faults.push(fault)
   const context = { clock: systemClock, random: Math.random, onFault }
@@ -68,6 +69,11 @@ export function key(path: string): LogChange {
 /** Appends tags for somebody who knows nothing yet. */
 export function appendTags(log: RedisLog, ...paths: string[]) {
   return log.append(paths.map(tag), NOWHERE, "test")
+}
+
+/** The same until it is acknowledged, for a log that gives up soon. */
+export function appended(log: RedisLog, ...paths: string[]) {
+  return until(() => appendTags(log, ...paths), { what: "an append" })
 }
 
 /** A client for what tests do to a server, closed after the test. */

@@ -11,6 +11,8 @@ export class FaultyProxy implements AsyncDisposable {
   delayMs = 0
   /** How many connections there have been. */
   accepted = 0
+  /** How much clients have sent. */
+  sentBytes = 0
   #targetPort: number
   #listener: Server | undefined
   readonly #silent = new Set<Direction>()
@@ -112,6 +114,7 @@ export class FaultyProxy implements AsyncDisposable {
       isSilent: (direction) => this.#silent.has(direction),
       delayMs: () => this.delayMs,
     })
+    client.on("data", (chunk: Buffer) => (this.sentBytes += chunk.length))
     this.#links.add(link)
     void link.broken.then(() => this.#links.delete(link))
   }

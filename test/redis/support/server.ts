@@ -215,7 +215,7 @@ export class RedisServer implements AsyncDisposable {
       enableReadyCheck: false,
       disableClientInfo: true,
       retryStrategy: null,
-      commandTimeout: 15_000,
+      commandTimeout: 60_000,
     })
     // What goes wrong is what the call below rejects with.
     client.on("error", () => {})

@@ -6,10 +6,13 @@ export interface UntilOptions {
   readonly timeoutMs?: number
 }
 
+/** Only what fails waits so long. */
+const PATIENCE_MS = 100_000
+
 /** Resolves with the first answer that is neither undefined nor false. An error of the question counts as "not yet". */
 export async function until<T>(
   question: () => T | Promise<T>,
-  { what, timeoutMs = 15_000 }: UntilOptions,
+  { what, timeoutMs = PATIENCE_MS }: UntilOptions,
 ): Promise<Exclude<T, undefined | false>> {
   const end = performance.now() + timeoutMs
   let cause: unknown

@@ -1,7 +1,10 @@
 /**
- * The thread that writes, or the process that does so for a worker thread. Whatever waits while a transaction runs becomes
+ * The thread that writes, or the process that does so for a worker thread. Writes that wait while a transaction runs become
  * the next one. See docs/adr/0012-writer-thread.md.
  */
+import { BackOff } from "../core/base/back-off.js"
+import { systemClock } from "../core/base/clock.js"
+import { Listeners, waitUntil, whenTold } from "../core/base/waits.js"
 import { Admission } from "./admission.js"
 import { readBootId } from "./boot-id.js"
 import { type DataFile, openError, prepareFile } from "./files.js"
@@ -15,15 +18,15 @@ import { type QueuedWrite, Writer } from "./writer.js"
 const owner = findOwner()
 const { settings } = owner
 
-/** What one transaction takes at most, so that others get their turn at the lock. */
+/** Limits of one transaction, so that others get their turn at the lock. */
 const MOST_WRITES = 256
 const MOST_BYTES = 1024 * 1024
-/** How long to wait where the lock is held by a process that is stopped. */
+/** Pause before the next look at a lock that a stopped process holds. */
 const STOPPED_PAUSE_MS = 5
-/** Between steps of clearing away, which yields to everything else. */
+/** Pause between steps of clearing away, which yields to everything else. */
 const SWEEP_STEP_MS = 20
 const READER_CHECK_MS = 60_000
-/** For how long the gate is held for a thread that does not come: twice as long each time. */
+/** Time for which the gate is held for a thread that does not come: twice as long each time. */
 const ADMISSION_MS = 50
 const MOST_ADMISSION_MS = 2000
 
@@ -33,12 +36,13 @@ let isClosing = false
 let log: { readonly id: number; readonly write: LogWrite }[] = []
 let store: (QueuedWrite & { readonly id: number })[] = []
 let waiting: NodeJS.Timeout | undefined
-/** It asks to be let in. */
+/** The owner asked for the gate. */
 let isAskedIn = false
-/** The gate is held for it. */
+/** The gate is held for the owner. */
 let isAdmitting = false
-let endAdmission = () => {}
-let admissionMs = ADMISSION_MS
+/** Told when the owner has opened the file, or will not: the gate need not be held for it any more. */
+const admissionEnds = new Listeners()
+const admissionTimes = new BackOff({ firstMs: ADMISSION_MS, longestMs: MOST_ADMISSION_MS })
 
 owner.listen(
   (messages) => {
@@ -48,7 +52,7 @@ owner.listen(
   },
   () => {
     isClosing = true
-    endAdmission()
+    admissionEnds.tell()
     work()
   },
 )
@@ -57,15 +61,15 @@ function take(message: ToWriter): void {
   switch (message.type) {
     case "open":
       isOpening = true
-      endAdmission()
+      admissionEnds.tell()
       break
     case "admit":
       isAskedIn = true
-      endAdmission()
+      admissionEnds.tell()
       break
     case "entered":
-      admissionMs = ADMISSION_MS
-      endAdmission()
+      admissionTimes.reset()
+      admissionEnds.tell()
       break
     case "write":
       for (const [index, write] of message.log.entries()) log.push({ id: message.logFrom + index, write })
@@ -75,7 +79,7 @@ function take(message: ToWriter): void {
       break
     case "close":
       isClosing = true
-      endAdmission()
+      admissionEnds.tell()
       break
   }
 }
@@ -93,7 +97,7 @@ function work(): void {
   }
   while (writer !== undefined && log.length + store.length > 0) {
     if (writer.lock.isStopped()) {
-      // Nobody waits for what is left.
+      // The rest is written for nobody.
       if (owner.hasStopped) process.exit()
       later(STOPPED_PAUSE_MS)
       return
@@ -144,7 +148,7 @@ function open(): void {
   } catch (error) {
     preparing = undefined
     isOpening = false
-    // Whoever waits for these is told that they failed; written later they would be a surprise.
+    // Callers are told that these failed; written later they would be a surprise.
     log = []
     store = []
     owner.send({ type: "failed", error: sendable(openError(settings.directory, error), settings.directory) })
@@ -163,21 +167,22 @@ function admit(to: Writer): void {
   }
   isAskedIn = false
   isAdmitting = true
-  const patienceMs = admissionMs
-  admissionMs = Math.min(2 * admissionMs, MOST_ADMISSION_MS)
+  const patienceMs = admissionTimes.next()
   const held = to.holdGate(async () => {
     const admission = new Admission(settings.directory)
-    await new Promise<void>((resolve) => {
-      // Not here any more, or about to open. In the latter case it answers.
-      const impatient = setTimeout(() => {
-        if (admission.withdraw()) resolve()
-      }, patienceMs)
-      endAdmission = () => {
-        clearTimeout(impatient)
-        resolve()
-      }
-      owner.send({ type: "admitted", admission: admission.path })
+    const admitted = waitUntil<void>(whenTold(admissionEnds), (wait) => {
+      // An owner that has taken the admission is about to open the file, and answers; else it is not there any more.
+      const impatient = systemClock.setTimer(
+        () => {
+          if (admission.withdraw()) wait.resolve()
+        },
+        patienceMs,
+        true,
+      )
+      return () => impatient.cancel()
     })
+    owner.send({ type: "admitted", admission: admission.path })
+    await admitted
     admission.withdraw()
   })
   held
@@ -188,7 +193,6 @@ function admit(to: Writer): void {
     })
     .finally(() => {
       isAdmitting = false
-      endAdmission = () => {}
       work()
     })
 }
@@ -242,7 +246,7 @@ function sweep(): void {
   }
 }
 
-// What processes that were killed leave in the table of readers would keep freed pages from use.
+// Readers of processes that were killed stay in the table, and would keep freed pages from use.
 const checking = setInterval(() => {
   if (writer?.lock.isStopped() === false) writer.checkReaders()
   scheduleSweep()

@@ -2,7 +2,7 @@ import { createRequire } from "node:module"
 import { ConfigurationError } from "../core/base/errors.js"
 import type { RedisSubscriber } from "./client.js"
 
-/** What is used of the package ioredis. */
+/** The part of the package ioredis that is used. */
 export interface Ioredis {
   readonly Redis: new (options: object) => OwnClient
   readonly Cluster: new (nodes: readonly object[], options: object) => ClusterClient

@@ -3,7 +3,7 @@ import { Brake } from "./brake.js"
 import { WriterProcess } from "./process.js"
 import type { FromWriter, ToWriter, WriterSettings } from "./protocol.js"
 
-/** What writes: emits what it has to say as `message`, and `error` or `exit` when it is over. */
+/** The thread or process that writes. Messages come as `message`, the end as `error` or `exit`. */
 export interface WriterHandle {
   /** The file must be opened with the gate held: nobody in this process may have it open. */
   readonly isProcess: boolean
@@ -16,16 +16,16 @@ export interface WriterHandle {
   on(event: "message", listener: (message: FromWriter) => void): unknown
   on(event: "error", listener: (error: Error) => void): unknown
   on(event: "exit", listener: (code: number) => void): unknown
-  once(event: "exit", listener: (code: number) => void): unknown
+  off(event: "exit", listener: (code: number) => void): unknown
 }
 
 /**
- * Starts what writes: a thread, and from a worker thread a process. For `worker.terminate()` ends a thread and all that it
- * has started wherever they are, and nobody is told before. It keeps no process alive unless told to.
+ * Starts the writer: a thread, and from a worker thread a process. For `worker.terminate()` ends a thread and all that it has
+ * started wherever they are, and nobody is told before. A writer keeps no process alive unless told to.
  */
 export function startWriter(settings: WriterSettings): WriterHandle {
   // From the sources it needs a loader for TypeScript, which tests and development have.
-  const file = import.meta.url.endsWith(".ts") ? "./writer-thread-source.mjs" : "./writer-thread.cjs"
+  const file = import.meta.url.endsWith(".ts") ? "./writer-main-source.mjs" : "./writer-main.cjs"
   const url = new URL(file, import.meta.url)
   return isMainThread ? startThread(url, settings) : new WriterProcess(url, settings)
 }
@@ -50,7 +50,7 @@ function startThread(file: URL, settings: WriterSettings): WriterHandle {
 
 // --- the exit of the process -------------------------------------------------------------------------------------------
 
-/** Of all threads that have not ended. */
+/** Brakes of all threads that have not ended. */
 const brakes = new Set<Brake>()
 /** A transaction takes microseconds, and on a slow disk some seconds at the very worst. */
 const EXIT_MS = 5000
@@ -61,8 +61,8 @@ function stopAll(): void {
   const deadline = performance.now() + EXIT_MS
   for (const brake of brakes) {
     if (brake.waitForEnd(deadline - performance.now())) continue
-    // It waits for a lock that another process has, or for a disk, and the process would wait for it. Its death lets go of
-    // all locks, and what was acknowledged is written.
+    // The thread waits for a lock that another process has, or for a disk, and the process would wait for it. Death lets go
+    // of all locks, and what was acknowledged is written.
     process.kill(process.pid, "SIGKILL")
   }
 }

@@ -1,21 +1,12 @@
 import { types } from "node:util"
-import { hasElementGetter, isPlainObject } from "../core/values/isolation.js"
+import { hasElementGetter, isPlainObject, lookupGetter } from "../core/values/inspect-object.js"
 import { isAscii, isWellFormed } from "./header.js"
-import { MAX_DEPTH } from "./marks.js"
+import { MAX_DEPTH } from "./type-codes.js"
 
 /** The value holds more than JSON has, or what can't be written at all: for `Lowering` to tell. */
 export const NOT_PLAIN = -1
 
-type LookupGetter = (this: object, name: PropertyKey) => unknown
-
-/** Finds an accessor in a quarter of the time that a descriptor takes. It is part of every engine; hardened ones may lack it. */
-export const lookupGetter: LookupGetter =
-  (Object.prototype as { __lookupGetter__?: LookupGetter }).__lookupGetter__ ??
-  function (name) {
-    return (Object.getOwnPropertyDescriptor(this, name) as { readonly get?: unknown } | undefined)?.get
-  }
-
-// One walk is over before the next begins: it runs no code of others.
+// The walk that is under way. Each is over before the next begins: no code of others runs.
 let room = 0
 let hasOnlyAscii = true
 let root: object | undefined

@@ -3,7 +3,7 @@ import { type Database, MAX_READERS, openDatabase } from "./database.js"
 
 const require = createRequire(import.meta.url)
 
-/** What is used of an environment of lmdb-js below its databases. */
+/** The part of an environment of lmdb-js below its databases that is used. */
 interface NativeEnvironment {
   open(options: object, flags: number, jsFlags: number): void
   close(): void

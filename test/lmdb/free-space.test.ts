@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest"
 import type { Database, DatabaseStats } from "../../src/lmdb/database.js"
-import { Room } from "../../src/lmdb/room.js"
+import { FreeSpace } from "../../src/lmdb/free-space.js"
 
 const MIB = 1024 * 1024
 const PAGES_PER_MIB = 256
@@ -8,7 +8,7 @@ const PAGES_PER_MIB = 256
 /** A file of 16 MiB at most, of which so many pages are in use, up to an end. */
 function setUp() {
   const file = { used: 100, end: 100, free: 1000 * MIB, nowMs: 0 }
-  const room = new Room(
+  const room = new FreeSpace(
     "/cache",
     16 * MIB,
     () => file.nowMs,

@@ -1,3 +1,4 @@
+import { BackOff } from "../core/base/back-off.js"
 import type { Database, DatabaseStats } from "./database.js"
 import { Refusal } from "./refusal.js"
 
@@ -22,7 +23,7 @@ const LONGEST_PAUSE_MS = 60_000
  * pages in use, and by the end of the file, which grows also when what was freed can't be used again because a reader
  * somewhere still has its old snapshot.
  */
-export class Room {
+export class FreeSpace {
   readonly #path: string
   readonly #mapSize: number
   readonly #now: () => number
@@ -37,7 +38,7 @@ export class Room {
   #reason = ""
   #isBlocked = false
   #lastEnd = 0
-  #pauseMs = 0
+  readonly #pauses = new BackOff({ firstMs: FIRST_PAUSE_MS, longestMs: LONGEST_PAUSE_MS })
   #pausedUntilMs = 0
 
   /** @param readFree how many bytes the disk still has. */
@@ -92,8 +93,7 @@ export class Room {
 
   /** The disk had no room, although the map had. */
   pause(reason: string): void {
-    this.#pauseMs = Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, this.#pauseMs * 2))
-    this.#pausedUntilMs = this.#now() + this.#pauseMs
+    this.#pausedUntilMs = this.#now() + this.#pauses.next()
     this.#reason = reason
     this.#left = 0
   }
@@ -124,7 +124,7 @@ export class Room {
       return 0
     }
     if (!isNearEnd) {
-      this.#pauseMs = 0
+      this.#pauses.reset()
       this.#lastEnd = 0
       // Half of it: other processes write as well.
       return Math.max(pages, Math.min(left, leftAtEnd) / 2)

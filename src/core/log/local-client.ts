@@ -1,0 +1,91 @@
+import { CacheClosedError, LogError } from "../base/errors.js"
+import type { LocalLog, LogChange, LogNews } from "../ports/log.js"
+import { formatToken, parseToken, type Token } from "../tags/version.js"
+import type { LocalLogClient, LogClientOptions, SyncOptions } from "./log-client.js"
+import { LogState } from "./log-state.js"
+
+/** The client of a log that answers at once: nothing is ever under way, and everything known may be served. */
+export class LocalClient implements LocalLogClient {
+  readonly isLocal = true
+  readonly pending = 0
+  readonly #options: LogClientOptions<LocalLog>
+  readonly #log: LocalLog
+  readonly #state: LogState
+  readonly #unlisten: () => void
+  #isClosed = false
+
+  constructor(options: LogClientOptions<LocalLog>) {
+    const { log, ownsLog, trie, sink, origin } = options
+    this.#options = options
+    this.#log = log
+    this.#state = new LogState({ trie, sink, origin, isAlwaysTrusted: true, canLoseAppends: false })
+    // A log of its own has nothing to tell that this client did not append.
+    this.#unlisten = ownsLog ? () => {} : log.listen((news) => this.#hear(news))
+    this.#state.enter(log.pull(this.#state.position()))
+    this.#pull()
+  }
+
+  confirmedAgoMs(): number {
+    return 0
+  }
+
+  /** A local log is trusted from its first pull until the cache is closed. */
+  checkTrust(): void {}
+
+  append(changes: readonly LogChange[]): Promise<Token> {
+    return Promise.resolve(this.appendLocally(changes))
+  }
+
+  appendLocally(changes: readonly LogChange[]): Token {
+    const { trie, sink, origin } = this.#options
+    const { epoch, version, previousHead } = this.#log.append(changes, this.#state.position(), origin)
+    // A log that other caches share has told its listeners before it returned, this one included.
+    if (trie.cursor < version) {
+      if (previousHead === trie.cursor) sink.take({ changes, version, by: origin, cursor: version })
+      else this.#pull()
+    }
+    return formatToken(epoch, version)
+  }
+
+  tokenOfNow(): Token {
+    return this.#state.token()
+  }
+
+  async sync(token: Token | undefined, { signal }: SyncOptions): Promise<void> {
+    const target = token === undefined ? undefined : parseToken(token)
+    if (this.#isClosed) throw new CacheClosedError("sync")
+    signal?.throwIfAborted()
+    if (this.#state.hasReached(target)) return
+    this.#pull()
+    if (target !== undefined) this.#state.checkReached(target, token)
+  }
+
+  async catchUp(): Promise<void> {
+    if (this.#isClosed) return
+    try {
+      this.#pull()
+    } catch (error) {
+      this.#options.sink.fault(error instanceof LogError ? error : new LogError("pull", error))
+    }
+  }
+
+  async ready(): Promise<void> {
+    if (this.#isClosed) throw new CacheClosedError("ready")
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#unlisten()
+    if (this.#options.ownsLog) this.#log.close()
+  }
+
+  /** A gap is closed at once: a listener of one change may have appended another before all had heard of the first. */
+  #hear(news: LogNews): void {
+    if (!this.#isClosed && !this.#state.heard(news)) this.#pull()
+  }
+
+  #pull(): void {
+    this.#state.pulled(this.#log.pull(this.#state.position()))
+  }
+}

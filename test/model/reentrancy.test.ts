@@ -1,0 +1,106 @@
+import fc from "fast-check"
+import { describe, test } from "vitest"
+import {
+  type Action,
+  type Kind,
+  type Limit,
+  type Program,
+  programs,
+  type Reaction,
+  type Site,
+} from "./support/reentrant-program.js"
+import { ReentrantWorld } from "./support/reentrant-world.js"
+
+const runs = Number(process.env["ZOOCACHE_RUNS"] ?? 0)
+
+const uncensored: Limit = () => true
+
+function search(kind: Kind, usual: number): Promise<void> {
+  return fc.assert(
+    fc.asyncProperty(programs(kind), (program) => new ReentrantWorld(program, uncensored).run()),
+    { numRuns: runs || usual },
+  )
+}
+
+describe("no read gets what was invalidated before it, whatever hooks and listeners do to the cache that calls them", () => {
+  test("in memory", () => search("memory", 800), 600_000)
+  test("in front of a store", () => search("store", 500), 600_000)
+  test("on a shared log, alone and with others", () => search("network", 400), 600_000)
+})
+
+// Found by the search above, shortened.
+describe("a hook or a listener", () => {
+  const load: Program["commands"][number] = { do: "read", name: "plain", id: 0, how: "plain", after: "settle" }
+  const row: Action = { do: "invalidate", path: "row:0" }
+  const at = (site: Site, ...actions: Action[]): Reaction => ({ site, skip: 0, actions })
+
+  function run(program: Partial<Program>): Promise<void> {
+    const setup = { seed: 0, log: "own", store: "none", maxEntries: 100 } as const
+    return new ReentrantWorld({ setup, commands: [load], reactions: [], ...program }, uncensored).run()
+  }
+
+  test("a value that was set inside a transaction is not served there once its tag has expired", () =>
+    run({
+      commands: [
+        {
+          do: "transaction",
+          actions: [
+            { do: "set", id: 0 },
+            { do: "expire", path: "row:0" },
+            { do: "get", id: 0 },
+          ],
+          commits: true,
+          after: "settle",
+        },
+      ],
+    }))
+
+  test("that reads inside `zoocache:invalidate` gets the new value", () =>
+    run({
+      commands: [load, { ...row, after: "settle" }],
+      reactions: [at("zoocache:invalidate", { do: "read", name: "plain", id: 0, how: "plain" })],
+    }))
+
+  test("that sets a key inside `zoocache:invalidate` does not move the cursor past what is not applied", () =>
+    run({
+      commands: [load, { do: "clear", after: "nothing" }, load],
+      reactions: [at("zoocache:invalidate", { do: "set", id: 0 })],
+    }))
+
+  test("that deletes a key inside `zoocache:store` of its `set` has the last word", () =>
+    run({
+      commands: [{ do: "set", id: 0, after: "settle" }],
+      reactions: [at("zoocache:store", { do: "delete", name: "key", id: 0 })],
+    }))
+
+  test("that clears inside `zoocache:store` of an entry from the store does not have that entry lifted above the clear", () =>
+    run({
+      setup: { seed: 0, log: "own", store: "local", maxEntries: 1 },
+      commands: [
+        { ...load, after: "micro" },
+        { ...load, name: "after", after: "micro" },
+        { ...load, how: "peek", after: "nothing" },
+        { ...load, after: "nothing" },
+        { do: "clearFunction", name: "plain", after: "nothing" },
+      ],
+      reactions: [{ site: "zoocache:store", skip: 2, actions: [{ do: "clear" }] }],
+    }))
+
+  for (const hook of ["ttl", "cacheIf", "sizeOf"] as const) {
+    test(`that invalidates inside \`${hook}\` makes the load stale that it is asked about`, () =>
+      run({ reactions: [at(hook, row)] }))
+  }
+
+  test("that invalidates inside `cacheErrors` makes the load stale that it is asked about", () =>
+    run({
+      commands: Array.from({ length: 6 }, () => ({ ...load, name: "flaky" })),
+      reactions: [at("cacheErrors", row), at("cacheErrors", row), at("cacheErrors", row)],
+    }))
+
+  test("that invalidates inside `validate` makes the entry stale that it is asked about", () =>
+    run({
+      setup: { seed: 0, log: "own", store: "local", maxEntries: 1 },
+      commands: [load, { ...load, id: 1 }, load],
+      reactions: [at("validate", row)],
+    }))
+})
