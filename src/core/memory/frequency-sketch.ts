@@ -12,7 +12,7 @@ const SMALL_BYTES = 16_384
 const LEAST_BYTES = 20
 
 /**
- * How often keys that are *not* resident were used lately: a count-min sketch of four-bit counters.
+ * Frequencies of the keys that are *not* resident: a count-min sketch of four-bit counters.
  *
  * Differs from the sketch in the TinyLFU paper (Einziger, Friedman, Manes: "TinyLFU: A Highly Efficient Cache Admission
  * Policy", ACM Transactions on Storage 13(4), 2017) in that counts are not incremented here: a resident entry keeps its

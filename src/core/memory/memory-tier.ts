@@ -2,9 +2,9 @@ import type { Clock, Timer } from "../base/clock.js"
 import { Sweep } from "./sweep.js"
 import { WindowTinyLfu } from "./window-tiny-lfu.js"
 
-/** What the tier asks of what it keeps. */
+/** Something that the tier can keep. */
 export interface Resident {
-  /** Its place; -1 outside. Set by the tier only. */
+  /** Place in the tier; -1 outside. Set by the tier only. */
   slot: number
 }
 
@@ -14,20 +14,20 @@ export interface MemoryTierOptions<E extends Resident> {
   readonly clock: Clock
   readonly random: () => number
   /**
-   * The tier has dropped these to hold its budgets, some time after what made it necessary. Its books are whole, so it
-   * may be called from here.
+   * Victims that the tier has dropped to hold its budgets, some time after the operation that made it necessary. The tier
+   * is whole, and may be called from here.
    */
   readonly onEvict: (victims: readonly E[]) => void
   /**
-   * Removes the entry (through {@link MemoryTier.remove}) if nobody can use it any more; asked in the background. The
-   * tier may be called from here.
+   * Removes the entry (through {@link MemoryTier.remove}) if nobody can use it any more. Asked in the background; the tier
+   * may be called from here.
    */
   readonly reclaim: (entry: E) => void
-  /** When time alone will make the entry useless, in milliseconds from now; Infinity if never. */
+  /** Time after which the entry will be useless whatever happens, in milliseconds from now; Infinity if never. */
   readonly timeLeftMs: (entry: E) => number
 }
 
-/** The heaviest that an entry may be. With {@link LARGEST_BUDGET} no sum of weights leaves the safe integers. */
+/** Weight of the heaviest entry that may come in. With {@link LARGEST_BUDGET} no sum of weights leaves the safe integers. */
 export const LARGEST_WEIGHT = 2 ** 51
 const LARGEST_BUDGET = 2 ** 51
 
@@ -36,7 +36,7 @@ const VICTIMS_PER_OPERATION = 256
 /** A slice ends after this time, or after so many batches of as many victims as an operation has. */
 const LONGEST_SLICE_MS = 4
 const BATCHES_PER_SLICE = 20
-/** While evictions are under way, newcomers may exceed the budget of bytes by this share of it. */
+/** Share of the budget of bytes by which newcomers may exceed it while evictions are under way. */
 const EXCESS_SHARE = 1 / 8
 
 const NOBODY: readonly never[] = []
@@ -46,8 +46,8 @@ const NOBODY: readonly never[] = []
  * may be served is not its business.
  *
  * Evictions go in slices where one entry takes the place of very many. Until they are done the tier is over its budget
- * of bytes: by that entry, or by an eighth. An operation that finds it so evicts at least what it brings in, or what it
- * brings in is refused.
+ * of bytes: by that entry, or by an eighth. An operation meanwhile evicts at least as many bytes as it brings in, or its
+ * entry is refused.
  */
 export class MemoryTier<E extends Resident> {
   readonly #options: MemoryTierOptions<E>
@@ -56,9 +56,9 @@ export class MemoryTier<E extends Resident> {
   readonly #sweep: Sweep
   readonly #places: (E | undefined)[] = []
   readonly #free: number[] = []
-  /** When each entry's load began, in the time of `Turn.now`; an array of its own costs 4 bytes instead of 8 or more. */
+  /** Begin of each entry's load, in the time of `Turn.now`; an array for it costs 4 bytes an entry instead of 8 or more. */
   #bornMs = new Uint32Array(64)
-  /** Waits for the next slice of evictions. */
+  /** Timer of the next slice of evictions. */
   #timer: Timer | undefined
   #isEvicting = false
   #isClosed = false
@@ -94,7 +94,7 @@ export class MemoryTier<E extends Resident> {
   }
 
   /**
-   * Takes an entry in. Gives who had to go for it, already outside; the entry itself is among them where it was refused.
+   * Takes an entry in. Gives the victims that had to go for it, already outside; the entry is among them if it was refused.
    *
    * @param weight in bytes, an integer from 0 to {@link LARGEST_WEIGHT}
    * @throws Error for any other weight, and for an entry that is already in
@@ -110,8 +110,8 @@ export class MemoryTier<E extends Resident> {
   }
 
   /**
-   * The new entry takes the place of the old one, and what is known of the use of their key. Gives who had to go for it,
-   * see {@link add}; never the old one.
+   * The new entry takes the place of the old one, and what is known of the use of their key. Gives the victims that
+   * had to go for it, as {@link add} does; never the old one.
    */
   replace(old: E, entry: E, weight: number, bornMs: number): readonly E[] {
     checkWeight(weight)
@@ -133,7 +133,7 @@ export class MemoryTier<E extends Resident> {
     this.#vacate(entry)
   }
 
-  /** As given to {@link MemoryTier.add}; exact for entries of up to 49 days. */
+  /** Time given to {@link MemoryTier.add}; exact for entries of up to 49 days. */
   bornMs(entry: E, nowMs: number): number {
     return nowMs - ((nowMs - (this.#bornMs[entry.slot] as number)) >>> 0)
   }
@@ -145,7 +145,7 @@ export class MemoryTier<E extends Resident> {
 
   /** A whole pass at once. */
   sweepNow(): void {
-    // Those that are put in meanwhile, by who listens to what is removed, are not looked at: there may be no end of them.
+    // Entries that listeners put in meanwhile are not looked at: there may be no end of them.
     const { length } = this.#places
     for (let slot = 0; slot < length; slot += 1) {
       const entry = this.#places[slot]
@@ -169,13 +169,13 @@ export class MemoryTier<E extends Resident> {
     if (count !== this.#policy.size) throw new Error(`${count} entries, but the policy knows ${this.#policy.size}`)
     if (count + this.#free.length !== this.#places.length) throw new Error("a place is neither free nor taken")
     if (this.#policy.excessWeight > this.#maxBytes) throw new Error("twice the bytes that the budget allows")
-    // In slices the budgets are reached later, and nobody waits for them once the tier is closed.
+    // Budgets are reached later while slices are under way, and not at all once the tier is closed.
     if (this.#timer !== undefined || this.#isEvicting || this.#isClosed) return
     if (this.#policy.size > this.#options.maxEntries) throw new Error("more entries than the budget allows")
     if (this.#policy.excessWeight > 0) throw new Error("more bytes than the budget allows")
   }
 
-  /** Leaves no timer. What is over the budgets stays. */
+  /** Leaves no timer. Entries that are over the budgets stay. */
   close(): void {
     this.#isClosed = true
     this.#sweep.close()
@@ -201,7 +201,7 @@ export class MemoryTier<E extends Resident> {
     entry.slot = -1
   }
 
-  /** What an operation evicts at once. `excess`: by how much the bytes were over their budget before it. */
+  /** Evicts as much as an operation may. `excess`: by how much the bytes were over their budget before it. */
   #makeRoom(entry: E, excess: number): readonly E[] {
     let victims = this.#evictSome()
     const most = Math.max(excess, EXCESS_SHARE * this.#maxBytes)
@@ -213,7 +213,7 @@ export class MemoryTier<E extends Resident> {
     return victims
   }
 
-  /** Those who must go for the budgets to hold, or the first of them: at most as many as an operation may have. */
+  /** Victims that must go for the budgets to hold, or the first of them: as many as an operation may have. */
   #evictSome(): readonly E[] {
     let victims: E[] | undefined
     while (victims === undefined || victims.length < VICTIMS_PER_OPERATION) {

@@ -118,8 +118,8 @@ export class SlotLists {
   }
 
   /**
-   * A use of the node: counted, and in the window and the protected list it becomes the first. Gives its list; who is in
-   * probation moves on only by {@link moveToFirst} or {@link exchange}. A slot that is not in use is left alone.
+   * A use of the node: counted, and in the window and the protected list it becomes the first. Gives its list; in
+   * probation a node keeps its place until {@link moveToFirst} or {@link exchange}. A slot not in use is left alone.
    */
   use(node: number): number {
     const states = this.#states

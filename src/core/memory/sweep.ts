@@ -2,13 +2,13 @@ import type { Clock, Timer } from "../base/clock.js"
 
 export interface SweepOptions {
   readonly clock: Clock
-  /** How many places there are to look at. */
+  /** Number of places to look at. */
   readonly places: () => number
-  /** How many of them are taken. */
+  /** Number of places that are taken. */
   readonly size: () => number
   /**
-   * Looks at one place, and empties it if nobody can use what is there any more. Gives when time alone will make it
-   * useless, in milliseconds from now; Infinity if never, or if the place is free.
+   * Looks at one place, and empties it if nobody can use its entry any more. Gives the time after which that entry will
+   * be useless whatever happens, in milliseconds from now; Infinity if never, or if the place is free.
    */
   readonly visit: (place: number) => number
 }
@@ -17,15 +17,15 @@ const SLICE_INTERVAL_MS = 50
 const SMALLEST_SLICE = 500
 /** A pass over everything takes at most so many slices, unless looking takes longer than a slice may. */
 const SLICES_PER_PASS = 200
-/** A slice ends after this time; the clock is read once for so many places. */
+/** Slices end after this time; the clock is read once for so many places. */
 const LONGEST_SLICE_MS = 4
 const VISITS_PER_READING = 16
-/** Where only time can make something useless, passes are this far apart, unless something will be sooner or later. */
+/** Pauses between passes where only time makes entries useless: as long as the next one has, within these bounds. */
 const SHORTEST_PAUSE_MS = 1000
 const LONGEST_PAUSE_MS = 60_000
 
 /**
- * Finds what nobody can use any more: slices of a pass over all places, on one timer that runs only while there can be
+ * Finds the entries that nobody can use any more: slices of a pass over all places, on one timer that runs only while there can be
  * something to find. So neither an expiry nor an invalidation needs a timer or a list of its own.
  *
  * A pass begins at most a second after something became useless by time (or when the pass before is over), and soon
@@ -35,15 +35,15 @@ const LONGEST_PAUSE_MS = 60_000
 export class Sweep {
   readonly #options: SweepOptions
   #timer: Timer | undefined
-  /** When the pass begins that the timer waits for, in the time of the clock; undefined while a pass is under way. */
+  /** Begin of the pass that the timer waits for, in the time of the clock; undefined while a pass is under way. */
   #plannedMs: number | undefined
-  /** How long the timer waits at most: what has longer to live can't call for an earlier pass. */
+  /** Length of the pause that the timer waits for: an entry with as long to live can't call for an earlier pass. */
   #pauseMs = Number.POSITIVE_INFINITY
   #at = 0
   #end = 0
   /** Something may have become useless since the pass began. */
   #isDirty = false
-  /** When the next one ends by time, of those that this pass has seen or that came since it began; clock time. */
+  /** Earliest end, in the time of the clock, of the entries that this pass has seen or that came since it began. */
   #nextMs = Number.POSITIVE_INFINITY
   /** The last reading of the clock in a slice of the pass. */
   #sliceMs = 0
@@ -54,7 +54,7 @@ export class Sweep {
     this.#options = options
   }
 
-  /** Something was put into a place that will be useless after that time. Quick: called for everything that is kept. */
+  /** An entry came into a place and will be useless after that time. Quick: called for every entry that is stored. */
   put(leftMs: number): void {
     if (leftMs === Number.POSITIVE_INFINITY) return
     if (this.#plannedMs !== undefined && leftMs >= this.#pauseMs) return
@@ -80,7 +80,7 @@ export class Sweep {
 
   #expect(leftMs: number): void {
     if (this.#plannedMs === undefined && (this.#timer !== undefined || this.#isVisiting)) {
-      // A pass is under way: what comes into a place that it has passed is for the next one.
+      // An entry that comes into a place behind the pass is for the next one.
       this.#nextMs = Math.min(this.#nextMs, this.#sliceMs + leftMs)
       return
     }
@@ -113,7 +113,7 @@ export class Sweep {
       this.#isDirty = false
       this.#nextMs = Number.POSITIVE_INFINITY
     }
-    // Users listen to what is removed, and may store, invalidate and close meanwhile: the timer is set afterwards.
+    // Listeners to removals may store, invalidate and close meanwhile: the timer is set afterwards.
     this.#isVisiting = true
     try {
       this.#visitSome()
@@ -138,7 +138,9 @@ export class Sweep {
       for (let left = VISITS_PER_READING; left > 0 && this.#at < end; left -= 1) {
         const place = this.#at
         this.#at += 1
-        this.#nextMs = Math.min(this.#nextMs, this.#sliceMs + visit(place))
+        // Listeners that the visit lets in may store entries, which move the earliest end as well.
+        const endMs = this.#sliceMs + visit(place)
+        this.#nextMs = Math.min(this.#nextMs, endMs)
       }
       this.#sliceMs = clock.now()
     }

@@ -20,8 +20,8 @@ const ACCESSES_PER_ENTRY_AND_AGE = 10
 const MARGIN_SHARE = 1 / 16
 const MAX_MARGIN = 16_384
 
-// Hits are noted here and replayed, in order, before anything else happens. Where more than this many come between two
-// changes (a hit ratio above 99.9 %), the newest stand for all: order matters only to who goes next, and nobody does.
+// Hits are noted in a ring and replayed, in order, before anything else happens. Of more than this many between two
+// changes (a hit ratio above 99.9 %) the newest stand for all: order matters only to who goes next, and nobody does.
 const RING_LENGTH = 1024
 // After the window was resized, entries change lists in small steps: no operation pays for them all.
 const MOVES_PER_OPERATION = 32
@@ -90,12 +90,12 @@ export class WindowTinyLfu {
     return this.#lists.size
   }
 
-  /** Of all entries; 0 where there is no byte budget, as weights are not kept then. */
+  /** Weight of all entries; 0 where there is no byte budget, as weights are not kept then. */
   get weight(): number {
     return this.#lists.weight
   }
 
-  /** By how much the weight is over its budget; 0 when it holds. */
+  /** Weight beyond its budget; 0 when it holds. */
   get excessWeight(): number {
     return Math.max(0, this.#lists.weight - this.#maxWeight)
   }
@@ -116,7 +116,7 @@ export class WindowTinyLfu {
     const node = slot + FIRST_NODE
     this.#hashes[slot] = hash
     lists.add(node, WINDOW, Math.min(MAX_FREQUENCY, this.#sketch.frequency(hash) + 1), weight)
-    // What the window can't hold is judged at once instead of pushing out all others first.
+    // An entry that the window can't hold is judged at once instead of pushing out all others first.
     if (weight > this.#window.maxWindowWeight) lists.moveToLastOfWindow(node)
     this.#countAccesses(1)
     this.#setRecording()
@@ -136,7 +136,7 @@ export class WindowTinyLfu {
     this.#setRecording()
   }
 
-  /** A hit. It is only noted here and takes effect before the next change; of more than a thousand the newest count. */
+  /** A hit: only noted here, it takes effect before the next change. Of more than a thousand the newest count. */
   touch(slot: number): void {
     // Below half of the budgets nobody will be evicted soon: order and frequencies can wait until then.
     if (!this.#recording) return
@@ -159,8 +159,8 @@ export class WindowTinyLfu {
   }
 
   /**
-   * A slot that must go for the budgets to hold, already removed here, or -1 when they hold. It may be the newest one:
-   * then its admission was refused.
+   * A slot that must go for the budgets to hold, already removed here, or -1 when they hold. The newest one may
+   * be it: then its admission was refused.
    */
   evict(): number {
     this.#replay()
@@ -241,7 +241,7 @@ export class WindowTinyLfu {
   }
 
   /**
-   * Who goes next for a candidate that was admitted: the main part's last, or the candidate itself once its victims
+   * The next to go for a candidate that was admitted: the main part's last, or the candidate itself once its victims
    * together have been used as often as it, which a look at the first ones could not tell. 0 if nobody is left to go.
    */
   #victimFor(admitted: number): number {
@@ -324,7 +324,7 @@ export class WindowTinyLfu {
     return sizes[WINDOW]! > this.#window.maxWindowEntries || listWeights[WINDOW]! > this.#window.maxWindowWeight
   }
 
-  /** There is room for all: what the window can't hold needs no admission. */
+  /** Moves entries that the window can't hold on without admission: there is room for all. */
   #passOnWindow(): void {
     for (let moves = MOVES_PER_OPERATION; moves > 0 && this.#isWindowOver(); moves--) {
       this.#lists.moveToFirst(this.#lists.before(WINDOW), PROBATION)

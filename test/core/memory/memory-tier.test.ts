@@ -210,6 +210,21 @@ describe("one big value in the place of very many", () => {
     expect(before - ward.tier.size).toBe(512)
   })
 
+  it("has one timer, however many operations find it over its budget", () => {
+    const { ward, big } = crowd()
+    ward.replace(big, 24_000)
+    ward.onEvict = () => {
+      ward.fill(3)
+      ward.clock.advanceWithinTurn(5)
+    }
+    for (let count = 0; count < 3; count += 1) {
+      ward.fill(3)
+      expect(ward.clock.timers).toBe(1)
+      ward.clock.advance(1)
+    }
+    expect(ward.clock.timers).toBe(1)
+  })
+
   it("has no timer that keeps a process alive, and none once it is closed", () => {
     const { ward, big } = crowd()
     ward.replace(big, 24_000)

@@ -163,6 +163,19 @@ describe("a slice", () => {
     expect(places.clock.timers).toBe(0)
   })
 
+  it("does not forget what is put behind it from within it", () => {
+    const places = new Places()
+    for (let count = 0; count < 600; count += 1) places.put(3_600_000)
+    places.onVisit = (place) => {
+      if (place === 400) places.put(2000, 0)
+    }
+    places.sweep.mayHaveStale()
+    places.clock.advance(50)
+    places.onVisit = () => {}
+    places.clock.advance(4000)
+    expect(places.size).toBe(599)
+  })
+
   it("leaves no timer where it was closed from within, or between", () => {
     const places = new Places()
     for (let count = 0; count < 2000; count += 1) places.put(10)

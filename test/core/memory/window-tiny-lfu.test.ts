@@ -351,6 +351,21 @@ describe("WindowTinyLfu", () => {
       expect(policy.weight).toBeLessThanOrEqual(20_000)
     })
 
+    it("owes nothing any more once others have been removed", () => {
+      const policy = coldTier()
+      policy.insert(2000, mix(5000), 15_000)
+      const gone = new Set<number>()
+      for (let count = 0; count < 10; count++) gone.add(policy.evict())
+      for (let slot = 0; policy.isOver; slot++) if (!gone.has(slot)) policy.remove(slot)
+      // Those that are left are used: nothing of theirs may go for the candidate any more, nor the candidate for them.
+      for (let slot = 0; slot < 2000; slot++) policy.touch(slot)
+      const newcomer = [...gone][0] as number
+      policy.insert(newcomer, mix(7000), 4000)
+      expect(policy.evict()).toBe(newcomer)
+      expect(policy.evict()).toBe(-1)
+      policy.check()
+    })
+
     it("owes nothing to a candidate that has gone", () => {
       const policy = coldTier()
       policy.insert(2000, mix(5000), 15_000)
