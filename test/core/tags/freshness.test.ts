@@ -215,6 +215,12 @@ describe("expiredSince", () => {
     ["above", { a: { expired: 11, expiredAtMs: 5 } }, ["c"], 5],
     ["the root, without dependencies", { root: { expired: 11, expiredAtMs: 5 } }, [], 5],
     ["the first of several", { a: { expired: 11, expiredAtMs: 7 }, d: { expired: 20, expiredAtMs: 5 } }, ["b", "d"], 5],
+    [
+      "the first of several, seen first",
+      { b: { expired: 20, expiredAtMs: 5 }, d: { expired: 11, expiredAtMs: 7 } },
+      ["b", "d"],
+      5,
+    ],
     ["one that is pending", { b: { pendingExpiry: 1, expiredAtMs: 8 } }, ["b"], 8],
   ])("%s", (_what, marks, names, sinceMs) => {
     const nodes = marked(marks)

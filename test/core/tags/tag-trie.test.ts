@@ -311,11 +311,12 @@ describe("forgetting", () => {
   test("leaves alone what is on its way to the log", () => {
     const trie = make({ rememberedMarks: 0 })
     const node = trie.acquire(["a"])
+    trie.apply(node, false, 1, 0, "test", 0)
     beginPending(markOf(node), false)
+    trie.release(node)
     trie.forget(0)
     expect(knows(trie, "a")).toBe(true)
     endPending(markOf(node), false)
-    trie.release(node)
     trie.forget(0)
     expect(knows(trie, "a")).toBe(false)
   })
