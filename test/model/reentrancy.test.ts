@@ -55,6 +55,30 @@ describe("a hook or a listener", () => {
       ],
     }))
 
+  test("a value that was set inside a nested transaction is not served once the one around it has invalidated it", () =>
+    run({
+      setup: { seed: 3, log: "own", store: "none", maxEntries: 100 },
+      commands: [
+        {
+          do: "transaction",
+          actions: [
+            {
+              do: "transaction",
+              actions: [
+                { do: "set", id: 0 },
+                { do: "get", id: 0 },
+                { do: "get", id: 0 },
+              ],
+              commits: true,
+            },
+            row,
+          ],
+          commits: true,
+          after: "settle",
+        },
+      ],
+    }))
+
   test("that reads inside `zoocache:invalidate` gets the new value", () =>
     run({
       commands: [load, { ...row, after: "settle" }],
@@ -84,6 +108,19 @@ describe("a hook or a listener", () => {
         { do: "clearFunction", name: "plain", after: "nothing" },
       ],
       reactions: [{ site: "zoocache:store", skip: 2, actions: [{ do: "clear" }] }],
+    }))
+
+  test("that expires a tag inside `zoocache:evict` reaches the entry that is being stored", () =>
+    run({
+      setup: { seed: 0, log: "own", store: "local", maxEntries: 1 },
+      commands: [
+        { ...load, after: "nothing" },
+        { do: "set", id: 0, after: "nothing" },
+        { ...load, name: "after" },
+        { do: "getMany", after: "nothing" },
+        { do: "clearFunction", name: "plain", after: "nothing" },
+      ],
+      reactions: [{ ...at("zoocache:evict", { do: "expire", path: "row:0" }), skip: 2 }],
     }))
 
   for (const hook of ["ttl", "cacheIf", "sizeOf"] as const) {

@@ -118,7 +118,7 @@ export function agedOf(
 export function acquireDependencies({ tags, keys }: EntryHeader, trie: TagTrie): TagNode[] {
   const acquired: TagNode[] = []
   try {
-    for (const tag of tags) acquired.push(trie.acquire(parseTag(tag)))
+    for (const tag of tags) acquired.push(trie.acquireDependency(parseTag(tag)))
   } catch (error) {
     for (const node of acquired) trie.release(node)
     throw new CorruptEntryError("a tag that it depends on is none", error)

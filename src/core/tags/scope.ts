@@ -39,15 +39,15 @@ export class Scope {
     return path
   }
 
-  /** The node of a tag, with one use more. */
+  /** The node of a tag that something depends on, with one use more. */
   acquire(tag: string): TagNode {
     const segments = parseTag(tag)
-    return this.#trie.acquire(this.prefix === "" ? segments : parseTag(`${this.prefix}:${tag}`))
+    return this.#trie.acquireDependency(this.prefix === "" ? segments : parseTag(`${this.prefix}:${tag}`))
   }
 
   /** The node of the scope itself with one use more; undefined for the whole cache. */
   acquireOwn(): TagNode | undefined {
-    return this.prefix === "" ? undefined : this.#trie.acquire(parseTag(this.prefix))
+    return this.prefix === "" ? undefined : this.#trie.acquireDependency(parseTag(this.prefix))
   }
 
   functionName(name: string): string {

@@ -1,4 +1,5 @@
 import { assert } from "../base/assert.js"
+import { KnownNames } from "./known-names.js"
 import { NodeTable } from "./node-table.js"
 import { type Mark, isPending, markOf, newestVersion, TagNode } from "./tag-node.js"
 import { type Epoch, isVersion, NO_VERSION, type Version } from "./version.js"
@@ -30,6 +31,9 @@ export interface TrieOptions {
 
 // Far beyond what is remembered, memory wins over a load that never settles: its result will not be stored.
 const FORCED_FACTOR = 10
+
+/** Beyond so many top-level names nobody is told of one that nothing depends on. */
+const MOST_NAMES = 1000
 
 // Segments of tags can't be empty nor hold a space, so nothing a user names can meet the reserved root.
 const KEY_ROOT_SEGMENT = " keys"
@@ -64,6 +68,8 @@ export class TagTrie {
    * memory: those hold their nodes, so that nothing they depend on is forgotten.
    */
   readonly forgotten: Version = NO_VERSION
+  /** Top-level names on which something ever depended. */
+  readonly names = new KnownNames(MOST_NAMES)
   readonly #table: NodeTable
   readonly #options: TrieOptions
   /** What the log itself has forgotten: up to there nobody needs a mark for an entry of the shared tier. */
@@ -102,6 +108,12 @@ export class TagTrie {
     for (let index = 0; index < segments.length; index += 1) node = this.#child(node, segments[index] as string)
     node.uses += 1
     return node
+  }
+
+  /** The same for the tag of something that depends on it: its name is known from then on. */
+  acquireDependency(segments: readonly string[]): TagNode {
+    this.names.note(segments[0] as string)
+    return this.acquire(segments)
   }
 
   acquireChild(parent: TagNode, segment: string): TagNode {

@@ -42,7 +42,7 @@ export function isSameEpoch(a: Epoch, b: Epoch): boolean {
 /** Names an epoch and a version of it; opaque to users, safe to hand to clients. */
 export type Token = string
 
-const TOKEN = /^zc1\.([0-9a-z]{1,11})\.([A-Za-z0-9_-]{1,32})\.(0|[1-9][0-9]{0,12})\.(0|[1-9][0-9]{0,3})$/
+const TOKEN = /^zc1\.(0|[1-9a-z][0-9a-z]{0,10})\.([A-Za-z0-9_-]{1,32})\.(0|[1-9][0-9]{0,12})\.(0|[1-9][0-9]{0,3})$/
 
 // Tokens of one millisecond differ in the counter alone, and turning a number of 16 digits into text costs as much as
 // the rest of an invalidation.
