@@ -125,7 +125,7 @@ class Encoder {
     for (let index = 0; index < length; index++) {
       if (hasElementGetter(array, index)) throw below(`[${index}]`, accessorRefusal(array))
       const value = array[index]
-      // Also what has a setter only, and a hole that an extra name made up for.
+      // A property with a setter only has no value, and neither has a hole that an extra name made up for.
       if (value === undefined && !isData(array, index)) throw below(`[${index}]`, accessorRefusal(array))
       try {
         const element = this.encode(value)
