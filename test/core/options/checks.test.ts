@@ -104,6 +104,36 @@ describe("objects", () => {
     expect(() => checkNames(null, known, "cacheable")).toThrow(InvalidOptionError)
   })
 
+  test.each([
+    ["tags", "deps"],
+    ["maxAge", "ttl"],
+    ["max", "memory: { maxEntries }"],
+    ["memroy", "memory"],
+    ["TTL", "ttl"],
+    ["dep", "deps"],
+    ["tttl", "ttl"],
+    ["tl", "ttl"],
+    ["tdl", "ttl"],
+  ])("checkNames tells which option is meant by %s", (name, meant) => {
+    const known = new Set(["ttl", "deps", "memory", "key"])
+    expect(() => checkNames({ [name]: 1 }, known, "createCache")).toThrow(`Did you mean \`${meant}\`?`)
+  })
+
+  test("checkNames suggests nothing where nothing is near, and no option that is not there", () => {
+    const message = (name: string, known: string[]): string => {
+      try {
+        checkNames({ [name]: 1 }, new Set(known), "set")
+      } catch (error) {
+        return (error as Error).message
+      }
+      return expect.fail("it was accepted")
+    }
+    expect(message("colour", ["ttl", "deps"])).toBe(
+      "Invalid option colour = 1: set has no such option; it has deps, ttl",
+    )
+    expect(message("max", ["maxBytes", "maxEntries"])).not.toMatch("Did you mean")
+  })
+
   test("checkParts, checkLog and checkClock go by methods", () => {
     const backend = { open: () => {} }
     expect(checkParts(backend, "backend", ["open"])).toBe(backend)
