@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest"
 import { HookError, UncacheableValueError } from "zoocache"
+import { createCodec } from "zoocache/codec"
 import { makeCache, rejectionOf } from "../support/caches.js"
+import { Machine, rowsOf } from "../support/shared.js"
 
 class User {
   name = "ann"
@@ -107,5 +109,64 @@ describe('isolation: "strict"', () => {
     expect(Object.isFrozen(await many.one(2))).toBe(true)
     expect(many.peek(1)).toBe(undefined)
     expect(faults).toHaveLength(2)
+  })
+})
+
+describe("what comes from a shared tier", () => {
+  test.each<["clone" | "strict", unknown]>([
+    ["strict", { at: new Date(0) }],
+    ["strict", new Map([["a", 1]])],
+  ])("is a miss under %s where it does not fit, and said", async (isolation, value) => {
+    const machine = new Machine()
+    const [a, b] = [await machine.join(), await machine.join()]
+    const rows = new Map([[1, value]])
+    await rowsOf(a.cache, rows).read(1)
+    const picky = rowsOf(b.cache, rows, { isolation })
+    expect(await picky.read(1)).toEqual(value)
+    expect(picky.loads).toBe(1)
+    expect(b.faults[0]?.error).toBeInstanceOf(UncacheableValueError)
+  })
+
+  test("is frozen under strict, and copied for each caller under clone", async () => {
+    const machine = new Machine()
+    const rows = new Map<number, unknown>([
+      [1, { tags: ["a"], at: new Date(0) }],
+      [2, { tags: ["a"] }],
+    ])
+    const a = await machine.join()
+    const first = rowsOf(a.cache, rows)
+    await first.read(1)
+    await first.read(2)
+    const strict = rowsOf((await machine.join()).cache, rows, { isolation: "strict" })
+    expect(Object.isFrozen(((await strict.read(2)) as { tags: string[] }).tags)).toBe(true)
+    const cloned = rowsOf((await machine.join()).cache, rows, { isolation: "clone" })
+    const [one, two] = [await cloned.read(1), await cloned.read(1)] as { tags: string[] }[]
+    one?.tags.push("mine")
+    expect(two).toEqual(rows.get(1))
+    expect(await cloned.read(1)).toEqual(rows.get(1))
+    expect([strict.loads, cloned.loads]).toEqual([0, 0])
+  })
+
+  test("is a miss where a decoder has made a thenable of it", async () => {
+    class Query {
+      id = 1
+    }
+    const codec = createCodec()
+    const plain = codec.extend({ name: "Query", class: Query, encode: () => [1], decode: () => new Query() })
+    const hostile = codec.extend({
+      name: "Query",
+      class: Query,
+      encode: () => [1],
+      // oxlint-disable-next-line unicorn/no-thenable -- the point of it
+      decode: () => Object.defineProperty(new Query(), "then", { value: () => {} }),
+    })
+    const machine = new Machine()
+    const [a, b] = [await machine.join({ codec: plain }), await machine.join({ codec: hostile })]
+    const rows = new Map<number, unknown>([[1, new Query()]])
+    await rowsOf(a.cache, rows).read(1)
+    const reader = rowsOf(b.cache, rows)
+    expect(await reader.read(1)).toBe(rows.get(1))
+    expect(reader.loads).toBe(1)
+    expect(b.faults).toHaveLength(1)
   })
 })

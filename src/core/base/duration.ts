@@ -41,8 +41,8 @@ const part = /(\d+(?:\.\d+)?|\.\d+)(ms|[smhdw])/y
 
 /**
  * The milliseconds of a duration: finite, or Infinity for a number that is. A text may have any number of parts, larger
- * units first, each unit once. Zero and negative numbers pass; what they mean is the option's business. What is
- * absurdly large is cut to 2^52 ms.
+ * units first, each unit once. Zero and negative numbers pass; what they mean is the option's business. Absurdly
+ * large ones are cut to 2^52 ms.
  *
  * @throws InvalidOptionError naming the option and the value.
  * @example

@@ -1,4 +1,4 @@
-/** What every error of this library has: a stable `code`, and the thing it is about. */
+/** The parts of every error of this library: a stable `code`, and the thing it is about. */
 export interface ZooCacheErrorOptions {
   /** The tag, key, option or url the error is about; never a password. */
   readonly subject?: string | undefined
@@ -36,7 +36,7 @@ export class InvalidTagError extends ZooCacheError {
 
 /** Arguments or a key that can't be turned into a key without risking that two calls meet. */
 export class InvalidKeyError extends ZooCacheError {
-  /** What is wrong with it, without the key. */
+  /** The fault of the key, without the key. */
   readonly reason: string
 
   constructor(key: unknown, reason: string, options: { cause?: unknown } = {}) {
@@ -90,7 +90,7 @@ const readOnce =
 export class UncacheableValueError extends ZooCacheError {
   /** The kind of the value, such as `A ReadableStream`. */
   readonly kind: string
-  /** What is wrong with values of that kind. */
+  /** The fault of values of that kind. */
   readonly reason: string
 
   constructor(kind: string, subject?: string, reason = readOnce) {
@@ -100,11 +100,11 @@ export class UncacheableValueError extends ZooCacheError {
   }
 }
 
-/** The log did not confirm an invalidation in time. It holds in this process and is retried. */
+/** The log did not confirm an invalidation in time, which holds in this process and is retried. */
 export class InvalidationNotAcknowledgedError extends ZooCacheError {
   /** True where a transaction's function had already succeeded: do not run it again because of this error. */
   readonly committed: boolean
-  /** What the transaction's function returned; undefined outside a transaction. */
+  /** The result of the transaction's function; undefined outside a transaction. */
   readonly result: unknown
 
   constructor(
@@ -130,7 +130,7 @@ export class LoadCycleError extends ZooCacheError {
   }
 }
 
-/** A load that ran longer than its hard timeout. Its key is free again. */
+/** A load that ran longer than its hard timeout. The key is free again. */
 export class LoadTimeoutError extends ZooCacheError {
   constructor(key: string, timeoutMs: number) {
     super(
@@ -243,9 +243,9 @@ export class CorruptEntryError extends ZooCacheError {
   }
 }
 
-/** A value that a shared store could not bring back as it is. It is returned and not stored; in strict mode an error. */
+/** A value that a shared store could not bring back as it is: returned and not stored; in strict mode an error. */
 export class UnencodableValueError extends ZooCacheError {
-  /** Where in the value, such as `.rows[3].owner`; empty for the value itself. */
+  /** The place in the value, such as `.rows[3].owner`; empty for the value itself. */
   readonly path: string
 
   constructor(path: string, value: unknown, reason: string) {
@@ -258,7 +258,7 @@ export class UnencodableValueError extends ZooCacheError {
   }
 }
 
-/** An entry above the codec's size limit. It is returned and not stored. */
+/** An entry above the codec's size limit: returned and not stored. */
 export class EntryTooLargeError extends ZooCacheError {
   constructor(key: string, bytes: number, limit: number) {
     super(

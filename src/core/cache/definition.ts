@@ -7,6 +7,7 @@ import { normalizeFunctionBehaviour } from "../options/settings.js"
 import type { Scope } from "../tags/scope.js"
 import { customId } from "../values/custom-id.js"
 import { type EntryId, idOf } from "../values/id.js"
+import { synchronous } from "../values/thenable.js"
 import type { OpenCache } from "./open.js"
 
 /** One view of a cache: all of it, or a scope. */
@@ -69,9 +70,18 @@ function idOfCall(key: LooseOptions["key"]): FunctionDefinition["idOfCall"] {
   return (self, args) => customId(key.apply(self, args as unknown[]))
 }
 
+/** The hooks of a function, each of which has to answer at once: a promise is an error that says so. */
 export function hooksOf(options: LooseOptions): Hooks {
   const { deps, depsOf, ttl, cacheIf, cacheErrors, sizeOf, validate } = options
-  return { deps, depsOf, ttl: typeof ttl === "function" ? ttl : undefined, cacheIf, cacheErrors, sizeOf, validate }
+  return {
+    deps: typeof deps === "function" ? synchronous("deps", deps) : deps,
+    depsOf: depsOf && synchronous("depsOf", depsOf),
+    ttl: typeof ttl === "function" ? synchronous("ttl", ttl) : undefined,
+    cacheIf: cacheIf && synchronous("cacheIf", cacheIf),
+    cacheErrors: typeof cacheErrors === "function" ? synchronous("cacheErrors", cacheErrors) : cacheErrors,
+    sizeOf: sizeOf && synchronous("sizeOf", sizeOf),
+    validate: validate && synchronous("validate", validate),
+  }
 }
 
 /** Gives a cached function the name and the number of parameters of its loader. */

@@ -11,7 +11,8 @@ import type { Stamp, TagTrie } from "../tags/tag-trie.js"
 import type { Version } from "../tags/version.js"
 import { hashId } from "../values/hash-id.js"
 import type { EntryId } from "../values/id.js"
-import { estimateSize } from "../values/size.js"
+import { estimateSize, weightOf } from "../values/size.js"
+import { plainResult } from "../values/thenable.js"
 import { ALWAYS, type Aged, ageOf, deadlineOf, expiredAging, expiryOf } from "./age.js"
 import type { HeldEntries } from "./held-entries.js"
 import { Entry, giveUp, GONE, type Rare, type Table } from "./table.js"
@@ -200,12 +201,13 @@ export class Entries {
   weigh(table: Table, id: EntryId, value: unknown, sizeOf: ((value: never) => number) | undefined): number {
     const { memory } = this.#options.settings
     if (memory === false || memory.maxBytes === Number.POSITIVE_INFINITY) return 0
-    const measure = (sizeOf ?? memory.sizeOf ?? estimateSize) as (value: unknown) => number
-    const bytes = measure(value)
-    if (typeof bytes !== "number" || !(bytes >= 0)) {
-      throw new HookError("sizeOf", table.keyOf(id), `it returned ${String(bytes)}, not a number of bytes`)
+    const measure = (sizeOf ?? memory.sizeOf ?? estimateSize) as (value: unknown) => unknown
+    try {
+      const bytes = weightOf(plainResult("sizeOf", measure(value)))
+      return bytes + ENTRY_BYTES + (typeof id === "string" ? id.length : 8)
+    } catch (error) {
+      throw new HookError("sizeOf", table.keyOf(id), error)
     }
-    return Math.ceil(bytes) + ENTRY_BYTES + (typeof id === "string" ? id.length : 8)
   }
 
   /** The epoch is about to end: with `keepsExpired`, entries with grace outlive it as expired ones. */

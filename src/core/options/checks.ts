@@ -35,9 +35,47 @@ export function checkNames(options: unknown, known: ReadonlySet<string>, of: str
     throw new InvalidOptionError(
       path + name,
       (options as Record<string, unknown>)[name],
-      `${of} has no such option; it has ${[...known].sort().join(", ")}`,
+      `${of} has no such option; it has ${[...known].sort().join(", ")}${hintFor(name, known)}`,
     )
   }
+}
+
+/** Names that other caches have for the options of this one. */
+const NAMES_ELSEWHERE: ReadonlyMap<string, string> = new Map([
+  ...["tag", "tags", "dependencies", "dependsOn"].map((name) => [name, "deps"] as const),
+  ...["max", "maxSize", "maxItems", "maxEntries", "size"].map((name) => [name, "memory"] as const),
+  ...["maxAge", "ttlMs", "expires", "expiresIn", "expiry", "lifetime", "stdTTL"].map((name) => [name, "ttl"] as const),
+  ...["swr", "stale", "staleTtl", "staleWhileRevalidate", "gracePeriod"].map((name) => [name, "grace"] as const),
+  ...["cacheKey", "getKey", "keyFn", "resolver", "serialize"].map((name) => [name, "key"] as const),
+  ...["namespace", "keyPrefix"].map((name) => [name, "prefix"] as const),
+  ["shouldCache", "cacheIf"],
+  ["onError", "onFault"],
+])
+
+/** The option that was probably meant, as a sentence; empty where none is near. */
+function hintFor(name: string, known: ReadonlySet<string>): string {
+  const elsewhere = NAMES_ELSEWHERE.get(name)
+  if (elsewhere !== undefined && known.has(elsewhere)) {
+    return `. Did you mean \`${elsewhere === "memory" ? "memory: { maxEntries }" : elsewhere}\`?`
+  }
+  const near = [...known].find((option) => isNear(name, option))
+  return near === undefined ? "" : `. Did you mean \`${near}\`?`
+}
+
+/** Whether two names differ by case, by one character, or by two neighbours in the wrong order. */
+function isNear(name: string, option: string): boolean {
+  const [left, right] = [name.toLowerCase(), option.toLowerCase()]
+  if (Math.abs(left.length - right.length) > 1) return false
+  let start = 0
+  while (start < left.length && left[start] === right[start]) start += 1
+  const rest = [left.slice(start), right.slice(start)] as const
+  const isSwapped = rest[0].length > 1 && rest[0][0] === rest[1][1] && rest[0][1] === rest[1][0]
+  return (
+    rest[0].slice(1) === rest[1].slice(1) ||
+    rest[0].slice(1) === rest[1] ||
+    rest[0] === rest[1].slice(1) ||
+    (isSwapped && rest[0].slice(2) === rest[1].slice(2))
+  )
 }
 
 /** Logs of any origin are told by what they can do. */

@@ -11,16 +11,16 @@ import type { Store } from "../ports/store.js"
 // parameters are contravariant, so no narrower constraint fits every function
 export type AnyFunction = (...args: any[]) => any
 
-/** How a result ages. Time is a safety net: none of these weakens an invalidation. Durations: ms, or `"1h"`, `"90s"` … */
+/** The ageing of a result. Time is a safety net: none of these weakens an invalidation. Durations: ms, or `"1h"`, `"90s"` … */
 export interface AgeOptions {
-  /** How long a result may be served, from the end of its load. 0 or less: it is not stored. Default: without end. */
+  /** The time for which a result may be served, from the end of its load. 0 or less: it is not stored. Default: without end. */
   ttl?: Duration | undefined
-  /** How long a result may go unread. Each read starts it anew; never beyond `ttl`. */
+  /** The time for which a result may go unread. Each read starts it anew; never beyond `ttl`. */
   idleTtl?: Duration | undefined
   /** Shortens each ttl by a random part of it, 0 to 1, so that what was loaded together does not expire together. */
   jitter?: number | undefined
   /**
-   * How long past its ttl a value may still be served: while it is loaded anew, or when its loader fails. Never serves
+   * The time past its ttl for which a value may still be served: while it is loaded anew, or when its loader fails. Never serves
    * an invalidated value.
    */
   grace?: Duration | undefined
@@ -35,21 +35,23 @@ export interface AgeOptions {
 }
 
 /**
- * Who shares a load: the callers of this process, or all nodes that share its store. An object says how long a `lease`
- * lasts, which is what the death of a node that loads may cost the others (default 10 s: make it longer than your loads
- * take), and for how long a caller may `wait` for other nodes in total (default: twice
- * the lease, so that another one can take over).
+ * The callers that share a load: those of this process, or those of all nodes that share its store. An object says how
+ * long a `lease` lasts, which is what the death of a node that loads may cost the others (default 10 s: make it longer
+ * than your loads take), and for how long a caller may `wait` for other nodes in total (default: twice the lease, so that
+ * another one can take over).
  */
 export type Singleflight =
   | "process"
   | "cluster"
   | { readonly scope: "cluster"; readonly lease?: Duration | undefined; readonly wait?: Duration | undefined }
 
-/** What may differ per function and has a default per cache. */
+/** Options that may differ per function and have a default per cache. */
 export interface BehaviourOptions extends AgeOptions {
   /**
-   * What callers get. `"freeze"` (default): all get the same value, with plain objects and arrays deeply frozen in
-   * place, so that a mutation is an error. `"clone"`: each gets a structured clone. `"share"`: all get the same, as is.
+   * The form in which callers get a value. `"freeze"` (default): all get the same, with plain objects and arrays deeply
+   * frozen in place, so that a mutation is an error. `"clone"`: each gets a copy. `"share"`: all get the same, as is.
+   * `"strict"`: as `"freeze"`, with nothing in it that can't be frozen. A value that can't be copied as it is, or can't be
+   * frozen strictly, is returned, reported and not stored; `set` rejects it.
    */
   isolation?: Isolation | undefined
   /** Whether results depend on what nested cached calls depended on. Default true. */
@@ -65,7 +67,7 @@ export interface BehaviourOptions extends AgeOptions {
   singleflight?: Singleflight | undefined
 }
 
-/** What reads do while the process can't confirm that it is up to date. */
+/** The conduct of reads while the process can't confirm that it is up to date. */
 export type WhenUnsure = "load" | "serve" | "throw"
 
 export interface MemoryOptions {
@@ -80,7 +82,7 @@ export interface MemoryOptions {
 export interface StalenessOptions {
   /** For how long this process may be without a word from a shared log before it is unsure. Default 5 s. */
   bound?: Duration | undefined
-  /** What reads do then: run the loader (default), serve what there is, or reject with `UnsureError`. */
+  /** The conduct of reads then: run the loader (default), serve what there is, or reject with `UnsureError`. */
   whenUnsure?: WhenUnsure | undefined
 }
 
@@ -91,36 +93,36 @@ export interface CacheOptions extends BehaviourOptions {
    */
   prefix?: string | undefined
   /**
-   * Where entries and invalidations are shared with other processes, such as `lmdb({ path })`. Memory stays in front of
+   * The place where entries and invalidations are shared with other processes, such as `lmdb({ path })`. Memory stays in front of
    * it. Default: none, everything lives in this process.
    */
   backend?: Backend | undefined
-  /** Where entries are shared, in place of the backend's. Needs a `codec`. Whoever made it closes it. */
+  /** The place where entries are shared, instead of the backend's. Needs a `codec`. Its maker closes it. */
   store?: Store | undefined
-  /** How entries become bytes, in place of the backend's; see `createCodec` in `zoocache/codec`. */
+  /** The form of entries as bytes, in place of the backend's; see `createCodec` in `zoocache/codec`. */
   codec?: EntryCodec | undefined
   /**
    * Makes a value that a shared tier could not bring back as it was an error of the call. Default: the caller gets its
    * value, and the fault is reported. With a `codec` alone, each value is tried: so tests in memory find what would fail.
    */
   strict?: boolean | undefined
-  /** Where invalidations are ordered. Default: in this process. Whoever made a log closes it. */
+  /** The place where invalidations are ordered. Default: in this process. A log is closed by its maker. */
   log?: InvalidationLog | undefined
   /** The memory tier; `false` stores nothing and leaves single flight. */
   memory?: MemoryOptions | false | undefined
   staleness?: StalenessOptions | undefined
-  /** How long `invalidate` waits for a shared log before it rejects. Default 5 s. */
+  /** The time for which `invalidate` waits for a shared log before it rejects. Default 5 s. */
   ackTimeout?: Duration | undefined
-  /** How many loads may run at the same time; the others wait in order. Nested ones don't count. Default: any number. */
+  /** The number of loads that may run at the same time; the others wait in order. Nested ones don't count. Default: any number. */
   maxLoads?: number | undefined
   /** `false`: every call runs its loader, nothing is stored. Invalidations still reach a shared log. Default true. */
   enabled?: boolean | undefined
   /** Whether a second function of the same name replaces the first. Default: true unless NODE_ENV is `production`. */
   redefine?: boolean | undefined
-  /** Hears of each fault. What it throws is ignored. */
+  /** Hears of each fault. Its own errors are ignored. */
   onFault?: ((fault: Fault) => void) | undefined
   clock?: Clock | undefined
-  /** Uniform in [0, 1). It also seeds hashes: for repeatable tests give a seeded generator, never a constant. */
+  /** Uniform in [0, 1). Hashes are seeded with it, too: for repeatable tests give a seeded generator, never a constant. */
   random?: (() => number) | undefined
 }
 
@@ -130,23 +132,26 @@ export interface FunctionOptions<Args extends readonly unknown[], Value> extends
   name?: string | undefined
   /** Part of the key: raise it when the shape of the result changes. */
   version?: string | number | undefined
-  /** What results depend on. A bad tag rejects the call. */
+  /** The tags that results depend on. A bad tag rejects the call. */
   deps?: readonly string[] | ((...args: Args) => readonly string[]) | undefined
-  /** Dependencies that only the result shows. One that throws is a fault: the value is returned and not stored. */
+  /** Dependencies that only the result shows. A hook that throws is a fault: the value is returned and not stored. */
   depsOf?: ((value: Value, ...args: Args) => readonly string[]) | undefined
-  /** What distinguishes two calls. Default: all arguments. */
+  /**
+   * The part of a call that distinguishes it from others. Default: all arguments. `undefined` and promises are refused;
+   * `null` where there is nothing to tell apart.
+   */
   key?: ((...args: Args) => unknown) | undefined
   /** See {@link AgeOptions.ttl}; a function sees the result. */
   ttl?: Duration | ((value: Value, ...args: Args) => Duration) | undefined
   /** Whether a result is stored. */
   cacheIf?: ((value: Value, ...args: Args) => boolean) | undefined
   /**
-   * How long an error is kept and given to every caller; `false`: not at all (default). Doubles with each failure in a
+   * The time for which an error is kept and given to every caller; `false`: not at all (default). Doubles with each failure in a
    * row, up to 64 times.
    */
   cacheErrors?: Duration | false | ((error: unknown, ...args: Args) => Duration | false) | undefined
   /**
-   * Looks at a value that comes from a shared store: `false` makes it a miss and a fault. One that throws does, too.
+   * Looks at a value that comes from a shared store: `false` makes it a miss and a fault. A hook that throws does, too.
    */
   validate?: ((value: Value) => boolean) | undefined
   /** Overrides `staleness.whenUnsure` of the cache. */

@@ -23,7 +23,7 @@ import {
 } from "./checks.js"
 import type { BehaviourOptions, CacheOptions, FunctionOptions, Singleflight, WhenUnsure } from "./options.js"
 
-/** How nodes agree on who loads a key. */
+/** The terms on which nodes agree who loads a key. */
 export interface LeaseTerms {
   /** After so long without a release, another node may load. */
   readonly leaseMs: number

@@ -137,14 +137,14 @@ function encodeRegExp(value: object): string {
   const position = ownData(value, "lastIndex")
   if (typeof position !== "number") throw new Refusal(value, "is a RegExp whose lastIndex is no number")
   const content = `${quote(String(regExpSource.call(value)))},${quote(String(regExpFlags.call(value)))}`
-  // Where a global expression goes on matching is part of what it does.
+  // The place where a global expression goes on matching is part of its state.
   return position === 0 ? `RegExp(${content})` : `RegExp(${content},${position})`
 }
 
 // Elements of several bytes lie in memory as the machine likes them, and a fleet may be mixed.
 const isLittleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
 
-/** What a typed array or DataView shows of its buffer. */
+/** The part of a buffer that a typed array or DataView shows. */
 export interface View {
   readonly kind: string
   readonly isBuffer: boolean

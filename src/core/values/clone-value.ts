@@ -15,8 +15,8 @@ import { Refusal } from "./refusal.js"
 /**
  * A copy for one caller, which shares nothing with the value that could be changed. Copied are arrays, plain objects,
  * Map, Set, Date, RegExp, URL, buffers and their views, the errors of the language with all their properties, and
- * objects of the platform that `structuredClone` brings back as they are, such as a Blob. What stands in several places
- * is one object in the copy, too; copies are never frozen. Objects of another realm become objects of this one.
+ * objects of the platform that `structuredClone` brings back as they are, such as a Blob. An object in several places is
+ * one object in the copy, too; copies are never frozen. Objects of another realm become objects of this one.
  *
  * Runs no accessor, needs no recursion, and ends on cycles.
  *
@@ -43,7 +43,7 @@ const ERROR_NAMES = new Set([
 ])
 
 class Cloning implements Walk {
-  /** What was met, parents before children. The list grows while it is walked: it is the queue as well. */
+  /** Objects that were met, parents before children. The list grows while it is walked: it is the queue as well. */
   readonly nodes: object[] = []
   readonly parents: number[] = []
   readonly #copies: object[] = []

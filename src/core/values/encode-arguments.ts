@@ -17,8 +17,9 @@ const MAX_DEPTH = 256
  */
 const MAX_PART = 512
 
-// An object of a shorter text has so few parts that it costs less to encode again than to remember.
-const WORTH_REMEMBERING = 256
+// An object of a shorter text has so few parts that it costs less to encode again than to remember. A text with a hash in
+// it, behind which there may be any number of bytes, is longer.
+const WORTH_REMEMBERING = 128
 
 // Strings of one length may share a hash in a Map, so that each further one costs a comparison with all before it.
 const MAX_TEXTS = 16
@@ -125,7 +126,7 @@ class Encoder {
     for (let index = 0; index < length; index++) {
       if (hasElementGetter(array, index)) throw below(`[${index}]`, accessorRefusal(array))
       const value = array[index]
-      // Also what has a setter only, and a hole that an extra name made up for.
+      // A property with a setter only has no value, and neither has a hole that an extra name made up for.
       if (value === undefined && !isData(array, index)) throw below(`[${index}]`, accessorRefusal(array))
       try {
         const element = this.encode(value)

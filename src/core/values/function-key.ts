@@ -3,7 +3,7 @@ import { decodeId, encodeId, type EntryId } from "./id.js"
 
 const reservedPrefix = "ƒ:"
 
-/** What `keyOf` returns: `ƒ:name:version:arguments`. */
+/** The key of a call, as `keyOf` returns it: `ƒ:name:version:arguments`. */
 export function functionKey(name: string, version: string | number | undefined, id: EntryId): string {
   if (version === "") throw new InvalidKeyError(version, "a version is not empty; leave it out instead")
   return `${reservedPrefix}${escapeName(name)}:${version === undefined ? "" : escapeName(String(version))}:${encodeId(id)}`

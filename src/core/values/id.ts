@@ -5,7 +5,7 @@ import { encodeArguments } from "./encode-arguments.js"
 import { MAX_READABLE, quote } from "./key-text.js"
 
 /**
- * What a table's Map is keyed by: a plain primitive where the call has a single plain argument, else a canonical
+ * The key of a call in its table's Map: a plain primitive where the call has a single plain argument, else a canonical
  * encoding that begins with "\0". The encoding is well-formed text; a plain string is as the caller gave it.
  */
 export type EntryId = string | number | boolean | null | undefined
@@ -38,7 +38,7 @@ export function idOf(args: readonly unknown[]): EntryId {
     } else if (typeof only === "boolean" || only === null) return only
   }
   const text = encodeArguments(args, count)
-  // Not a hash that an attacker could collide: arguments often come from a request.
+  // The hash is one that no attacker can collide: arguments often come from a request.
   return text.length <= MAX_READABLE ? `\0${text}` : `\0#${createHash("sha256").update(text).digest("base64url")}`
 }
 
@@ -63,7 +63,7 @@ export function decodeId(text: string): EntryId {
   } catch (cause) {
     throw new InvalidKeyError(text, "it encodes no arguments", { cause })
   }
-  // Whatever the reader tolerates is caught here: there is one text for each id.
+  // Texts that the reader tolerates are caught here: there is one text for each id.
   if (encodeId(id) !== text) throw new InvalidKeyError(text, "it is not the canonical encoding of its arguments")
   return id
 }

@@ -29,7 +29,7 @@ export function isDirectInstance(value: object, name: string, depth: number): bo
   return typeof constructor === "function" && ownData(constructor, "name") === name
 }
 
-/** How many prototypes a value has; those of a class deeper than any built-in one are not counted to their end. */
+/** The number of a value's prototypes; those of a class deeper than any built-in one are not counted to their end. */
 function prototypesAbove(value: object): number {
   let count = 0
   for (

@@ -4,7 +4,7 @@ import { hasElementGetter, isObject, isPlainObject, lookupGetter } from "./inspe
 import { rejectSingleUse } from "./single-use.js"
 
 /**
- * How the callers of one entry share its value. `"freeze"`: all get the value itself, its arrays and plain objects
+ * The way in which the callers of one entry share its value. `"freeze"`: all get the value itself, its arrays and plain objects
  * deep-frozen. `"clone"`: each caller gets a copy, and a value that can't be copied as it is is not kept. `"share"`: all
  * get the value itself, and promise not to change it. `"strict"`: as `"freeze"`, and a value that holds anything else is
  * not kept.
@@ -17,7 +17,7 @@ export const ISOLATIONS: readonly Isolation[] = ["freeze", "clone", "share", "st
 /** A value in the form in which it is kept. */
 export interface Isolated {
   readonly value: unknown
-  /** How many objects all callers share although they could change them. */
+  /** The number of objects that all callers share although they could change them. */
   readonly sharedCount: number
 }
 
@@ -44,11 +44,11 @@ export function isolate(value: unknown, isolation: Isolation, subject?: string):
 
 /**
  * Deep-freezes arrays and plain objects in place and returns how many other objects (dates, maps, class instances,
- * typed arrays, functions, …) were found on the way. Those are left as they are: all callers share them.
+ * typed arrays, functions, …) were found on the way. These are left as they are: all callers share them.
  *
  * Array subclasses count as arrays. The walk follows enumerable properties, by string and by symbol, because what is
  * not enumerable is usually the bookkeeping of a driver (`lastResponse`, `statement`), which must stay writable; above
- * 1,024 elements it follows only the elements of an array. It runs no accessor, needs no recursion, and ends on cycles.
+ * 1,024 elements it follows only the elements of an array. No accessor runs, no recursion is needed, and cycles end.
  *
  * @throws UncacheableValueError for what can be read only once; nothing has been frozen then.
  * @throws whatever a proxy throws that does not want to be frozen; other parts of the value may be frozen by then.
@@ -64,8 +64,9 @@ export function freezeDeep(value: unknown, subject?: string): number {
 const DEEPEST_OWN = 100
 
 /**
- * {@link freezeDeep} for a value that nobody else has: one that was made of bytes. It has no accessors and nothing that
- * can be read only once, so nothing has to be looked at before; several times as fast.
+ * {@link freezeDeep} for a value that nobody else has: one that was made of bytes. Accessors and things that can be read
+ * only once are not in it, so nothing has to be looked at before; several times as fast. Dates and maps in several places
+ * are counted at each.
  */
 export function freezeOwn(value: unknown): number {
   const deeper: object[] = []
@@ -174,8 +175,8 @@ class Survey {
   /** Visits the enumerable data properties with string keys; true if one of them is a function. */
   #walkObject(node: object): boolean {
     let hasFunction = false
-    // A third faster than keys and descriptors, and rows are what is stored most. What `for in` finds in a polluted
-    // Object.prototype is not ours to freeze.
+    // A third faster than keys and descriptors, and rows are what is stored most. Properties of a polluted
+    // Object.prototype, which `for in` finds too, are not ours to freeze.
     for (const name in node) {
       if (lookupGetter.call(node, name) !== undefined) continue
       const value = (node as Record<string, unknown>)[name]

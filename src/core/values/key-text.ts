@@ -1,4 +1,4 @@
-/** The longest encoding that is an id as it is. What is longer is hashed. */
+/** The longest encoding that is an id as it is. A longer one is hashed. */
 export const MAX_READABLE = 128
 
 const simpleName = /^[A-Za-z_$][\w$]*$/

@@ -10,7 +10,7 @@ export interface Walk {
 }
 
 /**
- * The error for an object of a value that its isolation can't handle. It names the place: `An object (User) at
+ * The error for an object of a value that its isolation can't handle, with its place: `An object (User) at
  * `value.rows[0].owner``.
  *
  * @param parent index of the node that the object was met in; below zero where it is the value itself.
@@ -35,7 +35,7 @@ export function misfit(
   return new UncacheableValueError(kind, subject, reason)
 }
 
-/** How to get from an object to one that it holds. Never throws. */
+/** The step from an object to one that it holds. Never throws. */
 function stepTo(parent: object, child: unknown): string {
   try {
     return found(parent, child)

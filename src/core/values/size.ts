@@ -77,7 +77,7 @@ class Estimate {
     return this.#bytes
   }
 
-  /** What waits in the queue is taken to be like what was looked at. */
+  /** Nodes that wait in the queue are taken to be like those that were looked at. */
   #weightFrom(start: number): number {
     let sum = 0
     for (let index = start; index < this.#weights.length; index++) sum += this.#weights[index] as number

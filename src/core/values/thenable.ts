@@ -64,3 +64,13 @@ export function assertNoThenable(value: unknown): void {
   ignoreRejection(value)
   throw new InvalidOptionError("value", value, "it is a promise or another thenable, which is no value: await it first")
 }
+
+/** A hook that answers at once: where it answers with a promise, the hook throws what {@link plainResult} throws. */
+export function synchronous<Args extends readonly unknown[], Result>(
+  name: string,
+  hook: (this: unknown, ...args: Args) => Result,
+): (this: unknown, ...args: Args) => Result {
+  return function (...args) {
+    return plainResult(name, Reflect.apply(hook, this, args))
+  }
+}

@@ -7,6 +7,7 @@ import {
   ignoreRejection,
   isThenable,
   plainResult,
+  synchronous,
   thenableError,
 } from "../../../src/core/values/thenable.js"
 
@@ -167,4 +168,12 @@ test("thenableError names its subject", () => {
   expect(error).toBeInstanceOf(UncacheableValueError)
   expect(error).toMatchObject({ subject: "ƒ:load::1", code: "ERR_ZOOCACHE_UNCACHEABLE_VALUE" })
   expect(error.message).toMatch("is no value")
+})
+
+test("synchronous hands on `this`, arguments and result, and refuses a promise", () => {
+  const hook = synchronous("cacheIf", function (this: unknown, ...args: readonly unknown[]) {
+    return [this, ...args]
+  })
+  expect(hook.call("self", 1, 2)).toEqual(["self", 1, 2])
+  expect(() => synchronous("cacheIf", () => Promise.reject(new Error("handled")))()).toThrow("hooks are synchronous")
 })
