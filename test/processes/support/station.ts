@@ -230,7 +230,7 @@ export class Station {
     const value: Value = { ...(await this.#load([row])), isSet: true }
     const key = this.#row.keyOf(row)
     await this.#make({ subject: { key }, valueId: value.id }, () => {
-      return this.cache.set(key, value, { deps: tagsOf(row), asOf })
+      return this.#row.prime([row], value, { asOf })
     })
   }
 
