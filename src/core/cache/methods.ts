@@ -1,4 +1,5 @@
 import { currentFrame } from "../loads/frame.js"
+import type { AnyFunction } from "../options/options.js"
 import type { Token } from "../tags/version.js"
 import type { EntryId } from "../values/id.js"
 import { attempt, type FunctionDefinition, type View } from "./definition.js"
@@ -29,5 +30,32 @@ export function commonMethods(view: View, definition: FunctionDefinition): Commo
     clear: () => core.writer.clearFunction(table),
     explain: (args) => explain(core, table, idOf(args)),
     prime: (items, options) => attempt(() => primeAll(view, definition, items, options)),
+  }
+}
+
+/**
+ * The methods of a function of arguments, synchronous or not.
+ *
+ * @param refresh loads anew; `self` is the `this` that the loader gets.
+ */
+export function functionMethods(
+  view: View,
+  definition: FunctionDefinition,
+  cached: AnyFunction,
+  refresh: (self: unknown, args: readonly unknown[]) => unknown,
+): object {
+  const common = commonMethods(view, definition)
+  return {
+    keyOf: (...args: unknown[]) => common.keyOf(args),
+    peek: (...args: unknown[]) => common.peek(args),
+    refresh(this: unknown, ...args: unknown[]) {
+      // Called as a method, its `this` is the cached function, which no loader means.
+      return refresh(this === cached ? undefined : this, args)
+    },
+    delete: (...args: unknown[]) => common.delete([args]),
+    clear: common.clear,
+    explain: (...args: unknown[]) => common.explain(args),
+    prime: (args: readonly unknown[], value: unknown, options?: PrimeOptions) => common.prime([[args, value]], options),
+    primeMany: common.prime,
   }
 }

@@ -17,9 +17,7 @@ import { LocalClient } from "../log/local-client.js"
 import type { LogClient, LogClientOptions } from "../log/log-client.js"
 import { RemoteClient } from "../log/remote-client.js"
 import type { Behaviour, CacheSettings } from "../options/settings.js"
-import type { EntryCodec } from "../ports/codec.js"
 import type { InvalidationLog } from "../ports/log.js"
-import type { Store } from "../ports/store.js"
 import type { ReadContext } from "../reads/context.js"
 import { Reader } from "../reads/reader.js"
 import { TagTrie } from "../tags/tag-trie.js"
@@ -27,6 +25,7 @@ import { LatestSets } from "../writes/latest-sets.js"
 import { Preparer } from "../writes/prepare.js"
 import { SetsByHand } from "../writes/set-batch.js"
 import { Writer } from "../writes/writer.js"
+import { type Backing, openBacking } from "./backing.js"
 import { Changes } from "./changes.js"
 
 /** Marks of tags that nothing refers to which are kept, for positions taken before them. */
@@ -45,59 +44,32 @@ export interface OpenCache extends ReadContext {
   close(): Promise<void>
 }
 
-/** The log, store and codec of a cache, and what closes those that it opened. */
-interface Backing {
-  readonly log: InvalidationLog | undefined
-  readonly store: Store | undefined
-  readonly codec: EntryCodec | undefined
-  readonly keepsExpired: boolean
-  readonly closing: readonly (() => Promise<void> | void)[]
-}
-
 /** Opens a cache. In the root context: what it makes outlives the request that happened to need it first. */
 export function openCache(settings: CacheSettings): OpenCache {
   return inRootContext(() => open(settings))
 }
 
+/** The parts that hold state, which the others are made of. */
+type State = Pick<
+  ReadContext,
+  "settings" | "clock" | "turn" | "trie" | "outbox" | "lifetime" | "entries" | "held" | "running"
+> & {
+  readonly tables: Tables
+  readonly latestSets: LatestSets
+}
+
 /** Puts the parts together, each after those that it is given, so that nothing is used before it exists. */
 function open(settings: CacheSettings): OpenCache {
-  const { clock, random, behaviour, prefix } = settings
-  const lifetime: Lifetime = { isOver: false }
-  const outbox = new Outbox(prefix, settings.onFault)
+  const { clock, random } = settings
+  const outbox = new Outbox(settings.prefix, settings.onFault)
+  const backing = openBacking(settings, outbox)
+  const { log, store, codec, leases, keepsExpired, isAlone, isStored } = backing
+  const { tables, latestSets, ...state } = openState(settings, outbox, backing)
+  const { turn, trie, lifetime, entries, held, running } = state
   const origin = randomName(random)
-  const { log, store, codec, keepsExpired, closing } = openBacking(settings, outbox)
-  const looksAtLog = log !== undefined && !log.local && log.look !== undefined
-  const isAlone = log === undefined || log.local
-  const turn = new Turn(clock, looksAtLog ? 0 : LOOKS_PER_READING)
-  const trie: TagTrie = new TagTrie({
-    epoch: { ordinal: 0, nonce: "none" },
-    random,
-    oldestLoadAsOf: () => running.oldest?.stamp.asOf ?? Number.POSITIVE_INFINITY,
-    rememberedMarks: REMEMBERED_MARKS,
-    // A log in this process ends with it, and with it everything that a store keeps of its epoch.
-    isShared: store !== undefined && !isAlone,
-  })
-  const isStored = store !== undefined && codec !== undefined && settings.enabled
-  const held = isStored ? new HeldEntries({ trie, clock, isRemote: store.remote === true }) : undefined
-  const intake = { behaviour, sizeOf: undefined, validate: undefined }
-  const tables = new Tables({ trie, outbox, intake })
-  const entries = new Entries({ settings, clock, turn, trie, tables, outbox, lifetime, held })
-  const running = new RunningLoads({ trie, turn, entries })
-  const latestSets = new LatestSets()
-  const changes = new Changes({
-    clock,
-    turn,
-    trie,
-    outbox,
-    tables,
-    entries,
-    running,
-    latestSets,
-    origin,
-    isLocal: isAlone,
-    isShared: isStored,
-    keepsExpired,
-  })
+  const isLocal = isAlone
+  const isShared = isStored
+  const changes = new Changes({ ...state, tables, latestSets, origin, isLocal, isShared, keepsExpired })
   const client = follow(log ?? new InProcessLog({ clock, nonce: randomName(random) }), {
     ownsLog: settings.log === undefined,
     trie,
@@ -108,19 +80,14 @@ function open(settings: CacheSettings): OpenCache {
     ackTimeoutMs: settings.ackTimeoutMs,
     boundMs: settings.stalenessBoundMs,
   })
-  const shared =
-    isStored && held !== undefined
-      ? new SharedTier({ store, codec, settings, clock, turn, trie, entries, held, client, outbox, lifetime })
-      : undefined
+  const hasShared = store !== undefined && codec !== undefined && held !== undefined
+  const shared = hasShared ? new SharedTier({ ...state, store, codec, held, client }) : undefined
   // Without a shared tier values are tried only, in strict mode.
   const encodes = codec !== undefined && (shared !== undefined || settings.strict)
   const encoder = encodes ? new EntryEncoder({ codec, trie, clock, turn, isKept: shared !== undefined }) : undefined
   const queue = new LoadQueue(settings.maxLoads)
-  // Nodes that order their invalidations each by itself can't use each other's entries.
-  const leases = store?.remote === true && shared !== undefined && !isAlone ? store.leases : undefined
-  const parts = { settings, clock, turn, trie, outbox, lifetime, entries, held, shared, running, client }
-  const launcher = new Launcher({ ...parts, encoder, queue, leases })
-  const reader = new Reader({ ...parts, launcher })
+  const launcher = new Launcher({ ...state, shared, encoder, queue, leases: isStored ? leases : undefined })
+  const reader = new Reader({ ...state, shared, client, launcher })
   const { ackTimeoutMs } = settings
   const sets = new SetsByHand({ trie, clock, ackTimeoutMs, running, latest: latestSets, shared })
   const preparer = new Preparer({ settings, trie, turn, outbox, entries, encoder })
@@ -129,10 +96,10 @@ function open(settings: CacheSettings): OpenCache {
     restContext()
     if (!lifetime.isOver) client.checkTrust(isNewTurn, turn.readAtMs)
   })
-  // A cache that shares nothing is a cluster of one.
-  const canLease = isAlone || (store?.remote === true && store.leases !== undefined)
   return {
-    ...parts,
+    ...state,
+    shared,
+    client,
     tables,
     changes,
     queue,
@@ -140,7 +107,8 @@ function open(settings: CacheSettings): OpenCache {
     reader,
     writer,
     checkLease: ({ lease }) => {
-      if (lease !== undefined && !canLease) throw leaseError(settings)
+      // A cache that shares nothing is a cluster of one.
+      if (lease !== undefined && !isAlone && leases === undefined) throw leaseError(settings)
     },
     close: async () => {
       if (lifetime.isOver) return
@@ -150,30 +118,35 @@ function open(settings: CacheSettings): OpenCache {
       // Functions outlive their cache; what it stored does not have to.
       entries.close()
       await client.close()
-      for (const close of closing) await close()
+      for (const close of backing.closing) await close()
     },
   }
 }
 
-function follow(log: InvalidationLog, options: Omit<LogClientOptions<unknown>, "log">): LogClient {
-  return log.local ? new LocalClient({ ...options, log }) : new RemoteClient({ ...options, log })
+function openState(settings: CacheSettings, outbox: Outbox, { log, store, isAlone, isStored }: Backing): State {
+  const { clock, random, behaviour } = settings
+  const lifetime: Lifetime = { isOver: false }
+  const looksAtLog = log !== undefined && !log.local && log.look !== undefined
+  const turn = new Turn(clock, looksAtLog ? 0 : LOOKS_PER_READING)
+  const trie: TagTrie = new TagTrie({
+    epoch: { ordinal: 0, nonce: "none" },
+    random,
+    oldestLoadAsOf: () => running.oldest?.stamp.asOf ?? Number.POSITIVE_INFINITY,
+    rememberedMarks: REMEMBERED_MARKS,
+    // A log in this process ends with it, and with it everything that a store keeps of its epoch.
+    isShared: store !== undefined && !isAlone,
+  })
+  const held = isStored ? new HeldEntries({ trie, clock, isRemote: store?.remote === true }) : undefined
+  const intake = { behaviour, sizeOf: undefined, validate: undefined }
+  const tables = new Tables({ trie, outbox, intake })
+  const entries = new Entries({ settings, clock, turn, trie, tables, outbox, lifetime, held })
+  const running = new RunningLoads({ trie, turn, entries })
+  const latestSets = new LatestSets()
+  return { settings, clock, turn, trie, outbox, lifetime, held, tables, entries, running, latestSets }
 }
 
-/** The parts that a cache opened are the cache's; whoever made a part closes it, for other caches may be using it. */
-function openBacking(settings: CacheSettings, outbox: Outbox): Backing {
-  const { prefix, clock, random } = settings
-  const opened = settings.backend?.open({ prefix, clock, random, onFault: (error) => outbox.fault(error) })
-  const log = settings.log ?? opened?.log
-  const closing: (() => Promise<void> | void)[] = []
-  if (opened !== undefined) closing.push(() => opened.store?.close())
-  if (opened !== undefined && log !== opened.log) closing.push(() => opened.log.close())
-  return {
-    log,
-    store: settings.store ?? opened?.store,
-    codec: settings.codec ?? opened?.codec,
-    keepsExpired: opened?.keepsExpired === true,
-    closing,
-  }
+function follow(log: InvalidationLog, options: Omit<LogClientOptions<unknown>, "log">): LogClient {
+  return log.local ? new LocalClient({ ...options, log }) : new RemoteClient({ ...options, log })
 }
 
 function leaseError({ backend }: CacheSettings): InvalidOptionError {
