@@ -1,4 +1,5 @@
 import type { Timer } from "../core/base/clock.js"
+import { inRootContext } from "../core/base/contexts.js"
 import { StoreError, type ZooCacheError } from "../core/base/errors.js"
 import type { RedisClient } from "./client.js"
 import { Guard, GuardedCall, type GuardOptions } from "./guard.js"
@@ -114,16 +115,13 @@ export class StoreWrites {
   #canSend(): boolean {
     const { clock, breaker, reach, timeoutMs } = this.#options
     if (!reach.isLost || breaker.state !== "closed") return true
-    this.#downTimer ??= clock.setTimer(
-      () => {
-        this.#downTimer = undefined
-        if (this.#queue.size === 0) return
-        if (reach.isLost) breaker.trip(new Error("the connection is lost"))
-        else this.#queue.pump()
-      },
-      timeoutMs,
-      false,
-    )
+    const look = () => {
+      this.#downTimer = undefined
+      if (this.#queue.size === 0) return
+      if (reach.isLost) breaker.trip(new Error("the connection is lost"))
+      else this.#queue.pump()
+    }
+    this.#downTimer ??= inRootContext(() => clock.setTimer(look, timeoutMs, false))
     return false
   }
 

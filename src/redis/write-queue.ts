@@ -1,4 +1,5 @@
 import type { Clock } from "../core/base/clock.js"
+import { inRootContext } from "../core/base/contexts.js"
 import { Listeners, pause, whenTold } from "../core/base/waits.js"
 
 /** A write that can wait. Writes of one key go out one after the other. */
@@ -121,9 +122,12 @@ export class WriteQueue<Write extends Queueable> {
   #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    this.#options.clock.onTurnEnd(() => {
-      this.#isScheduled = false
-      this.pump()
+    // The queue goes on for as long as writes come, and belongs to none of their callers.
+    inRootContext(() => {
+      this.#options.clock.onTurnEnd(() => {
+        this.#isScheduled = false
+        this.pump()
+      })
     })
   }
 
