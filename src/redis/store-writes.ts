@@ -1,3 +1,4 @@
+import { assert } from "../core/base/assert.js"
 import type { Timer } from "../core/base/clock.js"
 import { inRootContext } from "../core/base/contexts.js"
 import { StoreError, type ZooCacheError } from "../core/base/errors.js"
@@ -187,7 +188,8 @@ class WriteCommand extends GuardedCall {
   }
 
   #end(settle: (write: StoreWrite) => void): void {
-    const write = this.#write as StoreWrite
+    const write = this.#write
+    assert(write !== undefined, "a write of Redis ended twice")
     this.#write = undefined
     settle(write)
     this.#onEnd()
