@@ -52,42 +52,32 @@ export function scan(bytes: Uint8Array, start: number, end: number, mayHoldBytes
     else if (token < 0xa0) children = token & 0x0f
     else {
       switch (token) {
+        // Lengths are written in one byte, in two or in four.
         case 0xd9: // text
-          at = after(bytes, at, end, 1)
-          continue
         case 0xda:
-          at = after(bytes, at, end, 2)
-          continue
         case 0xdb:
-          at = after(bytes, at, end, 4)
+          at = after(bytes, at, end, 1 << (token - 0xd9))
           continue
         case 0xc4: // bytes
-          at = after(bytes, at, end, 1)
-          break
         case 0xc5:
-          at = after(bytes, at, end, 2)
-          break
         case 0xc6:
-          at = after(bytes, at, end, 4)
+          at = after(bytes, at, end, 1 << (token - 0xc4))
           break
         case 0xdc: // an array
-          children = count(bytes, at, end, 2)
-          at += 2
+        case 0xdd: {
+          const width = token === 0xdc ? 2 : 4
+          children = count(bytes, at, end, width)
+          at += width
           break
-        case 0xdd:
-          children = count(bytes, at, end, 4)
-          at += 4
-          break
+        }
         case 0xde: // an object
-          children = count(bytes, at, end, 2) * 2
+        case 0xdf: {
+          const width = token === 0xde ? 2 : 4
+          children = count(bytes, at, end, width) * 2
           if (children > 2 * FEW_KEYS) room -= children >> 1
-          at += 2
+          at += width
           break
-        case 0xdf:
-          children = count(bytes, at, end, 4) * 2
-          if (children > 2 * FEW_KEYS) room -= children >> 1
-          at += 4
-          break
+        }
         default:
           throw new CorruptEntryError(`its value has a token ${token.toString(16)}, which is never written`)
       }

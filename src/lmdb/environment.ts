@@ -1,4 +1,5 @@
 import { systemClock } from "../core/base/clock.js"
+import { inRootContext } from "../core/base/contexts.js"
 import { ConfigurationError, LogError, StorageOpenError, StoreError, type ZooCacheError } from "../core/base/errors.js"
 import { after, Deferred, pause, waitUntil, whenTold } from "../core/base/waits.js"
 import type { AppendReply } from "../core/ports/log.js"
@@ -184,6 +185,11 @@ export class Environment {
   }
 
   #start(): void {
+    // A writer that a request has to start anew outlives that request.
+    inRootContext(() => this.#startWriter())
+  }
+
+  #startWriter(): void {
     const worker = startWriter(this.#settings)
     this.#worker = worker
     let isOver = false

@@ -1,3 +1,4 @@
+import { assert } from "../core/base/assert.js"
 import { LogError, StoreError, type ZooCacheError } from "../core/base/errors.js"
 import { Listeners } from "../core/base/waits.js"
 import type { AppendReply } from "../core/ports/log.js"
@@ -154,6 +155,7 @@ export class WriterQueue {
       if (waiting === undefined) continue
       this.#storeWaiting.delete(id)
       this.#storeBytes -= waiting.bytes
+      assert(this.#storeBytes >= 0, "the queue of the writer has fewer bytes than none")
       const outcome = store[index] as StoreOutcome
       if ("error" in outcome) waiting.reject(received(outcome.error, "write", "store"))
       else waiting.resolve(outcome.value)

@@ -1,4 +1,5 @@
 import { createCodec } from "../codec/index.js"
+import { assert } from "../core/base/assert.js"
 import type { Backend, BackendContext, OpenBackend } from "../core/ports/backend.js"
 import { openConnection, type RedisConnection } from "./connection.js"
 import { type Failure, logError } from "./failures.js"
@@ -91,6 +92,7 @@ class Shared {
 
   leave(): void {
     this.#users -= 1
+    assert(this.#users >= 0, "a connection was left more often than it was used")
     if (this.#users === 0) this.connection.close()
   }
 }

@@ -1,5 +1,6 @@
 import { backOffMs } from "../core/base/back-off.js"
 import type { Clock } from "../core/base/clock.js"
+import { inRootContext } from "../core/base/contexts.js"
 import { ConfigurationError } from "../core/base/errors.js"
 import { type Address, redactUrl } from "./address.js"
 import type { RedisClient, RedisSubscriber } from "./client.js"
@@ -73,7 +74,7 @@ export function openConnection(settings: RedisSettings, context: ConnectionConte
       return reader
     },
     subscribe: ({ channel, onMessage, onListening }) => {
-      const subscription = new Subscription({
+      const options = {
         make: clients.subscriber,
         isOwn: clients.ownsSubscriber,
         channel,
@@ -84,7 +85,9 @@ export function openConnection(settings: RedisSettings, context: ConnectionConte
         onMessage,
         onListening,
         onFault,
-      })
+      }
+      // A subscription outlives the request that happens to need it first.
+      const subscription = inRootContext(() => new Subscription(options))
       subscriptions.add(subscription)
       return () => {
         subscriptions.delete(subscription)

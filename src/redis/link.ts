@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "../core/base/clock.js"
+import { inRootContext } from "../core/base/contexts.js"
 import { SaidRarely } from "../core/base/said-rarely.js"
 import { after, Closing, Listeners, waitUntil, whenClosed, whenTold } from "../core/base/waits.js"
 import type { RedisArgument, RedisClient } from "./client.js"
@@ -192,7 +193,8 @@ export class Link {
     if (this.#closing.isOver) throw this.#closed()
     // A client that has given up, which no setting of ours makes it do, is asked again.
     const isIdle = client.status === "wait" || (isOwn && client.status === "end")
-    if (isIdle) client.connect?.().catch((error: unknown) => this.#note(error))
+    // The connection outlives the request that happens to need it first.
+    if (isIdle) inRootContext(() => void client.connect?.().catch((error: unknown) => this.#note(error)))
     const { status } = client
     const isOnItsWay = isIdle || status === "connecting" || status === "connect"
     if (status !== "ready") {

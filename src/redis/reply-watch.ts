@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "../core/base/clock.js"
+import { inRootContext } from "../core/base/contexts.js"
 
 /** A timer that is later than this was kept back by this process itself. */
 const LATE_MS = 20
@@ -56,7 +57,8 @@ export class ReplyWatch<Command extends OnItsWay> {
 
   #start(delayMs: number): void {
     this.#timerDueMs = this.#clock.now() + delayMs
-    this.#timer = this.#clock.setTimer(this.#onTimer, delayMs, false)
+    // The timer of whoever sends first would go on, one after the other, for as long as commands are sent.
+    this.#timer = inRootContext(() => this.#clock.setTimer(this.#onTimer, delayMs, false))
   }
 
   readonly #onTimer = () => {

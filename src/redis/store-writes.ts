@@ -1,4 +1,6 @@
+import { assert } from "../core/base/assert.js"
 import type { Timer } from "../core/base/clock.js"
+import { inRootContext } from "../core/base/contexts.js"
 import { StoreError, type ZooCacheError } from "../core/base/errors.js"
 import type { RedisClient } from "./client.js"
 import { Guard, GuardedCall, type GuardOptions } from "./guard.js"
@@ -114,16 +116,13 @@ export class StoreWrites {
   #canSend(): boolean {
     const { clock, breaker, reach, timeoutMs } = this.#options
     if (!reach.isLost || breaker.state !== "closed") return true
-    this.#downTimer ??= clock.setTimer(
-      () => {
-        this.#downTimer = undefined
-        if (this.#queue.size === 0) return
-        if (reach.isLost) breaker.trip(new Error("the connection is lost"))
-        else this.#queue.pump()
-      },
-      timeoutMs,
-      false,
-    )
+    const look = () => {
+      this.#downTimer = undefined
+      if (this.#queue.size === 0) return
+      if (reach.isLost) breaker.trip(new Error("the connection is lost"))
+      else this.#queue.pump()
+    }
+    this.#downTimer ??= inRootContext(() => clock.setTimer(look, timeoutMs, false))
     return false
   }
 
@@ -189,7 +188,8 @@ class WriteCommand extends GuardedCall {
   }
 
   #end(settle: (write: StoreWrite) => void): void {
-    const write = this.#write as StoreWrite
+    const write = this.#write
+    assert(write !== undefined, "a write of Redis ended twice")
     this.#write = undefined
     settle(write)
     this.#onEnd()

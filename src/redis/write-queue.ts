@@ -1,4 +1,6 @@
 import type { Clock } from "../core/base/clock.js"
+import { assert } from "../core/base/assert.js"
+import { inRootContext } from "../core/base/contexts.js"
 import { Listeners, pause, whenTold } from "../core/base/waits.js"
 
 /** A write that can wait. Writes of one key go out one after the other. */
@@ -121,9 +123,12 @@ export class WriteQueue<Write extends Queueable> {
   #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    this.#options.clock.onTurnEnd(() => {
-      this.#isScheduled = false
-      this.pump()
+    // The queue goes on for as long as writes come, and belongs to none of their callers.
+    inRootContext(() => {
+      this.#options.clock.onTurnEnd(() => {
+        this.#isScheduled = false
+        this.pump()
+      })
     })
   }
 
@@ -150,9 +155,11 @@ export class WriteQueue<Write extends Queueable> {
   #forget(write: Write): void {
     this.#waiting.delete(write)
     this.#waitingBytes -= write.bytes
+    assert(this.#waitingBytes >= 0, "the queue of writes has fewer bytes than none")
   }
 
   #done(lane: Lane<Write>, write: Write): void {
+    assert(lane.inFlight === write, "a write of Redis ended that was not under way")
     lane.inFlight = undefined
     this.#inFlight.delete(write)
     this.#inFlightBytes -= write.bytes

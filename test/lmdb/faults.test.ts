@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks"
 import { once } from "node:events"
 import type { Worker } from "node:worker_threads"
 import { afterEach, describe, expect, test, vi } from "vitest"
@@ -7,12 +8,16 @@ import type * as Thread from "../../src/lmdb/start-writer.js"
 import { cleanUp, NOWHERE, openBackend, temporaryDirectory } from "./support/backends.js"
 import { entriesOf } from "./support/entries.js"
 
+const storage = new AsyncLocalStorage<object>()
+/** Requests for which writers were started. */
+const contexts: (object | undefined)[] = []
 const workers: (Thread.WriterHandle & Worker)[] = []
 
 vi.mock("../../src/lmdb/start-writer.js", async (importOriginal) => {
   const original = await importOriginal<typeof Thread>()
   return {
     startWriter: (settings: Parameters<typeof Thread.startWriter>[0]) => {
+      contexts.push(storage.getStore())
       const worker = original.startWriter(settings)
       workers.push(worker as Thread.WriterHandle & Worker)
       return worker
@@ -85,4 +90,11 @@ describe("a writer thread that dies", () => {
     expect(store.get("key")).toBeDefined()
     expect((await log.append([{ kind: "tag", path: "c" }], NOWHERE, "o")).version).toBeGreaterThan(version)
   })
+})
+
+test("a writer that is started while a request runs belongs to none", async () => {
+  contexts.length = 0
+  const backend = storage.run({}, () => openBackend(temporaryDirectory(), { prefix: "first" }))
+  await backend.log.pull(NOWHERE)
+  expect(contexts).toEqual([undefined])
 })

@@ -1,6 +1,7 @@
 import { collapseChanges } from "./change.js"
 import { BackOff, jittered } from "../base/back-off.js"
 import type { Clock, Timer } from "../base/clock.js"
+import { inRootContext } from "../base/contexts.js"
 import { InvalidationNotAcknowledgedError, LogError, type ZooCacheError } from "../base/errors.js"
 import { changeId } from "../ports/change.js"
 import { Listeners, pause, waitUntil, whenAborted, whenTold } from "../base/waits.js"
@@ -218,7 +219,9 @@ export class Appender {
     if (this.#retry !== undefined || this.#isRetrying || this.#isClosed) return
     const { clock, random } = this.#options
     const delayMs = this.#retries.next()
-    this.#retry = clock.setTimer(() => this.#sendBacklog(), isRare ? jittered(RARE_RETRY_MS, random) : delayMs, false)
+    const nextMs = isRare ? jittered(RARE_RETRY_MS, random) : delayMs
+    // Repetitions go on for as long as an outage, and belong to none of the callers.
+    this.#retry = inRootContext(() => clock.setTimer(() => this.#sendBacklog(), nextMs, false))
   }
 
   /** Everything that waits goes out in one append. */

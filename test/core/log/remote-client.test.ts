@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks"
 import { describe, expect, test } from "vitest"
 import { ManualClock, settled } from "zoocache/testing"
 import { createCache, LogError } from "zoocache"
@@ -45,6 +46,29 @@ describe("a sync that ends before the log was reached", () => {
     expect(await syncing).toBe("left")
     await settled()
     expect(clock.keepingAlive).toBe(before)
+    await cache.close()
+  })
+})
+
+describe("an append that is repeated", () => {
+  test("is repeated for nobody's request, however long that takes", async () => {
+    const storage = new AsyncLocalStorage<object>()
+    const contexts: (object | undefined)[] = []
+    const log: InvalidationLog = {
+      local: false,
+      append: () => {
+        contexts.push(storage.getStore())
+        return Promise.reject(new LogError("append", "no connection"))
+      },
+      pull: async () => position,
+      listen: () => () => {},
+      close: async () => {},
+    }
+    const cache = createCache({ log, onFault: () => {}, ackTimeout: 100, random: () => 0 })
+    const request = {}
+    await storage.run(request, () => cache.invalidate("tag").catch(() => {}))
+    await expect.poll(() => contexts.length).toBeGreaterThan(2)
+    expect(contexts).toEqual([request, ...contexts.slice(1).map(() => undefined)])
     await cache.close()
   })
 })
