@@ -43,6 +43,8 @@ describe("storageUrl", () => {
     await getRow(1)
     await getRow(2)
     await set("by hand", new Map([[1, "one"]]))
+    // Closing waits a second for what is still to be written, which a slow machine may need longer for.
+    await expect.poll(() => defaultCache().stats().store?.queued).toBe(0)
     await reset()
     expect(existsSync(join(folder, "cache"))).toBe(true)
     configure({ storageUrl, prefix: "shop" })
@@ -105,6 +107,7 @@ describe("as the original", () => {
     const first = await open()
     for (let n = 0; n < 100; n += 1) await first.set(`k${n}`, n)
     await first.delete("k7")
+    await expect.poll(() => first.stats().store?.queued).toBe(0)
     await first.close()
     const second = await open()
     expect(second.stats().store?.entries).toBe(99)

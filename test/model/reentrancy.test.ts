@@ -1,32 +1,10 @@
-import fc from "fast-check"
 import { describe, test } from "vitest"
-import {
-  type Action,
-  type Kind,
-  type Limit,
-  type Program,
-  programs,
-  type Reaction,
-  type Site,
-} from "./support/reentrant-program.js"
+import { testReentrancy, uncensored } from "./support/reentrancy.js"
+import type { Action, Program, Reaction, Site } from "./support/reentrant-program.js"
 import { ReentrantWorld } from "./support/reentrant-world.js"
 
-const runs = Number(process.env["ZOOCACHE_RUNS"] ?? 0)
-
-const uncensored: Limit = () => true
-
-function search(kind: Kind, usual: number): Promise<void> {
-  return fc.assert(
-    fc.asyncProperty(programs(kind), (program) => new ReentrantWorld(program, uncensored).run()),
-    { numRuns: runs || usual },
-  )
-}
-
-describe("no read gets what was invalidated before it, whatever hooks and listeners do to the cache that calls them", () => {
-  test("in memory", () => search("memory", 800), 600_000)
-  test("in front of a store", () => search("store", 500), 600_000)
-  test("on a shared log, alone and with others", () => search("network", 400), 600_000)
-})
+// Many more programs are in reentrancy.faults.ts.
+testReentrancy({ memory: 150, store: 100, network: 100 })
 
 // Found by the search above, shortened.
 describe("a hook or a listener", () => {

@@ -7,7 +7,7 @@ import { Processes } from "./support/processes.js"
 
 // Many more of each are in exit.faults.ts.
 describe("a process that ends in the middle of writing", () => {
-  test.each(waysToLeave)("by %s: ends, and holds up nobody", (way, outcome) => endInTheMiddle(way, outcome, 2))
+  test.each(waysToLeave)("by %s: ends, and holds up nobody", (way, outcome) => endInTheMiddle(way, outcome, 1))
 })
 
 describe("a process that ends while another holds the lock", () => {

@@ -7,7 +7,8 @@ const STOP_MS = 2000
 describe("a process that stands still", () => {
   test("serves nothing stale when it goes on", async () => {
     await using processes = new Processes()
-    const [stopped, changing] = [0, 1].map((column) => processes.start({ column })) as [Child, Child]
+    const start = (column: number) => processes.start({ column, cache: { ackTimeout: STOP_MS } })
+    const [stopped, changing] = [start(0), start(1)]
     await Promise.all([stopped.call("ready"), changing.call("ready")])
     for (let row = 0; row < 16; row += 1) await stopped.call("row", row)
     stopped.call("storm", { visitors: 6, mayWaitInVain: true }).catch(() => {})

@@ -24,6 +24,7 @@ function making(connect: () => Redis | Cluster): StoreUnderTest {
       codec,
       clock: systemClock,
       random: Math.random,
+      limits: { readTimeoutMs: 60_000 },
       onFault: (error) => {
         throw error
       },

@@ -46,6 +46,8 @@ test("`storageUrl`: entries and invalidations live in Redis, and outlive the pro
   await getRow(1)
   await getRow(2)
   await set("by hand", new Map([[1, "one"]]))
+  // Closing waits a second for what is still to be written, which a slow machine may need longer for.
+  await until(() => defaultCache().stats().store?.queued === 0, { what: "the writes" })
   await reset()
   configure({ storageUrl: server.url, prefix: "storage" })
   await defaultCache().ready()
@@ -79,6 +81,7 @@ test("both: entries in one server, invalidations in the other", async () => {
   await defaultCache().ready()
   await set("k", 1)
   await invalidate("t")
+  await until(() => defaultCache().stats().store?.queued === 0, { what: "the write" })
   expect(await keysOf(server)).toContain("zc1:e:both:k")
   expect((await keysOf(server)).some((key) => key.startsWith("zc1:{both}"))).toBe(false)
   expect((await keysOf(other)).some((key) => key.startsWith("zc1:{both}"))).toBe(true)

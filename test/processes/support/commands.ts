@@ -13,6 +13,9 @@ import { Station, type StormOptions } from "./station.js"
 /** What the cache waits between two heartbeats, which is no option. */
 const HEARTBEAT_MS = 1000
 
+/** Only what fails waits so long for its acknowledgement, unless told otherwise. */
+const PATIENCE_MS = 60_000
+
 export interface StationData {
   readonly name: string
   /** The folder of rows and histories. */
@@ -74,6 +77,7 @@ export function stationCommands(data: StationData) {
     ...(remote === undefined
       ? {}
       : { staleness: { bound: remote.boundMs, whenUnsure: remote.whenUnsure ?? "load" }, clock }),
+    ackTimeout: PATIENCE_MS,
     ...data.cache,
     onFault: ({ error }) => faults.push(`${error.name}: ${error.message}`),
   })

@@ -15,7 +15,7 @@ export const waysToLeave: readonly (readonly [way: string, outcome: number | str
 /** So many processes end in one way, one after the other; after each another one writes, and in the end one opens. */
 export async function endInTheMiddle(way: string, outcome: number | string, times: number): Promise<void> {
   await using processes = new Processes()
-  const other = processes.start({ cache: { ackTimeout: ACK_TIMEOUT_MS } })
+  const other = processes.start()
   await other.call("ready")
   for (let time = 0; time < times; time += 1) {
     const leaver = processes.startLeaver(way)
@@ -26,6 +26,3 @@ export async function endInTheMiddle(way: string, outcome: number | string, time
   expect(await other.call("faults")).toEqual([])
   await processes.start({ column: 1 }).call("ready")
 }
-
-/** Whoever is not held up has its acknowledgement long before; only what fails waits so long. */
-const ACK_TIMEOUT_MS = 60_000

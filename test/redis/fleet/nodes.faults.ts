@@ -9,7 +9,7 @@ const STOP_MS = BOUND_MS + 500
 /** The load only reads them, but for the end of it. */
 const SOME_ROWS = Array.from({ length: 10 }, (_, index) => 220 + index)
 
-describe("a fleet under load reads nothing stale and loses nothing", { timeout: 60_000 }, () => {
+describe("a fleet under load reads nothing stale and loses nothing", () => {
   test("when a node stands still for longer than the bound", async () => {
     await using server = await RedisServer.start()
     await using fleet = await Fleet.start(server)
@@ -62,7 +62,7 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
   })
 })
 
-describe("a node that stands still in the middle of a read", { timeout: 60_000 }, () => {
+describe("a node that stands still in the middle of a read", () => {
   test("does not serve what it was loading", async () => {
     await using server = await RedisServer.start()
     await using fleet = await Fleet.start(server, { hasLoad: false })

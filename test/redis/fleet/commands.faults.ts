@@ -7,7 +7,7 @@ import { BOUND_MS, Fleet, PREFIX } from "./support/fleet.js"
 
 const keys = logKeys(PREFIX)
 
-describe("a fleet under load reads nothing stale and loses nothing", { timeout: 60_000 }, () => {
+describe("a fleet under load reads nothing stale and loses nothing", () => {
   test("while the server is emptied, again and again", async () => {
     await using server = await RedisServer.start()
     await using fleet = await Fleet.start(server)

@@ -3,7 +3,7 @@ import { RedisServer } from "../support/server.js"
 import { until } from "../support/until.js"
 import { BOUND_MS, Fleet } from "./support/fleet.js"
 
-describe("a fleet under load reads nothing stale and loses nothing", { timeout: 60_000 }, () => {
+describe("a fleet under load reads nothing stale and loses nothing", () => {
   test.each(["both", "toServer", "toClient"] as const)(
     "while the connections of a node are half open (%s), for longer than the bound",
     async (direction) => {

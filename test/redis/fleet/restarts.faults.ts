@@ -3,7 +3,7 @@ import { RedisServer } from "../support/server.js"
 import { until } from "../support/until.js"
 import { BOUND_MS, Fleet } from "./support/fleet.js"
 
-describe("a fleet under load reads nothing stale and loses nothing", { timeout: 60_000 }, () => {
+describe("a fleet under load reads nothing stale and loses nothing", () => {
   test.each([
     ["without its data", {}],
     ["with its data", { appendonly: true }],

@@ -1,31 +1,15 @@
 import { setTimeout } from "node:timers/promises"
 import { afterEach, describe, expect, test } from "vitest"
-import { logKeys } from "../../../src/redis/keys.js"
-import { adminOf, cleanUp } from "../support/logs.js"
+import { cleanUp } from "../support/logs.js"
 import { RedisServer } from "../support/server.js"
 import { until } from "../support/until.js"
-import { BOUND_MS, Fleet, PREFIX } from "./support/fleet.js"
+import { BOUND_MS, Fleet } from "./support/fleet.js"
+import { HANGS_UP, untilDropped } from "./support/hang-up.js"
 
-const config = ["client-output-buffer-limit pubsub 2mb 0 0"]
-const { channel } = logKeys(PREFIX)
-/** Says nothing to those who listen. Invalidations would need half a minute to fill what the system keeps for a reader. */
-const NOISE = "-".repeat(64 * 1024)
-
-/** The server hangs up on a subscriber that does not read. */
-async function untilDropped(server: RedisServer): Promise<void> {
-  const admin = adminOf(server.url)
-  await until(
-    async () => {
-      await Promise.all(Array.from({ length: 10 }, () => admin.publish(channel, NOISE)))
-      return server.log().includes("overcoming of output buffer limits")
-    },
-    { what: "the server to hang up" },
-  )
-}
-
+const config = [HANGS_UP]
 afterEach(cleanUp)
 
-describe("a fleet under load reads nothing stale and loses nothing", { timeout: 60_000 }, () => {
+describe("a fleet under load reads nothing stale and loses nothing", () => {
   test("while a node does not read what it is told, until the server hangs up, and long after", async () => {
     await using server = await RedisServer.start({ config })
     await using fleet = await Fleet.start(server)
@@ -34,7 +18,7 @@ describe("a fleet under load reads nothing stale and loses nothing", { timeout: 
     await untilDropped(server)
     // It asks, and is answered, all the time.
     await fleet.goOn(BOUND_MS + 500)
-    expect(await fleet.node(0).call("state")).toBe("ready")
+    await until(async () => (await fleet.node(0).call("state")) === "ready", { what: "the node to be sure" })
     // Now it is told what it has learnt long ago, and then that nobody tells it any more.
     const { accepted } = proxy
     proxy.unclog()

@@ -25,5 +25,4 @@ test.each(["the new one", "the old one"])(
     await fleet.goOn(BOUND_MS + 200)
     await fleet.finish()
   },
-  60_000,
 )
