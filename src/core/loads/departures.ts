@@ -1,3 +1,4 @@
+import { assert } from "../base/assert.js"
 import type { Clock, Timer } from "../base/clock.js"
 import { inRootContext } from "../base/contexts.js"
 import { InvalidOptionError, LoadTimeoutError } from "../base/errors.js"
@@ -221,6 +222,7 @@ export class Departures {
     as: { readonly event: LoadEvent["outcome"]; readonly lease: LeaseEnd },
   ): void {
     const { running, outbox } = this.#options
+    assert(!flight.isLanded, "a flight has ended twice")
     const load = flight.load as Load
     const { late } = flight
     for (const parent of flight.parents) parent.inheritLoad(load)

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks"
+import { assert } from "../base/assert.js"
 import { doPromisesPinContexts } from "../base/contexts.js"
 import { oncePerProcess } from "../base/process-wide.js"
 
@@ -35,6 +36,7 @@ export function enterFrame(): void {
 
 export function leaveFrame(): void {
   frames.active -= 1
+  assert(frames.active >= 0, "a load or a transaction has ended twice")
 }
 
 /**

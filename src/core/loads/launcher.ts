@@ -1,3 +1,4 @@
+import { assert } from "../base/assert.js"
 import { captureContext } from "../base/contexts.js"
 import type { Entry } from "../entries/table.js"
 import type { Leases } from "../ports/leases.js"
@@ -193,6 +194,7 @@ export class Launcher {
   /** Another node has loaded it: everyone who came until now gets that value, since the rule was applied just now. */
   #landElsewhere(flight: Flight, entry: Entry, value: unknown): void {
     const { running, turn } = this.#options
+    assert(!flight.isLanded, "a flight has ended twice")
     this.#leaseWaits.delete(flight)
     inheritEntry(flight, entry, turn)
     flight.isLanded = true

@@ -1,3 +1,5 @@
+import { assert } from "../base/assert.js"
+
 /** Bounds how many loads run at the same time. Loads that wait begin in the order of arrival. */
 export class LoadQueue {
   readonly limit: number
@@ -32,6 +34,7 @@ export class LoadQueue {
 
   release(): void {
     this.#used -= 1
+    assert(this.#used >= 0, "a slot was given back twice")
     // A load that fails at once releases its slot while it begins: a loop, or a long queue of those would fill the stack.
     if (this.#isDraining) return
     this.#isDraining = true

@@ -1,3 +1,4 @@
+import { assert } from "../base/assert.js"
 import type { Turn } from "../base/turn.js"
 import type { Entries } from "../entries/entries.js"
 import type { Table } from "../entries/table.js"
@@ -105,6 +106,7 @@ export class RunningLoads {
 
   /** Ends a load: it may not be stored any more, and nothing has to be remembered for its sake. Once for each. */
   end(load: Load): void {
+    assert(load.previous !== undefined || this.#oldest === load, "a load has ended twice")
     if (load.previous === undefined) this.#oldest = load.next
     else load.previous.next = load.next
     if (load.next === undefined) this.#newest = load.previous
