@@ -87,6 +87,8 @@ export class Cache {
   readonly #scope: Scope
   readonly #view: View
   readonly #keys: KeyLookup
+  /** The behaviour of calls that say nothing about it. */
+  readonly #plain: Pick<Definition, "behaviour" | "hooks">
 
   // Private, or the published class would seem to be made without arguments.
   private constructor(core: OpenCache, scope: Scope) {
@@ -94,6 +96,7 @@ export class Cache {
     this.#scope = scope
     this.#view = { core, scope }
     this.#keys = new KeyLookup(this.#view)
+    this.#plain = { behaviour: core.settings.behaviour, hooks: hooksOf({}) }
   }
 
   /** Resolves when the log has been read, so that the cache serves what it has. In one process that is at once. */
@@ -168,28 +171,36 @@ export class Cache {
     return attempt(() => {
       checkObject(options, "cacheable")
       checkFunction(loader, "loader", "the function that loads the value")
-      const { signal, ...rest } = options
-      const { id, ...place } = this.#keys.resolveManual(key, "getOrLoad")
-      const call = { id, self: undefined, args: [], frame: currentFrame(), isFresh: false }
+      const { table, id, scope: keyScope } = this.#keys.resolveManual(key, "getOrLoad")
+      const frame = currentFrame()
+      const { behaviour, hooks } = options === NO_OPTIONS ? this.#plain : this.#inline(options)
+      // One shape for all definitions and calls, in the order of those of functions: each read looks into both.
       const definition: Definition = {
-        ...this.#inlineDefinition(rest as LooseOptions),
-        table: place.table,
-        keyScope: place.scope,
+        table,
+        scope: this.#scope,
+        keyScope,
+        behaviour,
+        hooks,
         load: (_self, _args, run) => loader(run?.current ?? detachedLoad(key)),
+        batch: undefined,
       }
-      return this.#core.reader.read({ ...call, definition, signal: checkSignal(signal) }) as Promise<T>
+      const signal = checkSignal(options.signal)
+      const call = { definition, id, self: undefined, args: NO_ARGUMENTS, frame, signal, isFresh: false }
+      return this.#core.reader.read(call) as Promise<T>
     })
   }
 
-  #inlineDefinition(options: LooseOptions): Pick<Definition, "scope" | "behaviour" | "hooks"> {
+  #inline<T>(options: LoadOptions<T>): Pick<Definition, "behaviour" | "hooks"> {
+    const { signal: _signal, ...given } = options
+    const rest = given as LooseOptions
     for (const name of ["name", "version", "key"] as const) {
-      const value: unknown = options[name]
+      const value: unknown = rest[name]
       if (value === undefined) continue
       throw new InvalidOptionError(name, value, "the key of `getOrLoad` says which entry is meant")
     }
-    const behaviour = normalizeFunctionBehaviour(options, this.#core.settings.behaviour)
+    const behaviour = normalizeFunctionBehaviour(rest, this.#core.settings.behaviour)
     this.#core.checkLease(behaviour)
-    return { scope: this.#scope, behaviour, hooks: hooksOf(options) }
+    return { behaviour, hooks: hooksOf(rest) }
   }
 
   // --- values by key ---------------------------------------------------------------------------------------------
@@ -250,18 +261,9 @@ export class Cache {
     checkNames(options, SET_OPTIONS, "set")
     const { behaviour } = this.#core.settings
     const { table, id, scope: keyScope } = this.#keys.resolveManual(key, writing)
+    const { deps, ttlMs, asOf } = checkSetOptions(options)
     const scope = this.#scope
-    return {
-      table,
-      id,
-      value,
-      scope,
-      keyScope,
-      behaviour,
-      sizeOf: undefined,
-      isWanted: true,
-      ...checkSetOptions(options),
-    }
+    return { table, id, value, scope, keyScope, behaviour, deps, ttlMs, asOf, sizeOf: undefined, isWanted: true }
   }
 
   /** Invalidates these keys, in every process. */
@@ -451,6 +453,7 @@ export function methodOptionsOf(first: unknown, second: unknown): MethodOptions 
 }
 
 const NO_OPTIONS = Object.freeze({})
+const NO_ARGUMENTS: readonly unknown[] = Object.freeze([])
 const SET_OPTIONS = new Set(["deps", "ttl", "asOf"])
 const SYNC_OPTIONS = new Set(["timeout", "signal"])
 const INVALIDATE_OPTIONS = new Set(["wait", "signal"])

@@ -56,7 +56,8 @@ export function define(view: View, loader: AnyFunction, options: LooseOptions, l
     keyScope: scope,
     behaviour,
     hooks,
-    ...loading,
+    load: loading.load,
+    batch: loading.batch,
     idOfCall: idOfCall(options.key),
     obstacle,
   }

@@ -29,6 +29,7 @@ export class KeyLookup {
   /** The place of a key; undefined for that of a function which is not defined here. Throws `InvalidKeyError`. */
   find(key: string): KeyPlace | undefined {
     const { core, scope } = this.#view
+    if (this.isPlain(key) && key !== "") return { table: core.tables.manual, id: key, scope }
     if (typeof key !== "string" || !key.startsWith("ƒ:")) {
       return { table: core.tables.manual, id: scope.manualId(key), scope: scope.ofKey(key) }
     }

@@ -66,6 +66,8 @@ export interface PreparerOptions {
   readonly encoder: EntryEncoder | undefined
 }
 
+const NOT_ENCODED = Object.freeze({ bytes: undefined, isRefused: false })
+
 /** Makes entries of values that are set by hand. */
 export class Preparer {
   readonly #options: PreparerOptions
@@ -94,7 +96,8 @@ export class Preparer {
       for (const tag of deps.length < 2 ? deps : new Set(deps)) nodes.push(scope.acquire(tag))
       const stamp = this.#stampOf(item.asOf)
       const { asOf } = stamp
-      return { item, value: isolated, nodes, stamp, asOf, ...this.#encode(item, isolated, nodes, stamp) }
+      const { bytes, isRefused } = this.#encode(item, isolated, nodes, stamp)
+      return { item, value: isolated, nodes, stamp, asOf, bytes, isRefused }
     } catch (error) {
       this.release(nodes)
       throw error
@@ -153,11 +156,12 @@ export class Preparer {
     stamp: Stamp,
   ): Pick<Prepared, "bytes" | "isRefused"> {
     const { settings, turn, encoder, outbox } = this.#options
+    if (encoder === undefined || !isWanted) return NOT_ENCODED
     const { random, strict } = settings
     const aged = agingOf(ttlMs ?? behaviour.ttlMs, behaviour, turn.current(), random, Number.POSITIVE_INFINITY)
-    if (aged === undefined || !isWanted) return { bytes: undefined, isRefused: false }
+    if (aged === undefined) return NOT_ENCODED
     try {
-      const bytes = encoder?.encode(value, { table, id, dependencies: nodes, stamp, keyVersion: undefined, aged })
+      const bytes = encoder.encode(value, { table, id, dependencies: nodes, stamp, keyVersion: undefined, aged })
       return { bytes, isRefused: false }
     } catch (error) {
       const refusal = error instanceof ZooCacheError ? error : new StoreError("encode", error)

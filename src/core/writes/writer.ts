@@ -187,7 +187,14 @@ export class Writer {
       return Promise.resolve(undefined)
     }
     const changes = prepared.map(({ item }): LogChange => ({ kind: "key", path: item.table.keyOf(item.id) }))
-    if (client.isLocal) return outbox.whole(() => this.#setLocally(client, prepared, changes))
+    if (client.isLocal) {
+      outbox.hold()
+      try {
+        return this.#setLocally(client, prepared, changes)
+      } finally {
+        outbox.release()
+      }
+    }
     const batch = sets.batch()
     return outbox.whole(() => {
       const appended = client.append(changes, { onEnd: batch.end })
