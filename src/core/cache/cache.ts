@@ -164,8 +164,8 @@ export class Cache {
     options: LoadOptions<T> = NO_OPTIONS,
   ): Promise<T> {
     // Most hits have no options to check.
-    if (options === NO_OPTIONS && typeof loader === "function" && this.#keys.isPlain(key)) {
-      const hit = this.#core.reader.looks.quickHit(this.#core.tables.manual, key)
+    if (options === NO_OPTIONS && typeof loader === "function") {
+      const hit = this.#keys.quickHit(key)
       if (hit !== undefined) return promiseOf(hit) as Promise<T>
     }
     return attempt(() => {
@@ -207,10 +207,8 @@ export class Cache {
 
   /** The stored value of a key, or undefined. A stored `undefined` looks the same; see {@link Cache.lookup}. */
   get<T>(key: string): Promise<T | undefined> {
-    if (this.#keys.isPlain(key)) {
-      const hit = this.#core.reader.looks.quickHit(this.#core.tables.manual, key)
-      if (hit !== undefined) return promiseOf(hit) as Promise<T>
-    }
+    const hit = this.#keys.quickHit(key)
+    if (hit !== undefined) return promiseOf(hit) as Promise<T>
     return attempt(async () => (await this.#keys.read(key, "get"))?.value as T | undefined)
   }
 

@@ -1,6 +1,7 @@
 import { CacheClosedError, InvalidKeyError } from "../base/errors.js"
 import { currentFrame } from "../loads/frame.js"
-import type { Table } from "../entries/table.js"
+import type { Entry, Table } from "../entries/table.js"
+import type { Looks } from "../reads/look.js"
 import type { Scope } from "../tags/scope.js"
 import { parseFunctionKey } from "../values/function-key.js"
 import type { EntryId } from "../values/id.js"
@@ -16,20 +17,32 @@ export interface KeyPlace {
 /** Finds the places of public keys, as one view of a cache may name them. */
 export class KeyLookup {
   readonly #view: View
+  // Of their own, because every hit of a key given by hand looks at them.
+  readonly #isWhole: boolean
+  readonly #looks: Looks
+  readonly #manual: Table
 
   constructor(view: View) {
     this.#view = view
+    this.#isWhole = view.scope.isWhole
+    this.#looks = view.core.reader.looks
+    this.#manual = view.core.tables.manual
+  }
+
+  /** The entry of a key given by hand, where a hit needs no closer look. */
+  quickHit(key: unknown): Entry | undefined {
+    return this.#isPlain(key) ? this.#looks.quickHit(this.#manual, key) : undefined
   }
 
   /** Whether a key is its own id, without a look at what it may stand for. */
-  isPlain(key: unknown): key is string {
-    return this.#view.scope.isWhole && typeof key === "string" && !key.startsWith("ƒ")
+  #isPlain(key: unknown): key is string {
+    return this.#isWhole && typeof key === "string" && !key.startsWith("ƒ")
   }
 
   /** The place of a key; undefined for that of a function which is not defined here. Throws `InvalidKeyError`. */
   find(key: string): KeyPlace | undefined {
     const { core, scope } = this.#view
-    if (this.isPlain(key) && key !== "") return { table: core.tables.manual, id: key, scope }
+    if (this.#isPlain(key) && key !== "") return { table: this.#manual, id: key, scope }
     if (typeof key !== "string" || !key.startsWith("ƒ:")) {
       return { table: core.tables.manual, id: scope.manualId(key), scope: scope.ofKey(key) }
     }

@@ -83,12 +83,12 @@ export class Preparer {
     // Freezing looks at all of it first.
     const isLookedAt = behaviour.isolation === "freeze" || typeof value !== "object" || value === null
     if (!isLookedAt) assertReusable(value, table.keyOf(id))
-    const { value: isolated, sharedCount } = isolate(
-      value,
-      behaviour.isolation,
-      isObject(value) ? table.keyOf(id) : undefined,
-    )
-    table.counters.shared += sharedCount
+    let isolated = value
+    if (isObject(value)) {
+      const { value: its, sharedCount } = isolate(value, behaviour.isolation, table.keyOf(id))
+      isolated = its
+      table.counters.shared += sharedCount
+    }
     const nodes: TagNode[] = []
     try {
       const own = keyScope.acquireOwn()
