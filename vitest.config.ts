@@ -61,7 +61,7 @@ function withBuiltThreads(code: string): string {
 
 /** What `vitest --mode` runs: the tests, those that take minutes, or all of them with many more cases and rounds. */
 const modes = {
-  test: { include: ["test"], timeoutMs: 120_000 },
+  test: { include: ["test"], timeoutMs: 300_000 },
   faults: { include: ["faults"], timeoutMs: 600_000 },
   stress: { include: ["test", "faults", "stress"], timeoutMs: 1_800_000 },
 }

@@ -3,19 +3,16 @@ import { isOlderThanTheBound, partition } from "./support/partition.js"
 
 describe("a node that can't tell whether it is up to date, in a fleet under load", () => {
   test("loads", async () => {
-    const { reads } = await partition("load")
-    expect(reads.length).toBeGreaterThan(10)
+    const { reads } = await partition("load", ({ reads }) => reads.length > 20)
     expect(reads.filter(isOlderThanTheBound)).toEqual([])
   })
 
   test("serves what it has, if it was told to, but nothing that it knows to be invalidated", async () => {
-    const { reads } = await partition("serve")
-    expect(reads.filter(isOlderThanTheBound).length).toBeGreaterThan(10)
+    await partition("serve", ({ reads }) => reads.filter(isOlderThanTheBound).length > 10)
   })
 
   test("throws, if it was told to", async () => {
-    const { reads, refused } = await partition("throw")
+    const { reads } = await partition("throw", ({ refused }) => refused > 10)
     expect(reads).toEqual([])
-    expect(refused).toBeGreaterThan(10)
   })
 })

@@ -7,7 +7,7 @@ export interface UntilOptions {
 }
 
 /** Only what fails waits so long. */
-const PATIENCE_MS = 100_000
+const PATIENCE_MS = 200_000
 
 /** Resolves with the first answer that is neither undefined nor false. An error of the question counts as "not yet". */
 export async function until<T>(

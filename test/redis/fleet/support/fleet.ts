@@ -29,7 +29,7 @@ const STORM = { visitors: 6, mayWaitInVain: true, restMs: 2, hotRows: HOT_ROWS }
 const QUICK: Partial<RedisOptions> = { replyTimeout: 500, connectTimeout: 500, readTimeout: 100 }
 const ACK_TIMEOUT_MS = 500
 /** Only what fails waits so long. */
-const PATIENCE_MS = 100_000
+const PATIENCE_MS = 200_000
 
 export interface FleetOptions {
   readonly nodes?: number
@@ -184,6 +184,11 @@ export class Fleet implements AsyncDisposable {
       if (this.#failure !== undefined) throw this.#failure
       await setTimeout(Math.min(50, endMs - performance.now()))
     }
+  }
+
+  /** All that was read and changed so far. */
+  history(): Happening[] {
+    return this.#processes.history()
   }
 
   /** Resolves when the tokens of all changes arrive again everywhere. */

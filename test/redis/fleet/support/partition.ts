@@ -5,8 +5,19 @@ import { RedisServer } from "../../support/server.js"
 import { until } from "../../support/until.js"
 import { BOUND_MS, Fleet, type FleetOptions } from "./fleet.js"
 
-/** A node hears nothing from the log for longer than the bound. Tells what it read meanwhile, and how much it refused. */
-export async function partition(whenUnsure: NonNullable<FleetOptions["whenUnsure"]>) {
+/** What a node that hears nothing read meanwhile, and how often it refused to. */
+interface Meanwhile {
+  readonly reads: readonly Read[]
+  readonly refused: number
+}
+
+/**
+ * A node hears nothing from the log for longer than the bound, and until it has read or refused enough to tell something.
+ */
+export async function partition(
+  whenUnsure: NonNullable<FleetOptions["whenUnsure"]>,
+  isEnough: (meanwhile: Meanwhile) => boolean,
+): Promise<Meanwhile> {
   await using server = await RedisServer.start()
   await using fleet = await Fleet.start(server, { whenUnsure })
   const node = fleet.node(0)
@@ -14,16 +25,14 @@ export async function partition(whenUnsure: NonNullable<FleetOptions["whenUnsure
   await until(async () => (await node.call("state")) === "unsure", { what: "the node to find out" })
   const fromNs = now()
   const refusedBefore = await node.call("refused")
+  const meanwhile = async (): Promise<Meanwhile> => ({
+    reads: readsBetween(fleet.history(), fromNs, now()),
+    refused: (await node.call("refused")) - refusedBefore,
+  })
   await fleet.goOn(BOUND_MS + 200)
-  // Enough is read to tell something, or enough refused.
-  const done = async () => {
-    const { hits, loads } = await node.call("stats")
-    return hits + loads + (await node.call("refused"))
-  }
-  const doneBefore = await done()
-  await until(async () => (await done()) > doneBefore + 30, { what: "reads" })
+  await until(async () => isEnough(await meanwhile()), { what: "enough reads" })
   const untilNs = now()
-  const refused = (await node.call("refused")) - refusedBefore
+  const { refused } = await meanwhile()
   node.proxy.heal()
   await until(async () => (await node.call("state")) === "ready", { what: "the node to be sure again" })
   await fleet.untilDelivered()
