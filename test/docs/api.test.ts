@@ -24,6 +24,8 @@ function exportedBy(subpath: string): Exported[] {
   )
 }
 
+const sorted = (names: readonly string[]): string[] => names.toSorted((a, b) => a.localeCompare(b))
+
 /** The names in code marks below the heading of an entry point. */
 function listedUnder(specifier: string): string[] {
   const [, part = ""] = `${listed}\n### `.split(`\n### \`${specifier}\`\n`)
@@ -37,13 +39,13 @@ const specifierOf = (subpath: string): string => `zoocache${subpath.slice(1)}`
 
 test("the list of all names has a heading for each entry point, and for nothing else", () => {
   const headings = [...listed.matchAll(/^### `(.+)`$/gm)].map(([, specifier]) => specifier)
-  expect(headings.toSorted()).toEqual(subpaths.map(specifierOf).toSorted())
+  expect(new Set(headings)).toEqual(new Set(subpaths.map(specifierOf)))
 })
 
 test.each(subpaths)("lists what %s exports, each name once, and nothing else", (subpath) => {
   const names = exportedBy(subpath).map(({ name }) => name)
   expect(names).not.toContain("*")
-  expect(listedUnder(specifierOf(subpath)).toSorted()).toEqual(names.toSorted())
+  expect(sorted(listedUnder(specifierOf(subpath)))).toEqual(sorted(names))
 })
 
 test.each(subpaths)("explains each function and class of %s before it lists them", (subpath) => {
