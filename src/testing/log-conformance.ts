@@ -260,7 +260,7 @@ export function logConformance(options: LogConformanceOptions): void {
     "when history is lost, a higher epoch begins above all versions",
     async (log, other, { loseHistory }) => {
       const before = await append(log, [tag("a")])
-      // What can't lose its history has nothing to show here.
+      // A log that can't lose its history has nothing to show here.
       if (loseHistory === undefined) return
       await loseHistory()
       const position = { epoch: before.epoch, cursor: before.version }
@@ -364,7 +364,7 @@ function listen(log: InvalidationLog): { readonly news: (LogNews | undefined)[];
   return { news, end: log.listen((heard?: LogNews) => news.push(heard)) }
 }
 
-/** What is above the floor must be there, and what is at or below it may be gone. */
+/** Changes above the floor must be there; those at or below it may be gone. */
 function checkFloor(known: ReadonlyMap<string, number>, pulled: PullReply, kind: string, floor: number): void {
   assert.ok(floor <= pulled.head)
   const told = new Map(

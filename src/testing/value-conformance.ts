@@ -215,7 +215,7 @@ class Bench {
     return this.made.cache.getOrLoad(key, () => value, { deps: ["tag"] })
   }
 
-  /** What the reader has for a key, once all that was stored before has reached it. */
+  /** The reader's answer for a key, once all that was stored before has reached it. */
   async found(key: string): Promise<{ value: unknown } | undefined> {
     // Writes go out in order, so that what is not there by then never will be.
     const marker = `marker ${++this.#markers}`

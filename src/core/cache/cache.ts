@@ -348,7 +348,7 @@ export class Cache {
     }
   }
 
-  /** Where in the order of changes we are. Take it before you read what you will `set` by hand. */
+  /** The place in the order of changes up to now. Take it before you read what you will `set` or `prime`. */
   position(): Position {
     return takePosition(this.#core.trie)
   }

@@ -14,8 +14,8 @@ export interface MethodOptions<
   This = any,
 > extends FunctionOptions<Args, Value> {
   /**
-   * What tells one instance from another in keys. Default in memory: the instance itself, so that two never share an
-   * entry. Needed with a shared log, where the instance of another process can't be recognized.
+   * The part of a key that tells one instance from another. Default in memory: the instance itself, so that two never
+   * share an entry. Needed with a shared log, where the instance of another process can't be recognized.
    */
   keyThis?: ((self: This) => unknown) | undefined
 }

@@ -10,7 +10,7 @@ import { type EntryId, idOf } from "../values/id.js"
 import { synchronous } from "../values/thenable.js"
 import type { OpenCache } from "./open.js"
 
-/** One view of a cache: all of it, or a scope. */
+/** A view of a cache: all of it, or a scope. */
 export interface View {
   readonly core: OpenCache
   readonly scope: Scope

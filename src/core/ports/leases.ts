@@ -23,8 +23,8 @@ export interface Lease {
 export type LeaseAnswer = { readonly lease: Lease } | { readonly heldForMs: number } | undefined
 
 /**
- * Who loads a key, agreed upon by the nodes that share a store. It saves loads, and nothing depends on it: a lease may be
- * lost, or run out while its holder still loads.
+ * The agreement of the nodes that share a store on who loads a key. It saves loads, and nothing depends on it: a lease
+ * may be lost, or run out while its holder still loads.
  *
  * The suite `leaseConformance` in `zoocache/testing` states this contract as tests.
  */

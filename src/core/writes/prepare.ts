@@ -187,7 +187,7 @@ export class Preparer {
 export interface SetOptions {
   deps?: readonly string[] | undefined
   ttl?: Duration | undefined
-  /** Where in the order of changes its source was read; see `cache.position()`. */
+  /** The place in the order of changes at which its source was read; see `cache.position()`. */
   asOf?: Position | undefined
 }
 
