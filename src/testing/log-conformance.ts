@@ -6,7 +6,7 @@ import type { AppendReply, InvalidationLog, LogChange, LogNews, LogPosition, Pul
 export interface LogUnderTest {
   /** Fresh: nothing was appended to it. */
   readonly log: InvalidationLog
-  /** Another handle to the same log, as another process would have it. Where there is no such thing, the same again. */
+  /** Another handle to the same log, as another process would have it; the same one where there is no such thing. */
   readonly other: InvalidationLog
   /** Loses the log's history, as a server that restarts without its data does. Left out where that can't happen. */
   readonly loseHistory?: (() => void | Promise<void>) | undefined

@@ -15,7 +15,7 @@ const LATER_MS = NOW_MS + 7_200_000
 export interface StoreUnderTest {
   /** Fresh: it holds nothing. */
   readonly store: Store
-  /** Another handle to the same store, as another process would have it. Where there is no such thing, the same again. */
+  /** Another handle to the same store, as another process would have it; the same one where there is no such thing. */
   readonly other: Store
   /** The codec that entries are encoded with. */
   readonly codec: EntryCodec

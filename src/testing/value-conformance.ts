@@ -5,7 +5,7 @@ import type { Fault } from "../core/base/outbox.js"
 import { differenceOf } from "./same-value.js"
 import { CHANGELESS_VALUES, KEPT_VALUES, REFUSED_VALUES, type ValueTable } from "./value-table.js"
 
-/** Caches as the suite gets them. It closes them. */
+/** Caches as the suite gets them. The suite closes them. */
 export interface ValuesUnderTest {
   /** Loads values, and stores them in the tier under test. */
   readonly cache: Cache

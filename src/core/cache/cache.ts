@@ -237,8 +237,8 @@ export class Cache {
   }
 
   /**
-   * Stores a value by hand. It outranks every load of its key that began before, in every process. Its `deps` are
-   * checked against the position it is given, inside a load against that load's start, else against now.
+   * Stores a value by hand. The value outranks every load of its key that began before, in every process. Its `deps`
+   * are checked against the position it is given, inside a load against that load's start, else against now.
    */
   set(key: string, value: unknown, options: SetOptions = {}): Promise<Token | undefined> {
     return attempt(() => this.#core.writer.setAll([this.#item(key, value, options, "set")]))
@@ -317,7 +317,7 @@ export class Cache {
 
   /**
    * Runs `work` with its invalidations collected: for reads inside they hold at once, for everybody else when `work` has
-   * resolved. When it throws they are dropped. What is loaded inside is shared with nobody and not stored.
+   * resolved. When it throws they are dropped. Results that are loaded inside are shared with nobody and not stored.
    *
    * Rejects with what `work` throws; with InvalidationNotAcknowledgedError, `committed: true` and the `result`, if only
    * the log was silent.

@@ -20,7 +20,7 @@ export interface CachedMethods<F extends AnyFunction> {
   keyOf(...args: ParametersOf<F>): string
   /** The stored value if it may be served right now, without loading; undefined otherwise. */
   peek: Peeking<F>
-  /** Loads anew, joining no load that began before. Where the loader needs a `this`, call it with `.call(self, …)`. */
+  /** Loads anew, joining no load that began before. Call it with `.call(self, …)` if the loader needs a `this`. */
   refresh: PromiseReturning<F>
   /** Invalidates the entry of one call. */
   delete(...args: ParametersOf<F>): Promise<Token | undefined>
@@ -56,7 +56,7 @@ export type CachedSync<F extends AnyFunction> = Callable<F> & {
   keyOf(...args: ParametersOf<F>): string
   /** The stored value if it may be served right now, without loading. */
   peek: Peeking<F>
-  /** Loads anew. Where the loader needs a `this`, call it with `.call(self, …)`. */
+  /** Loads anew. Call it with `.call(self, …)` if the loader needs a `this`. */
   refresh: Callable<F>
   /** Invalidates the entry of one call. The token is undefined inside a transaction. */
   delete(...args: ParametersOf<F>): Promise<Token | undefined>

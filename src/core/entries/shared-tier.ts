@@ -105,7 +105,7 @@ export class SharedTier {
     return this.#store.remote === true
   }
 
-  /** The entry of a key if it is fresh by the rule and of any use, taken into memory on the way. Of a store at hand. */
+  /** The entry of a key in a store at hand, if it is fresh by the rule and of any use, taken into memory on the way. */
   find(table: Table, id: EntryId, intake: Intake): Entry | undefined {
     // Before the log was first read, nothing could be told of what is found.
     if (this.#options.trie.epoch.ordinal === 0) return undefined
@@ -136,7 +136,7 @@ export class SharedTier {
     return this.#fetches.has(table.keyOf(id))
   }
 
-  /** The same for several keys at once. Those that nobody asks for yet arrive together. */
+  /** The same for several keys at once. Keys that nobody asks for yet arrive together. */
   fetchMany(table: Table, ids: readonly EntryId[], intake: Intake): Promise<Entry | undefined>[] {
     const keys = ids.map((id) => table.keyOf(id))
     const asked = new Map<string, EntryId>()

@@ -100,8 +100,8 @@ export class Entry implements Aged, Subject {
 }
 
 /**
- * Ends the use of an entry: nothing would tell that it became stale. Whoever has it still, such as a table of an older size that
- * a Map leaves to the garbage collector, keeps neither the value nor the promise of it alive.
+ * Ends the use of an entry: nothing would tell that it became stale. Holders that still have it, such as a
+ * table of an older size that a Map leaves to the garbage collector, keep neither its value nor its promise alive.
  */
 export function giveUp(entry: Entry): void {
   entry.value = undefined

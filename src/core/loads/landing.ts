@@ -100,7 +100,7 @@ export class Landing {
     } else if (!run.isStorable && !isStaleAlready && !run.isTainted && !load.isTainted) {
       this.#outdate(load)
     } else if (load.isSuperseded) {
-      // A newer load has taken its place. What was made of it may be kept, and no longer than it would have been.
+      // A newer load has taken its place. Results made of it may be kept, and no longer than it would have been.
       this.#limit(request, load, outcome)
     }
     return { outcome: answer, freshness: verdict() }
@@ -276,7 +276,7 @@ export class Landing {
 
   /**
    * A result that its function does not want kept is still the newest word on its key: what older loads left, or will
-   * bring, is not served any more. What was made of it may not be kept either.
+   * bring, is not served any more. Results made of it may not be kept either.
    */
   #outdate(load: Load): void {
     const { table } = load

@@ -29,7 +29,10 @@ export interface OpenBackend {
   readonly keepsExpired?: boolean
 }
 
-/** A shared store and a log for invalidations, such as `lmdb({ path })` and `redis({ url })` make. It can be given to several caches. */
+/**
+ * A shared store and a log for invalidations, such as `lmdb({ path })` and `redis({ url })` make. Several caches may be
+ * given the same one.
+ */
 export interface Backend {
   /** For sentences: `lmdb`. */
   readonly name: string

@@ -34,7 +34,8 @@ export interface EntryCodec {
   decodeHeader(bytes: Uint8Array): EntryHeader
   /**
    * A value of its own, which shares no memory with `bytes`. `isFrozen`: whoever makes its objects may freeze all of them
-   * on the way, from the inside out, which is cheaper than doing it afterwards. What comes back unfrozen is frozen then.
+   * on the way, from the inside out, which is cheaper than doing it afterwards. Objects that come back unfrozen are
+   * frozen then.
    */
   decodeValue(bytes: Uint8Array, isFrozen?: boolean): unknown
   amend(bytes: Uint8Array, change: HeaderChange): void

@@ -35,7 +35,7 @@ export interface LogPosition {
 export interface LogEnd {
   readonly epoch: Epoch
   readonly head: Version
-  /** Counts the lives. Whoever sees it rise by more than one has missed a life, and can't tell what it lost. */
+  /** Counts the lives. A process that sees it rise by more than one has missed a life, and can't tell what it lost. */
   readonly life: number
 }
 

@@ -38,8 +38,8 @@ interface AnyStore {
 }
 
 /**
- * A shared tier: encoded entries (see {@link EntryCodec}) by public key. It knows nothing of tags: whether an entry may
- * be served is for its reader to decide, by the freshness rule.
+ * A shared tier: encoded entries (see {@link EntryCodec}) by public key. A store knows nothing of tags: whether an
+ * entry may be served is for its reader to decide, by the freshness rule.
  *
  * Writes are queued, go out in order, and are visible to everyone when their promise resolves; a repeated write does no
  * harm. All operations may fail with `StoreError`, writes also with `StorageFullError`; after `close` all do.

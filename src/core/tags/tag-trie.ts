@@ -5,7 +5,7 @@ import { type Mark, isPending, markOf, newestVersion, TagNode } from "./tag-node
 import { type Epoch, isVersion, NO_VERSION, type Version } from "./version.js"
 
 /**
- * A state of the trie that something was found fresh in. Whoever holds the trie's current stamp is fresh, whatever the
+ * A state of the trie that something was found fresh in. A holder of the trie's current stamp is fresh, whatever the
  * number of its dependencies: the trie makes a new one with each change that could concern anything.
  */
 export interface Stamp {

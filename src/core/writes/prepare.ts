@@ -43,7 +43,7 @@ export interface Item {
   readonly isWanted: boolean
 }
 
-/** An item that is ready to be stored. Its nodes have one use each, which the caller releases. */
+/** An item that is ready to be stored. Nodes have one use each, which the caller releases. */
 export interface Prepared {
   readonly item: Item
   readonly value: unknown
