@@ -1,4 +1,5 @@
-import { type Cache, createCache, type LoadOptions, methodOptionsOf } from "./core/cache/cache.js"
+import type { Cache } from "./core/cache/cache.js"
+import { createCache } from "./core/cache/create-cache.js"
 import type {
   Cached,
   CachedMany,
@@ -8,10 +9,10 @@ import type {
   ManyOptions,
   ValueOf,
 } from "./core/cache/cached.js"
-import { attempt, nameAs } from "./core/cache/definition.js"
+import { attempt, type LoadOptions, nameAs } from "./core/cache/definition.js"
 import { checkMaxBatch } from "./core/cache/cached-many.js"
 import type { CurrentLoad } from "./core/loads/run.js"
-import { type CacheableDecorator, decoratorOf, type MethodOptions } from "./core/cache/decorator.js"
+import { type CacheableDecorator, decoratorOf, type MethodOptions, methodOptionsOf } from "./core/cache/decorator.js"
 import type { Backend } from "./core/ports/backend.js"
 import { ConfigurationError, InvalidOptionError } from "./core/base/errors.js"
 import type { AnyFunction, CacheOptions, FunctionOptions } from "./core/options/options.js"

@@ -1,13 +1,9 @@
 export type { Backend } from "./core/ports/backend.js"
-export {
-  Cache,
-  type Collector,
-  createCache,
-  type InvalidateOptions,
-  type LoadOptions,
-  type Status,
-  type SyncOptions,
-} from "./core/cache/cache.js"
+export { Cache, type InvalidateOptions, type SyncOptions } from "./core/cache/cache.js"
+export type { Collector } from "./core/cache/collector.js"
+export { createCache } from "./core/cache/create-cache.js"
+export type { LoadOptions } from "./core/cache/definition.js"
+export type { Status } from "./core/cache/status.js"
 export type {
   Cached,
   CachedMany,

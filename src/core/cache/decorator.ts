@@ -120,3 +120,13 @@ function numberOf(self: unknown): unknown {
   }
   return number
 }
+
+/** Options of a decorator; anything that looks like a loader gone wrong is called that. */
+export function methodOptionsOf(first: unknown, second: unknown): MethodOptions {
+  const isOptions = first === undefined || (typeof first === "object" && first !== null && !Array.isArray(first))
+  const isThenable = typeof (first as { then?: unknown } | null | undefined)?.then === "function"
+  if (!isOptions || isThenable || second !== undefined) {
+    throw new InvalidOptionError("loader", first, "the first argument must be the function whose results are kept")
+  }
+  return (first ?? {}) as MethodOptions
+}
