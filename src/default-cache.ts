@@ -1,4 +1,5 @@
-import { type Cache, createCache, type LoadOptions, methodOptionsOf } from "./core/cache/cache.js"
+import type { Cache } from "./core/cache/cache.js"
+import { createCache } from "./core/cache/create-cache.js"
 import type {
   Cached,
   CachedMany,
@@ -8,10 +9,10 @@ import type {
   ManyOptions,
   ValueOf,
 } from "./core/cache/cached.js"
-import { attempt, nameAs } from "./core/cache/definition.js"
+import { attempt, type LoadOptions, nameAs } from "./core/cache/definition.js"
 import { checkMaxBatch } from "./core/cache/cached-many.js"
 import type { CurrentLoad } from "./core/loads/run.js"
-import { type CacheableDecorator, decoratorOf, type MethodOptions } from "./core/cache/decorator.js"
+import { type CacheableDecorator, decoratorOf, type MethodOptions, methodOptionsOf } from "./core/cache/decorator.js"
 import type { Backend } from "./core/ports/backend.js"
 import { ConfigurationError, InvalidOptionError } from "./core/base/errors.js"
 import type { AnyFunction, CacheOptions, FunctionOptions } from "./core/options/options.js"
@@ -22,9 +23,9 @@ import { backendOf } from "./storage-url.js"
 /** Options of the default cache. */
 export interface ConfigureOptions extends CacheOptions {
   /**
-   * Where entries and invalidations are shared, in place of `backend`: `lmdb://` and a path, such as `lmdb://./cache` or
-   * `lmdb:///var/cache/shop?maxEntries=100000`, or `redis://user:password@host:6379/0` and `rediss://…`. Default: none,
-   * everything lives in this process.
+   * The place where entries and invalidations are shared, instead of `backend`: `lmdb://` and a path, such as
+   * `lmdb://./cache` or `lmdb:///var/cache/shop?maxEntries=100000`, or `redis://user:password@host:6379/0` and
+   * `rediss://…`. Default: none, everything lives in this process.
    */
   storageUrl?: string | undefined
   /**
@@ -74,7 +75,7 @@ export function configure(options: ConfigureOptions = {}): void {
   chosenBackend = backend
 }
 
-/** What `configure` was given, as `createCache` takes it. */
+/** The options of `configure`, as `createCache` takes them. */
 function cacheOptions(): CacheOptions {
   const { storageUrl: _storageUrl, busUrl: _busUrl, ...options } = configured ?? {}
   return withBackend(options, chosenBackend)
@@ -230,7 +231,10 @@ interface Following {
   readonly made: () => AnyFunction
 }
 
-/** What is made before `configure` is bound to its cache by the first call, and bound anew after `reset`. */
+/**
+ * A function that follows the default cache: bound by its first call, so that `configure` may come later, and bound
+ * anew after `reset`.
+ */
 function following(make: (cache: Cache) => AnyFunction, answersWithPromise = true): Following {
   let bound: AnyFunction | undefined
   let boundIn = -1

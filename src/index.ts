@@ -1,13 +1,9 @@
-export type { Backend, BackendContext, OpenBackend } from "./core/ports/backend.js"
-export {
-  Cache,
-  type Collector,
-  createCache,
-  type InvalidateOptions,
-  type LoadOptions,
-  type Status,
-  type SyncOptions,
-} from "./core/cache/cache.js"
+export type { Backend } from "./core/ports/backend.js"
+export { Cache, type InvalidateOptions, type SyncOptions } from "./core/cache/cache.js"
+export type { Collector } from "./core/cache/collector.js"
+export { createCache } from "./core/cache/create-cache.js"
+export type { LoadOptions } from "./core/cache/definition.js"
+export type { Status } from "./core/cache/status.js"
 export type {
   Cached,
   CachedMany,
@@ -24,7 +20,6 @@ export type {
   ValueOf,
 } from "./core/cache/cached.js"
 export type { Clock, Timer } from "./core/base/clock.js"
-export type { EntryCodec, EntryHeader, HeaderChange } from "./core/ports/codec.js"
 export { addDeps, currentLoad } from "./core/loads/current-load.js"
 export type { CurrentLoad } from "./core/loads/run.js"
 export type { Fault } from "./core/base/outbox.js"
@@ -68,21 +63,7 @@ export type {
   StateEvent,
 } from "./core/base/events.js"
 export type { Cause, Explanation } from "./core/cache/explain.js"
-export { InProcessLog, type InProcessLogOptions } from "./core/log/in-process-log.js"
 export type { Isolation } from "./core/values/isolation.js"
-export type { Lease, LeaseAnswer, LeaseEnd, Leases } from "./core/ports/leases.js"
-export type {
-  AppendReply,
-  ChangeKind,
-  InvalidationLog,
-  LocalLog,
-  LogChange,
-  LoggedChange,
-  LogNews,
-  LogPosition,
-  PullReply,
-  RemoteLog,
-} from "./core/ports/log.js"
 export type {
   AgeOptions,
   BehaviourOptions,
@@ -95,11 +76,11 @@ export type {
 export type { Position } from "./core/tags/position.js"
 export { type DefinedTags, defineTags, type TagMaker, type TagValues } from "./core/tags/define-tags.js"
 export type { Stats } from "./core/cache/stats.js"
-export type { Amendment, Rank, Store, StoreStats } from "./core/ports/store.js"
+export type { StoreStats } from "./core/ports/store.js"
 export type { Counters } from "./core/entries/counters.js"
 export { type TagValue, tag } from "./core/tags/tag.js"
 export type { TransactionHandle } from "./core/writes/transaction.js"
-export type { Epoch, Token, Version } from "./core/tags/version.js"
+export type { Token, Version } from "./core/tags/version.js"
 export type { SetOptions } from "./core/writes/prepare.js"
 export {
   type ConfigureOptions,

@@ -47,7 +47,7 @@ function isRedis(scheme: string | undefined): boolean {
   return scheme === "redis" || scheme === "rediss"
 }
 
-/** What comes before an `@` may be a password. */
+/** A password may stand before an `@`, so all of that is hidden. */
 function shown(url: string): string {
   return url.replace(/\/\/.*@/, "//")
 }

@@ -8,9 +8,7 @@ import type {
   CurrentLoad,
   Explanation,
   FunctionOptions,
-  LeaseAnswer,
   LeaseEvent,
-  Leases,
   LoadOptions,
   ManyOptions,
   MethodOptions,
@@ -19,6 +17,7 @@ import type {
   Stats,
   Token,
 } from "zoocache"
+import type { LeaseAnswer, Leases } from "zoocache/backend"
 
 interface User {
   id: number

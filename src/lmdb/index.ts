@@ -1,2 +1,3 @@
+export type { Backend } from "../core/ports/backend.js"
 export { lmdb } from "./backend.js"
 export type { LmdbOptions } from "./options.js"

@@ -13,7 +13,7 @@ import type {
 import { type Epoch, isSameEpoch, NO_VERSION, nextVersion, TICKS_PER_MS, type Version } from "../core/tags/version.js"
 
 /**
- * What becomes of one operation.
+ * The fate of one operation.
  * - `pass`: it takes effect and is answered at once.
  * - `hold`: nothing happens until the test says so; see {@link HeldOperation}.
  * - `fail`: no effect, and it rejects.
@@ -24,12 +24,12 @@ import { type Epoch, isSameEpoch, NO_VERSION, nextVersion, TICKS_PER_MS, type Ve
  */
 export type Fate = "pass" | "hold" | "fail" | "effectThenFail" | "lose" | "mute" | "twice"
 
-/** One call of a log, or one delivery of news to one listener. */
+/** A call of a log, or a delivery of news to one listener. */
 export interface LogOperation {
   readonly kind: "append" | "pull" | "news"
   /** The name of the connection that called, or that is to hear. */
   readonly connection: string
-  /** What is appended, or what the news says; empty for a pull. */
+  /** Changes that are appended, or that the news names; empty for a pull. */
   readonly changes: readonly LogChange[]
 }
 
@@ -49,7 +49,7 @@ export interface FaultyLogOptions {
   readonly clock: Clock
   /** How many paths keep their newest version, tags and keys apart. Default: all of them. */
   readonly maxTags?: number | undefined
-  /** It may lose what it has acknowledged, and tells how each of its lives ended. */
+  /** The log may lose what it has acknowledged, and tells how each of its lives ended. */
   readonly canLoseAppends?: boolean | undefined
 }
 
@@ -75,7 +75,7 @@ export interface FaultyLogOptions {
 export class FaultyLog {
   /** Asked about each operation when it is called. */
   decide: (operation: LogOperation) => Fate = () => "pass"
-  /** What failures reject with; `permanent: true` on it says that repeating will not help soon. */
+  /** The error that failures reject with; `permanent: true` on it says that repeating will not help soon. */
   failure: () => unknown = () => new Error("the log is down")
   readonly #clock: Clock
   readonly #maxTags: number
@@ -281,7 +281,7 @@ export class FaultyLog {
 
   #deliver(news: LogNews, listener: { readonly connection: string; readonly onNews: (news?: LogNews) => void }): void {
     const give = (what?: LogNews) => {
-      // It arrives by itself, not inside of the append, and no more once nobody listens.
+      // News arrives by itself, not inside of the append, and not at all once nobody listens.
       queueMicrotask(() => {
         if (this.#listeners.has(listener)) listener.onNews(what)
       })

@@ -3,7 +3,7 @@ import type { Amendment, Rank, LocalStore, StoreStats } from "../core/ports/stor
 import { copyBytes } from "./copy-bytes.js"
 
 /**
- * What becomes of one operation of a store.
+ * The fate of one operation of a store.
  * - `pass`: it takes effect and is answered at once.
  * - `fail`: no effect, and it throws or rejects; a touch, which never rejects, is lost.
  * - `hold`: nothing happens until the test says so; see {@link HeldStoreOperation}. Writes only.
@@ -18,7 +18,7 @@ import { copyBytes } from "./copy-bytes.js"
  */
 export type StoreFate = "pass" | "fail" | "hold" | "effectThenFail" | "lose" | "mute" | "corrupt"
 
-/** One call of a store. */
+/** A call of a store. */
 export interface StoreOperation {
   readonly kind: "get" | "put" | "remove" | "touch" | "acquire" | "release" | "close"
   /** Empty for `close`. */
@@ -37,13 +37,13 @@ export interface HeldStoreOperation extends StoreOperation {
   drop(): void
 }
 
-/** What a faulty store does apart from its reads, which are at once in one and late in another. */
+/** The writes of a faulty store. Reads are left to its classes: they answer at once in one, late in another. */
 export abstract class FaultyWrites {
   /** Asked about each operation when it is called. */
   decide: (operation: StoreOperation) => StoreFate = () => "pass"
-  /** What failures throw and reject with. */
+  /** The error that failures throw and reject with. */
   failure: (operation: StoreOperation) => unknown = ({ kind }) => new StoreError(kind, new Error("the disk is gone"))
-  /** What becomes of bytes; it is given a copy. Default: one bit in the middle is another. */
+  /** Damages bytes, of which it is given a copy. Default: flips one bit in the middle. */
   corrupt: (bytes: Uint8Array, key: string) => Uint8Array | undefined = flipBit
   /** The store behind it. */
   protected readonly behind: LocalStore
@@ -89,7 +89,7 @@ export abstract class FaultyWrites {
     return { entries, bytes, queued: queued + writes.length }
   }
 
-  /** What is held when the store behind it closes takes no effect any more. */
+  /** Closes the store behind it. Operations that are held then take no effect any more. */
   async close(): Promise<void> {
     const operation: StoreOperation = { kind: "close", key: "" }
     const fate = this.ask(operation)

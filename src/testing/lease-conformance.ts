@@ -108,7 +108,7 @@ export function leaseConformance(options: LeaseConformanceOptions): void {
       const unwatch = other.watch("k", (said) => ends.push(said))
       const unwatchOther = other.watch("another", (said) => others.push(said))
       await listening(made)
-      // What it heard until now said that it may have missed something.
+      // Calls until now said that an end may have been missed.
       ends.length = 0
       others.length = 0
       const lease = granted(await leases.acquire("k", LEASE_MS))
@@ -164,7 +164,7 @@ async function listening({ leases, other }: LeasesUnderTest): Promise<void> {
   }
   unwatch()
   assert.ok(heard.length > 0, "nobody is ever woken")
-  // What else was on its way has arrived.
+  // Everything else that was on its way has arrived.
   await later(20)
 }
 

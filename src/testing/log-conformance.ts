@@ -6,7 +6,7 @@ import type { AppendReply, InvalidationLog, LogChange, LogNews, LogPosition, Pul
 export interface LogUnderTest {
   /** Fresh: nothing was appended to it. */
   readonly log: InvalidationLog
-  /** Another handle to the same log, as another process would have it. Where there is no such thing, the same again. */
+  /** Another handle to the same log, as another process would have it; the same one where there is no such thing. */
   readonly other: InvalidationLog
   /** Loses the log's history, as a server that restarts without its data does. Left out where that can't happen. */
   readonly loseHistory?: (() => void | Promise<void>) | undefined
@@ -260,7 +260,7 @@ export function logConformance(options: LogConformanceOptions): void {
     "when history is lost, a higher epoch begins above all versions",
     async (log, other, { loseHistory }) => {
       const before = await append(log, [tag("a")])
-      // What can't lose its history has nothing to show here.
+      // A log that can't lose its history has nothing to show here.
       if (loseHistory === undefined) return
       await loseHistory()
       const position = { epoch: before.epoch, cursor: before.version }
@@ -364,7 +364,7 @@ function listen(log: InvalidationLog): { readonly news: (LogNews | undefined)[];
   return { news, end: log.listen((heard?: LogNews) => news.push(heard)) }
 }
 
-/** What is above the floor must be there, and what is at or below it may be gone. */
+/** Changes above the floor must be there; those at or below it may be gone. */
 function checkFloor(known: ReadonlyMap<string, number>, pulled: PullReply, kind: string, floor: number): void {
   assert.ok(floor <= pulled.head)
   const told = new Map(

@@ -8,7 +8,7 @@ import { copyBytes } from "./copy-bytes.js"
 export interface MemoryStoreOptions {
   /** Reads the rank of an entry, and amends it. */
   readonly codec: Pick<EntryCodec, "decodeHeader" | "amend">
-  /** Where entries are kept, by key. Stores that are given the same Map are handles of one store. */
+  /** The entries by key. Stores that are given the same Map are handles of one store. */
   readonly data?: Map<string, Uint8Array> | undefined
 }
 

@@ -48,7 +48,7 @@ export class RemoteMemoryStore extends FaultyWrites implements RemoteStore {
     }
   }
 
-  /** What was written by now is always seen: nothing lags behind here. */
+  /** Reads always see the latest write: nothing lags behind here. */
   get(key: string): Promise<Uint8Array | undefined> {
     const operation: StoreOperation = { kind: "get", key }
     const fate = this.ask(operation)

@@ -46,7 +46,7 @@ class Comparison {
       const [time, other] = [found.getTime(), expected.getTime()]
       return Object.is(time, other) ? undefined : `${path}: the time ${other} became ${time}`
     }
-    // What is left has bytes or a pattern, and no references.
+    // Objects that are left have bytes or a pattern, and no references.
     if (isPlainOrArray(expected)) return undefined
     return isDeepStrictEqual(found, expected) ? undefined : `${path}: ${name(expected)} has another content`
   }
@@ -82,7 +82,7 @@ class Comparison {
 
 function ownKeysOf(object: object): (string | symbol)[] {
   const keys = Reflect.ownKeys(object)
-  // What an error carries is not in an order that anybody sees, and its stack tells where it was made.
+  // Properties of an error are in no order that anybody sees, and its stack tells where it was made.
   return object instanceof Error ? keys.filter((key) => key !== "stack").sort(byName) : keys
 }
 

@@ -15,9 +15,9 @@ const LATER_MS = NOW_MS + 7_200_000
 export interface StoreUnderTest {
   /** Fresh: it holds nothing. */
   readonly store: Store
-  /** Another handle to the same store, as another process would have it. Where there is no such thing, the same again. */
+  /** Another handle to the same store, as another process would have it; the same one where there is no such thing. */
   readonly other: Store
-  /** What entries are encoded with. */
+  /** The codec that entries are encoded with. */
   readonly codec: EntryCodec
   /** The epoch of which entries are accepted. */
   readonly epoch: Epoch
@@ -164,7 +164,7 @@ export function storeConformance(options: StoreConformanceOptions): void {
     assertBytes(read, before, "what was read")
     assert.equal(await bench.valueAt("key"), "after!")
     if (other.remote !== true || read === undefined) return
-    // What comes over a network is the caller's.
+    // Bytes that came over a network are the caller's.
     assertBytes(read, before, "what was read")
     read.fill(0)
     assert.equal(await bench.valueAt("key"), "after!")
@@ -237,7 +237,7 @@ export function storeConformance(options: StoreConformanceOptions): void {
     await bench.store.remove("removed", { epoch, keyVersion: low, asOf: low })
     assert.equal(await bench.other.get("removed"), undefined)
     await bench.store.touch("touched", { epoch, keyVersion: high, asOf: high }, { idleUntilMs: SOONER_MS })
-    // It may be gone as well: nobody can use it any more.
+    // The entry may be gone as well: nobody can use it any more.
     assert.notEqual((await bench.headerAt("touched"))?.idleUntilMs, SOONER_MS)
   })
 
@@ -314,7 +314,7 @@ export function storeConformance(options: StoreConformanceOptions): void {
     const rank = bench.at(middle, low)
     await bench.put("key", "value", rank)
     await bench.store.touch("key", rank, { asOf: high })
-    // Whoever knows the entry from before can still slide it, and lifts it no higher than it is.
+    // A touch with the rank from before still slides the entry, and lifts it no higher than it is.
     await bench.store.touch("key", rank, { asOf: middle, idleUntilMs: SOONER_MS })
     assert.deepEqual(await bench.headerAt("key"), {
       ...bench.header({ ...rank, key: "key" }),
@@ -439,7 +439,7 @@ export function storeConformance(options: StoreConformanceOptions): void {
   })
 }
 
-/** What belongs to one test: a store, and entries to put into it. */
+/** The bench of one test: a store, and entries to put into it. */
 class Bench {
   readonly made: StoreUnderTest
   readonly store: Store

@@ -5,7 +5,7 @@ import type { Fault } from "../core/base/outbox.js"
 import { differenceOf } from "./same-value.js"
 import { CHANGELESS_VALUES, KEPT_VALUES, REFUSED_VALUES, type ValueTable } from "./value-table.js"
 
-/** Caches as the suite gets them. It closes them. */
+/** Caches as the suite gets them. The suite closes them. */
 export interface ValuesUnderTest {
   /** Loads values, and stores them in the tier under test. */
   readonly cache: Cache
@@ -215,7 +215,7 @@ class Bench {
     return this.made.cache.getOrLoad(key, () => value, { deps: ["tag"] })
   }
 
-  /** What the reader has for a key, once all that was stored before has reached it. */
+  /** The reader's answer for a key, once all that was stored before has reached it. */
   async found(key: string): Promise<{ value: unknown } | undefined> {
     // Writes go out in order, so that what is not there by then never will be.
     const marker = `marker ${++this.#markers}`

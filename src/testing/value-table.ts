@@ -1,7 +1,7 @@
 /** Makes a value anew each time, by what it is called in failures. */
 export type ValueTable = Readonly<Record<string, () => unknown>>
 
-/** What every tier brings back. */
+/** Values that every tier brings back. */
 export const KEPT_VALUES: Readonly<Record<string, ValueTable>> = {
   "the values of JSON": {
     null: () => null,
@@ -152,7 +152,7 @@ export const KEPT_VALUES: Readonly<Record<string, ValueTable>> = {
   },
 }
 
-/** What a tier may bring back or refuse, but not change. */
+/** Values that a tier may bring back or refuse, but not change. */
 export const CHANGELESS_VALUES: Readonly<Record<string, ValueTable>> = {
   "unusual values": {
     "half of a surrogate pair": () => "\ud83d",
@@ -220,7 +220,7 @@ class NotFound extends Error {}
 class Bytes extends Uint8Array {}
 const pick = Symbol("pick")
 
-/** What no tier but memory without a codec can keep. */
+/** Values that no tier but memory without a codec can keep. */
 export const REFUSED_VALUES: Readonly<Record<string, ValueTable>> = {
   "functions and symbols": {
     "a function": () => () => 1,

@@ -4,6 +4,7 @@ import { promisify } from "node:util"
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
 import * as zoocache from "zoocache"
 import { CacheClosedError, createCache } from "zoocache"
+import { InProcessLog } from "zoocache/backend"
 import { checkInvariants, ManualClock, settled } from "zoocache/testing"
 import { makeCache, makeShared, rejectionOf, stateOf, steered } from "../support/caches.js"
 import { program } from "../support/program.js"
@@ -376,7 +377,7 @@ describe("the default cache", () => {
 
 test("two caches that share a log hear each other", async () => {
   const clock = new ManualClock()
-  const log = new zoocache.InProcessLog({ clock, nonce: "shared", maxTags: 100 })
+  const log = new InProcessLog({ clock, nonce: "shared", maxTags: 100 })
   const { cache: one } = makeCache({ clock, log })
   const { cache: two } = makeCache({ clock, log })
   await one.set("key", 1, { deps: ["t"] })

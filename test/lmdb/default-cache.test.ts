@@ -12,7 +12,6 @@ import {
   defaultCache,
   type Fault,
   get,
-  InProcessLog,
   InvalidOptionError,
   invalidate,
   reset,
@@ -20,6 +19,7 @@ import {
   StorageFullError,
   StorageOpenError,
 } from "zoocache"
+import { InProcessLog } from "zoocache/backend"
 import { lmdb } from "zoocache/lmdb"
 import { ManualClock } from "zoocache/testing"
 

@@ -1,17 +1,14 @@
 import { afterEach, expect } from "vitest"
+import { type Cache, type CacheOptions, createCache, type Fault } from "zoocache"
 import {
   type AppendReply,
-  type Cache,
-  type CacheOptions,
-  createCache,
-  type Fault,
   InProcessLog,
   type LogChange,
   type LogNews,
   type LogPosition,
   type PullReply,
   type RemoteLog,
-} from "zoocache"
+} from "zoocache/backend"
 import { checkInvariants, ManualClock, settled } from "zoocache/testing"
 
 /** A cache with what a test moves and looks at. */

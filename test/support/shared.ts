@@ -1,15 +1,13 @@
+import type { Cache, CacheOptions, FunctionOptions } from "zoocache"
 import {
   type AppendReply,
-  type Cache,
-  type CacheOptions,
   type Epoch,
-  type FunctionOptions,
   InProcessLog,
   type LogChange,
   type LogPosition,
   type PullReply,
   type RemoteLog,
-} from "zoocache"
+} from "zoocache/backend"
 import { createCodec } from "zoocache/codec"
 import { ManualClock, MemoryStore, settled } from "zoocache/testing"
 import { type Bench, makeCache } from "./caches.js"

@@ -1,6 +1,7 @@
 import { AssertionError } from "node:assert"
 import { describe, expect, test } from "vitest"
-import { type CacheOptions, createCache, type EntryCodec } from "zoocache"
+import { type CacheOptions, createCache } from "zoocache"
+import type { EntryCodec } from "zoocache/backend"
 import { createCodec } from "zoocache/codec"
 import { MemoryStore, valueConformance, type ValueConformanceOptions } from "zoocache/testing"
 import { jsonCodec } from "./support/json-codec.js"

@@ -1,6 +1,7 @@
 /** An option that is undefined is one that was left out, whatever `exactOptionalPropertyTypes` says. */
 import { afterEach, describe, expect, expectTypeOf, test } from "vitest"
 import * as zoocache from "zoocache"
+import type { InProcessLogOptions } from "zoocache/backend"
 import { type CodecOptions, createCodec } from "zoocache/codec"
 import { lmdb, type LmdbOptions } from "zoocache/lmdb"
 import { redis, type RedisNode, type RedisOptions } from "zoocache/redis"
@@ -100,7 +101,7 @@ test("every option may be undefined", () => {
   expectTypeOf<Refusing<zoocache.SetOptions>>().toEqualTypeOf<never>()
   expectTypeOf<Refusing<zoocache.InvalidateOptions>>().toEqualTypeOf<never>()
   expectTypeOf<Refusing<zoocache.SyncOptions>>().toEqualTypeOf<never>()
-  expectTypeOf<Refusing<zoocache.InProcessLogOptions>>().toEqualTypeOf<never>()
+  expectTypeOf<Refusing<InProcessLogOptions>>().toEqualTypeOf<never>()
   expectTypeOf<Refusing<Exclude<zoocache.Singleflight, string>>>().toEqualTypeOf<never>()
   expectTypeOf<Refusing<Extract<zoocache.AgeOptions["timeout"], object>>>().toEqualTypeOf<never>()
   expectTypeOf<Refusing<CodecOptions>>().toEqualTypeOf<never>()

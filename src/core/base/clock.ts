@@ -1,4 +1,4 @@
-/** What a timer gives back. */
+/** A timer that is set. Cancelling it twice, or after it has called back, is fine. */
 export interface Timer {
   cancel(): void
 }

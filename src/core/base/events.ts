@@ -1,6 +1,6 @@
 import { type Channel, channel } from "node:diagnostics_channel"
 
-/** What happened, for whoever subscribes to `zoocache:<name>`. Nobody listening costs nothing but a look. */
+/** A message of the channels `zoocache:<name>` about one entry. Made only where somebody has subscribed. */
 export interface CacheEvent {
   /** The prefix of the cache. */
   readonly cache: string

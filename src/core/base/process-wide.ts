@@ -1,6 +1,6 @@
 /**
  * State that is one per process, however often this library is loaded: as a second install, in a second version, or
- * bundled twice. It lies on `globalThis` under a symbol that names its protocol.
+ * bundled twice. The state lies on `globalThis` under a symbol that names its protocol.
  */
 
 const COPIES = Symbol.for("zoocache.copies")

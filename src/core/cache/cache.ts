@@ -5,11 +5,11 @@ import { detachedLoad } from "../loads/current-load.js"
 import type { Definition } from "../loads/definition.js"
 import { currentFrame } from "../loads/frame.js"
 import type { CurrentLoad } from "../loads/run.js"
-import type { AnyFunction, CacheOptions, FunctionOptions } from "../options/options.js"
+import type { AnyFunction, FunctionOptions } from "../options/options.js"
 import { checkFunction, checkNames, checkObject } from "../options/checks.js"
-import { normalizeCacheOptions, normalizeFunctionBehaviour } from "../options/settings.js"
+import { normalizeFunctionBehaviour } from "../options/settings.js"
 import { type Position, takePosition } from "../tags/position.js"
-import { Scope } from "../tags/scope.js"
+import type { Scope } from "../tags/scope.js"
 import { parseTag } from "../tags/tag.js"
 import { TICKS_PER_MS, type Token, type Version } from "../tags/version.js"
 import { checkSetOptions, type Item, type SetOptions } from "../writes/prepare.js"
@@ -18,12 +18,14 @@ import type { Cached, CachedMany, CachedSync, HookParametersOf, ManyLoader, Many
 import { checkSignal, makeCached } from "./cached-function.js"
 import { makeCachedMany } from "./cached-many.js"
 import { makeCachedSync } from "./cached-sync.js"
-import { type CacheableDecorator, cacheMethod, decoratorOf, type MethodOptions } from "./decorator.js"
-import { attempt, hooksOf, type LooseOptions, type View } from "./definition.js"
+import { type Collector, collectorOf } from "./collector.js"
+import { type CacheableDecorator, cacheMethod, decoratorOf, type MethodOptions, methodOptionsOf } from "./decorator.js"
+import { attempt, hooksOf, inlineDefinition, type LoadOptions, type LooseOptions, type View } from "./definition.js"
 import { type Explanation, explain } from "./explain.js"
 import { KeyLookup } from "./key-lookup.js"
-import { type OpenCache, openCache } from "./open.js"
+import type { OpenCache } from "./open.js"
 import { type Stats, statsOf } from "./stats.js"
+import { type Status, statusOf } from "./status.js"
 
 /** How an invalidation is waited for. */
 export interface InvalidateOptions {
@@ -40,33 +42,6 @@ export interface SyncOptions {
   /** After which it rejects with `SyncTimeoutError`. Default: `ackTimeout` of the cache. */
   timeout?: Duration | undefined
   signal?: AbortSignal | undefined
-}
-
-/** Options of a single `getOrLoad`: those of a function, without what its loader would be asked. */
-export type LoadOptions<T> = Omit<FunctionOptions<[], T>, "name" | "version" | "key"> & {
-  signal?: AbortSignal | undefined
-}
-
-/** The state of a cache. */
-export interface Status {
-  /** `"unsure"`: it can't confirm that it is up to date; see `staleness`. */
-  readonly state: "ready" | "unsure" | "closed"
-  readonly prefix: string
-  /** Newest version applied without gaps. */
-  readonly cursor: Version
-  /** How long ago the log confirmed that nothing was missed; 0 in one process. */
-  readonly confirmedAgoMs: number
-  /** Invalidations that the log has not acknowledged. */
-  readonly pending: number
-}
-
-/** Invalidations gathered where there is no function to wrap, such as the hooks of an ORM. */
-export interface Collector {
-  add(...tags: string[]): void
-  /** Appends what was added, in one go. A second call appends what was added since. Tokens: see {@link Cache}. */
-  commit(): Promise<Token | undefined>
-  /** Forgets what was added. */
-  drop(): void
 }
 
 /**
@@ -173,7 +148,7 @@ export class Cache {
       checkFunction(loader, "loader", "the function that loads the value")
       const { table, id, scope: keyScope } = this.#keys.resolveManual(key, "getOrLoad")
       const frame = currentFrame()
-      const { behaviour, hooks } = options === NO_OPTIONS ? this.#plain : this.#inline(options)
+      const { behaviour, hooks } = options === NO_OPTIONS ? this.#plain : inlineDefinition(this.#view, options)
       // One shape for all definitions and calls, in the order of those of functions: each read looks into both.
       const definition: Definition = {
         table,
@@ -188,19 +163,6 @@ export class Cache {
       const call = { definition, id, self: undefined, args: NO_ARGUMENTS, frame, signal, isFresh: false }
       return this.#core.reader.read(call) as Promise<T>
     })
-  }
-
-  #inline<T>(options: LoadOptions<T>): Pick<Definition, "behaviour" | "hooks"> {
-    const { signal: _signal, ...given } = options
-    const rest = given as LooseOptions
-    for (const name of ["name", "version", "key"] as const) {
-      const value: unknown = rest[name]
-      if (value === undefined) continue
-      throw new InvalidOptionError(name, value, "the key of `getOrLoad` says which entry is meant")
-    }
-    const behaviour = normalizeFunctionBehaviour(rest, this.#core.settings.behaviour)
-    this.#core.checkLease(behaviour)
-    return { behaviour, hooks: hooksOf(rest) }
   }
 
   // --- values by key ---------------------------------------------------------------------------------------------
@@ -235,8 +197,8 @@ export class Cache {
   }
 
   /**
-   * Stores a value by hand. It outranks every load of its key that began before, in every process. Its `deps` are
-   * checked against the position it is given, inside a load against that load's start, else against now.
+   * Stores a value by hand. The value outranks every load of its key that began before, in every process. Its `deps`
+   * are checked against the position it is given, inside a load against that load's start, else against now.
    */
   set(key: string, value: unknown, options: SetOptions = {}): Promise<Token | undefined> {
     return attempt(() => this.#core.writer.setAll([this.#item(key, value, options, "set")]))
@@ -315,7 +277,7 @@ export class Cache {
 
   /**
    * Runs `work` with its invalidations collected: for reads inside they hold at once, for everybody else when `work` has
-   * resolved. When it throws they are dropped. What is loaded inside is shared with nobody and not stored.
+   * resolved. When it throws they are dropped. Results that are loaded inside are shared with nobody and not stored.
    *
    * Rejects with what `work` throws; with InvalidationNotAcknowledgedError, `committed: true` and the `result`, if only
    * the log was silent.
@@ -329,24 +291,10 @@ export class Cache {
 
   /** Gathers tags by hand and invalidates them in one go. */
   collect(): Collector {
-    let paths = new Set<string>()
-    return {
-      add: (...tags) => {
-        for (const path of tags.map((tag) => this.#scope.path(tag))) paths.add(path)
-      },
-      commit: () =>
-        attempt(() => {
-          const gathered = [...paths]
-          paths = new Set()
-          return this.#core.writer.appendTags(gathered)
-        }),
-      drop: () => {
-        paths = new Set()
-      },
-    }
+    return collectorOf(this.#core.writer, this.#scope)
   }
 
-  /** Where in the order of changes we are. Take it before you read what you will `set` by hand. */
+  /** The place in the order of changes up to now. Take it before you read what you will `set` or `prime`. */
   position(): Position {
     return takePosition(this.#core.trie)
   }
@@ -374,15 +322,7 @@ export class Cache {
   }
 
   status(): Status {
-    const { lifetime, client, trie, settings } = this.#core
-    if (!lifetime.isOver) client.checkTrust()
-    return {
-      state: lifetime.isOver ? "closed" : trie.trusted === null ? "unsure" : "ready",
-      prefix: settings.prefix,
-      cursor: trie.cursor,
-      confirmedAgoMs: client.confirmedAgoMs(),
-      pending: client.pending,
-    }
+    return statusOf(this.#core)
   }
 
   stats(): Stats {
@@ -440,39 +380,11 @@ export class Cache {
   }
 }
 
-/** Options of a decorator; anything that looks like a loader gone wrong is called that. */
-export function methodOptionsOf(first: unknown, second: unknown): MethodOptions {
-  const isOptions = first === undefined || (typeof first === "object" && first !== null && !Array.isArray(first))
-  const isThenable = typeof (first as { then?: unknown } | null | undefined)?.then === "function"
-  if (!isOptions || isThenable || second !== undefined) {
-    throw new InvalidOptionError("loader", first, "the first argument must be the function whose results are kept")
-  }
-  return (first ?? {}) as MethodOptions
-}
-
 const NO_OPTIONS = Object.freeze({})
 const NO_ARGUMENTS: readonly unknown[] = Object.freeze([])
 const SET_OPTIONS = new Set(["deps", "ttl", "asOf"])
 const SYNC_OPTIONS = new Set(["timeout", "signal"])
 const INVALIDATE_OPTIONS = new Set(["wait", "signal"])
-
-/**
- * Makes a cache.
- *
- * @throws InvalidOptionError
- * @example
- * await using cache = createCache({ ttl: "10m", memory: { maxEntries: 50_000 } })
- */
-export function createCache(options: CacheOptions = {}): Cache {
-  const core = openCache(normalizeCacheOptions(options))
-  try {
-    core.checkLease(core.settings.behaviour)
-  } catch (error) {
-    void core.close()
-    throw error
-  }
-  return Cache.of(core, new Scope(core.trie, ""))
-}
 
 function listOf<T>(list: readonly T[], name: string): readonly T[] {
   if (!Array.isArray(list)) throw new InvalidOptionError(name, list, "it must be an array")

@@ -97,7 +97,7 @@ export function checkMaxBatch(maxBatch: unknown): number {
   return positiveInteger(maxBatch, "maxBatch")
 }
 
-/** One outcome per id of what a loader answered with. */
+/** The outcome of each id, from what a loader answered with. */
 function outcomesOf<Id>(ids: readonly Id[], answer: unknown): BatchOutcomes {
   if (answer instanceof Map) {
     const map = answer as ReadonlyMap<Id, unknown>

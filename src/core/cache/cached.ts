@@ -12,7 +12,7 @@ export interface CallOptions {
 }
 
 /**
- * What a cached function can be asked and told, besides being called. Every overload of the loader is one of each
+ * The methods of a cached function. Every overload of the loader is one of each
  * method, too. Tokens are undefined inside a transaction, where nothing has been appended yet; `cache.sync` takes that.
  */
 export interface CachedMethods<F extends AnyFunction> {
@@ -20,7 +20,7 @@ export interface CachedMethods<F extends AnyFunction> {
   keyOf(...args: ParametersOf<F>): string
   /** The stored value if it may be served right now, without loading; undefined otherwise. */
   peek: Peeking<F>
-  /** Loads anew, joining no load that began before. Where the loader needs a `this`, call it with `.call(self, …)`. */
+  /** Loads anew, joining no load that began before. Call it with `.call(self, …)` if the loader needs a `this`. */
   refresh: PromiseReturning<F>
   /** Invalidates the entry of one call. */
   delete(...args: ParametersOf<F>): Promise<Token | undefined>
@@ -56,7 +56,7 @@ export type CachedSync<F extends AnyFunction> = Callable<F> & {
   keyOf(...args: ParametersOf<F>): string
   /** The stored value if it may be served right now, without loading. */
   peek: Peeking<F>
-  /** Loads anew. Where the loader needs a `this`, call it with `.call(self, …)`. */
+  /** Loads anew. Call it with `.call(self, …)` if the loader needs a `this`. */
   refresh: Callable<F>
   /** Invalidates the entry of one call. The token is undefined inside a transaction. */
   delete(...args: ParametersOf<F>): Promise<Token | undefined>
@@ -79,7 +79,7 @@ export type PromiseReturning<F extends AnyFunction> =
 /** The parameters of a loader; of an overloaded one those of any overload. */
 export type ParametersOf<F> = SignaturesOf<F>[number]["args"]
 
-/** What the hooks of a loader are called with: its parameters; of an overloaded one, each may be that of any overload. */
+/** The parameters of a loader's hooks: those of the loader; of an overloaded one, each may be that of any overload. */
 export type HookParametersOf<F> =
   SignaturesOf<F> extends readonly [infer Only extends Signature] ? Only["args"] : Merged<ParametersOf<F>>
 
@@ -100,7 +100,7 @@ type HeadOf<List> = List extends readonly []
 
 type TailOf<List> = List extends readonly [unknown?, ...infer Tail] ? Tail : []
 
-/** What a loader resolves to; an overloaded one in any of its overloads. */
+/** The value that a loader resolves to; of an overloaded one, that of any overload. */
 export type ValueOf<F> = Awaited<ResultOf<F>>
 
 type ResultOf<F> = SignaturesOf<F>[number]["result"]
@@ -108,7 +108,7 @@ type ResultOf<F> = SignaturesOf<F>[number]["result"]
 /** The arguments of a call and what it resolves to; of an overloaded function both of the same overload. */
 export type ResultOfCall<F> = SignaturesOf<F>[number]["primed"]
 
-/** One overload of a loader, and what a cached function makes of what it returns. */
+/** An overload of a loader, and what a cached function makes of its result. */
 interface Signature<Args extends readonly unknown[] = readonly unknown[], Result = unknown> {
   readonly args: Args
   readonly result: Result
@@ -185,7 +185,7 @@ type WithThis<This, Args extends readonly unknown[], Result> = [unknown] extends
   ? (...args: Args) => Result
   : (this: This, ...args: Args) => Result
 
-/** What a loader of many ids answers with: a Map, or an array with one item per id, in their order. */
+/** The answer of a loader of many ids: a Map, or an array with one item per id, in their order. */
 export type ManyAnswer<Id, Value> = ReadonlyMap<Id, Value | Error | undefined> | readonly (Value | Error | undefined)[]
 
 /**

@@ -14,8 +14,8 @@ export interface MethodOptions<
   This = any,
 > extends FunctionOptions<Args, Value> {
   /**
-   * What tells one instance from another in keys. Default in memory: the instance itself, so that two never share an
-   * entry. Needed with a shared log, where the instance of another process can't be recognized.
+   * The part of a key that tells one instance from another. Default in memory: the instance itself, so that two never
+   * share an entry. Needed with a shared log, where the instance of another process can't be recognized.
    */
   keyThis?: ((self: This) => unknown) | undefined
 }
@@ -119,4 +119,14 @@ function numberOf(self: unknown): unknown {
     instances.set(self, number)
   }
   return number
+}
+
+/** Options of a decorator; anything that looks like a loader gone wrong is called that. */
+export function methodOptionsOf(first: unknown, second: unknown): MethodOptions {
+  const isOptions = first === undefined || (typeof first === "object" && first !== null && !Array.isArray(first))
+  const isThenable = typeof (first as { then?: unknown } | null | undefined)?.then === "function"
+  if (!isOptions || isThenable || second !== undefined) {
+    throw new InvalidOptionError("loader", first, "the first argument must be the function whose results are kept")
+  }
+  return (first ?? {}) as MethodOptions
 }

@@ -10,7 +10,7 @@ import { type EntryId, idOf } from "../values/id.js"
 import { synchronous } from "../values/thenable.js"
 import type { OpenCache } from "./open.js"
 
-/** One view of a cache: all of it, or a scope. */
+/** A view of a cache: all of it, or a scope. */
 export interface View {
   readonly core: OpenCache
   readonly scope: Scope
@@ -83,6 +83,25 @@ export function hooksOf(options: LooseOptions): Hooks {
     sizeOf: sizeOf && synchronous("sizeOf", sizeOf),
     validate: validate && synchronous("validate", validate),
   }
+}
+
+/** Options of a single `getOrLoad`: those of a function, without what its loader would be asked. */
+export type LoadOptions<T> = Omit<FunctionOptions<[], T>, "name" | "version" | "key"> & {
+  signal?: AbortSignal | undefined
+}
+
+/** The part of a call of `getOrLoad` that its options decide. Throws `InvalidOptionError`. */
+export function inlineDefinition<T>({ core }: View, options: LoadOptions<T>): Pick<Definition, "behaviour" | "hooks"> {
+  const { signal: _signal, ...given } = options
+  const rest = given as LooseOptions
+  for (const name of ["name", "version", "key"] as const) {
+    const value: unknown = rest[name]
+    if (value === undefined) continue
+    throw new InvalidOptionError(name, value, "the key of `getOrLoad` says which entry is meant")
+  }
+  const behaviour = normalizeFunctionBehaviour(rest, core.settings.behaviour)
+  core.checkLease(behaviour)
+  return { behaviour, hooks: hooksOf(rest) }
 }
 
 /** Gives a cached function the name and the number of parameters of its loader. */

@@ -9,11 +9,11 @@ import type { Version } from "../tags/version.js"
 import type { EntryId } from "../values/id.js"
 import type { OpenCache } from "./open.js"
 
-/** What made an entry stale or expired. */
+/** The reason why an entry is stale or has expired. */
 export interface Cause {
-  /** What it depended on: a tag, or the key of another entry. */
+  /** The dependency that was hit: a tag, or the key of another entry. */
   readonly dependency: string
-  /** What was invalidated: the dependency, or something above it. `""` is everything. */
+  /** The thing that was invalidated: the dependency, or something above it. `""` is everything. */
   readonly through: string
   readonly kind: "invalidated" | "expired"
   /** 0 while the log has not acknowledged it. */
@@ -31,7 +31,7 @@ export interface Cause {
 export interface Explanation {
   readonly key: string
   readonly state: "fresh" | "expired" | "stale" | "absent"
-  /** One sentence for people. */
+  /** A sentence for people. */
   readonly text: string
   /** Tags, and keys of other entries. */
   readonly dependencies: readonly string[]

@@ -23,7 +23,7 @@ const PRIME_NAMES = new Set(["asOf"])
 
 /**
  * Stores values as if a function's loader had returned them: with its `deps`, `depsOf`, `ttl`, isolation and `cacheIf`.
- * One append for all; of several for one call the last counts.
+ * All of them go out in one append; of several for one call the last counts.
  *
  * @throws InvalidOptionError without `asOf` outside a load; what `deps` and `key` throw.
  */

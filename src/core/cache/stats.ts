@@ -20,7 +20,7 @@ export interface Stats extends Counters {
   readonly running: number
   /** Loads that wait for a slot of `maxLoads` now. */
   readonly waiting: number
-  /** What the shared tier holds now, all processes together; undefined without one. */
+  /** Contents of the shared tier now, all processes together; undefined without one. */
   readonly store: StoreStats | undefined
   /** By the name of the function, with `@version` where it has one; `""` are keys given by hand. */
   readonly functions: Readonly<Record<string, Readonly<Counters>>>

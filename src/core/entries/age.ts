@@ -18,7 +18,7 @@ export interface Aging {
   refreshAtMs: number
   /** Not before this may a read that was served in grace try to load again. */
   retryAtMs: number
-  /** Where it slides and a shared tier has it: what is written there. */
+  /** The stored state of a sliding entry in the shared tier; undefined where it has none. */
   shared?: { readonly rank: Rank; idleUntilMs: number } | undefined
 }
 

@@ -42,7 +42,7 @@ export interface Removal {
   /** The state in which it was last found fresh. */
   readonly stamp: Stamp
   readonly bornMs: number
-  /** Its own key was set or deleted. */
+  /** The entry's own key was set or deleted. */
   readonly isOverruled: boolean
   /** Higher is later. */
   readonly order: number
@@ -96,7 +96,8 @@ export class Entries {
     const freshness = freshnessOf(entry, trie)
     if (freshness === "stale") return false
     if (freshness === "expired") {
-      // Its stamp stays: it still tells what expired it, and nothing that has expired takes the short cut of a hit.
+      // The stamp stays: it still tells what expired the entry, and nothing that has expired takes the short cut of a
+      // hit.
       this.#expireAt(entry, expiredSince(entry.dependencies, entry.stamp.asOf, trie.root))
       return true
     }
@@ -108,7 +109,7 @@ export class Entries {
 
   /** Whether an entry that was fetched may be served as it is, neither stale nor expired nor due for a refresh. */
   isCurrent(entry: Entry, nowMs: number): boolean {
-    // One that was fetched may have been removed before those who waited for it come to look.
+    // An entry that was fetched may have been removed before those who waited for it come to look.
     return entry.slot !== GONE && this.isFresh(entry) && ageOf(entry, nowMs) === "current"
   }
 

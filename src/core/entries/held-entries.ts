@@ -20,7 +20,7 @@ export interface HeldEntriesOptions {
 export class HeldEntries {
   readonly #options: HeldEntriesOptions
   #ofTurn = new Set<Entry>()
-  /** Those that somebody needs for longer, and how many do. */
+  /** Entries that are needed beyond the turn, and how many users each has. */
   readonly #users = new Map<Entry, number>()
   #isEndScheduled = false
 

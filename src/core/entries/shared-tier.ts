@@ -89,7 +89,7 @@ export class SharedTier {
     this.#codec = options.codec
   }
 
-  /** What is stored now, as the store tells; undefined where it can't. */
+  /** Counts of what is stored now, as the store tells; undefined where it can't. */
   stats(): StoreStats | undefined {
     const { lifetime, outbox } = this.#options
     try {
@@ -105,7 +105,7 @@ export class SharedTier {
     return this.#store.remote === true
   }
 
-  /** The entry of a key if it is fresh by the rule and of any use, taken into memory on the way. Of a store at hand. */
+  /** The entry of a key in a store at hand, if it is fresh by the rule and of any use, taken into memory on the way. */
   find(table: Table, id: EntryId, intake: Intake): Entry | undefined {
     // Before the log was first read, nothing could be told of what is found.
     if (this.#options.trie.epoch.ordinal === 0) return undefined
@@ -136,7 +136,7 @@ export class SharedTier {
     return this.#fetches.has(table.keyOf(id))
   }
 
-  /** The same for several keys at once. Those that nobody asks for yet arrive together. */
+  /** The same for several keys at once. Keys that nobody asks for yet arrive together. */
   fetchMany(table: Table, ids: readonly EntryId[], intake: Intake): Promise<Entry | undefined>[] {
     const keys = ids.map((id) => table.keyOf(id))
     const asked = new Map<string, EntryId>()
@@ -214,11 +214,11 @@ export class SharedTier {
     } catch (error) {
       this.#readFailed(error, key)
     }
-    // Who looks for another node's value has had its miss before.
+    // A caller that looks for another node's value has had its miss before.
     return isLatest && found === undefined ? undefined : this.#counted(table, found)
   }
 
-  /** Whoever stored an entry may have seen more of the log than this process has. */
+  /** Whether the process that stored an entry had seen more of the log than this one has. */
   #isAhead(answer: Answer): boolean {
     if ("error" in answer || answer.bytes === undefined) return false
     const { trie } = this.#options
@@ -226,7 +226,7 @@ export class SharedTier {
       const { epoch, asOf } = (answer.header = this.#codec.decodeHeader(answer.bytes))
       return isSameEpoch(epoch, trie.epoch) ? asOf > trie.cursor : epoch.ordinal > trie.epoch.ordinal
     } catch {
-      // It will be told where its key is looked at.
+      // The fault is told where its key is looked at.
       return false
     }
   }
@@ -413,7 +413,7 @@ export class SharedTier {
   /** Keeps an entry that is still of use from being evicted, and from falling below what the log remembers. */
   #keepUp(key: string, header: EntryHeader, wallMs: number, isFresh: boolean, aging: Aging | null): void {
     const { trie, settings } = this.#options
-    // What a soft invalidation covers must stay below it.
+    // An entry that a soft invalidation covers must stay below it.
     const isOld = isFresh && trie.cursor - header.asOf > Math.min(OLD_TICKS, (trie.cursor - trie.logFloor) / 2)
     const isNoted = wallMs - header.storedAtMs > YOUNG_MS && settings.random() * NOTED_USES < 1
     if (!isOld && !isNoted) return

@@ -35,14 +35,14 @@ const GONE_STAMP: Stamp = Object.freeze({ epoch: Object.freeze({ ordinal: -1, no
  * shares one.
  */
 export class Entry implements Aged, Subject {
-  // What a hit reads comes first, so that it lies in one line of the processor's cache.
+  // Fields that a hit reads come first, so that they lie in one line of the processor's cache.
   /** The state of the log in which it was last found fresh. */
   stamp: Stamp
   /** Until when, in the time of `Turn.now`, a hit needs no closer look; see age.ts. */
   deadlineMs: number
-  /** Its place in the memory tier; -1 outside. */
+  /** Place in the memory tier; -1 outside. */
   slot = -1
-  /** What hits return; made by the first. */
+  /** The promise that hits return; made by the first. */
   promise: Promise<unknown> | null = null
   value: unknown
   readonly table: Table
@@ -100,8 +100,8 @@ export class Entry implements Aged, Subject {
 }
 
 /**
- * Ends the use of an entry: nothing would tell that it became stale. Whoever has it still, such as a table of an older size that
- * a Map leaves to the garbage collector, keeps neither the value nor the promise of it alive.
+ * Ends the use of an entry: nothing would tell that it became stale. Holders that still have it, such as a
+ * table of an older size that a Map leaves to the garbage collector, keep neither its value nor its promise alive.
  */
 export function giveUp(entry: Entry): void {
   entry.value = undefined
@@ -134,7 +134,7 @@ export interface Intake {
 /** The name of the table of all keys that users give by hand. */
 export const MANUAL = ""
 
-/** What makes a table; see the properties of {@link Table}. */
+/** The parts of a table; see the properties of {@link Table}. */
 export interface TableOptions {
   readonly trie: TagTrie
   /** The namespace of the cache. */

@@ -27,7 +27,7 @@ export function addDeps(...tags: string[]): void {
   currentLoad()?.addDeps(...tags)
 }
 
-/** What a loader gets where nothing is cached: there is nothing to say. */
+/** The handle of a loader where nothing is cached: there is nothing to say. */
 export function detachedLoad(key: string): CurrentLoad {
   const nothing = () => {}
   return { key, signal: new AbortController().signal, addDeps: nothing, setTtl: nothing, skipStore: nothing }

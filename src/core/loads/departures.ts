@@ -176,7 +176,7 @@ export class Departures {
   #land(departure: Departure, outcomeFor: (index: number) => Outcome): void {
     const { run, flights, requests } = departure
     const { turn, outbox } = this.#options
-    // It had timed out or been given up, and has given back what it held.
+    // The run had timed out or been given up, and has given back what it held.
     if (run.isSettled) return
     this.#settleRun(departure)
     this.#finish(departure)
@@ -207,7 +207,7 @@ export class Departures {
   /** Ends a flight whose loader still runs; its late result will find nobody. */
   #giveUp(flight: Flight, request: LoadRequest, error: unknown, event: LoadEvent["outcome"]): void {
     const load = flight.load as Load
-    // It has no value that could show what it depends on.
+    // No value is there that could show what it depends on.
     if (request.definition.hooks.depsOf !== undefined) load.isTainted = true
     const isUsableByLate =
       this.#landing.freshnessOf(load) === "fresh" && !load.isTainted && this.#landing.isYoungEnough(load)

@@ -14,13 +14,13 @@ export class Flight implements Waited {
   readonly outcome = new Deferred()
   /** Undefined while it waits for a slot or for its batch: it has not begun, so everyone may join. */
   load: Load | undefined
-  /** Its place in the order of begins and arrivals. */
+  /** Place of its begin in the order of begins and arrivals. */
   beganAt = 0
   /** How many callers wait for it; those that can't leave stay counted for ever. */
   waiters = 0
   /** Runs that wait for it and inherit what it depends on. */
   readonly parents: Run[] = []
-  /** Those who came after something had changed: they take its result only if it is fresh when it lands. */
+  /** Callers that came after something had changed: they take its result only if it is fresh when it lands. */
   late: LateGroup | undefined
   isLanded = false
   /** Somebody holds the promise itself. */
@@ -76,7 +76,7 @@ export class Flight implements Waited {
 /** Callers that arrived while a flight was under way that may be too old for them. They share what comes of it. */
 export class LateGroup implements Waited {
   readonly outcome = new Deferred()
-  /** What they wait for now: the flight that was under way, then the next one. */
+  /** The flight that they wait for: the one that was under way, then the next one. */
   flight: Flight
   /** The place of the newest of them in the order of begins and arrivals. */
   lastArrival = 0
@@ -85,9 +85,9 @@ export class LateGroup implements Waited {
   readonly parents: Run[] = []
   /** The flight that they wait for is the next one, and counts them among its waiters. */
   hasMoved = false
-  /** One of them holds a slot: the next flight may not wait for another. */
+  /** A caller among them holds a slot: the next flight may not wait for another. */
   isNested = false
-  /** One of them holds a lease: the next flight may not wait for another node. */
+  /** A caller among them holds a lease: the next flight may not wait for another node. */
   mayNotWait = false
   /** Starts the next flight, as the first of them would have, and moves the group to it. */
   readonly startNext: (group: LateGroup) => Flight
@@ -128,7 +128,7 @@ export type Join =
   | "share"
   /** Something changed, perhaps nothing that concerns it: when it lands, the rule decides. */
   | "wait"
-  /** Its result can't be used, whatever it is. */
+  /** The result can't be used, whatever it is. */
   | "replace"
 
 export interface Arrival {

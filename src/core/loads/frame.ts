@@ -14,7 +14,7 @@ export interface Frame {
   readonly parent: Frame | undefined
   /** Code that still has it is part of nothing any more. */
   readonly isSettled: boolean
-  /** It holds a lease, or somebody who holds one waits for it: what it calls may not wait for another node. */
+  /** A lease is held by it, or by somebody who waits for it: what it calls may not wait for another node. */
   readonly mayNotWait: boolean
 }
 

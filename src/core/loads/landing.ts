@@ -74,7 +74,7 @@ export class Landing {
     const { outcome, isWhole } = this.#checkReusable(flight, loaded)
     const hasNoValue = outcome.isError || outcome.isAbsent === true
     const areDependenciesKnown = hasNoValue || this.#addResultDependencies(load, request, outcome.value)
-    // Where dependencies are seen in the value only, those of a load without one can't be known.
+    // Dependencies that show in the value only can't be known of a load without one.
     if (!areDependenciesKnown || (hasNoValue && hooks.depsOf !== undefined)) load.isTainted = true
     const mayKeep =
       run.isStorable &&
@@ -100,7 +100,7 @@ export class Landing {
     } else if (!run.isStorable && !isStaleAlready && !run.isTainted && !load.isTainted) {
       this.#outdate(load)
     } else if (load.isSuperseded) {
-      // A newer load has taken its place. What was made of it may be kept, and no longer than it would have been.
+      // A newer load has taken its place. Results made of it may be kept, and no longer than it would have been.
       this.#limit(request, load, outcome)
     }
     return { outcome: answer, freshness: verdict() }
@@ -266,7 +266,7 @@ export class Landing {
     }
   }
 
-  /** What a shared tier can't bring back as it was is kept nowhere. In strict mode its callers hear of it. */
+  /** A value that a shared tier can't bring back as it was is kept nowhere. In strict mode its callers hear of it. */
   #unencodable(key: string, error: unknown): ZooCacheError | undefined {
     const refusal = error instanceof ZooCacheError ? error : new StoreError("encode", error)
     if (this.#options.settings.strict && !(refusal instanceof EntryTooLargeError)) return refusal
@@ -276,7 +276,7 @@ export class Landing {
 
   /**
    * A result that its function does not want kept is still the newest word on its key: what older loads left, or will
-   * bring, is not served any more. What was made of it may not be kept either.
+   * bring, is not served any more. Results made of it may not be kept either.
    */
   #outdate(load: Load): void {
     const { table } = load
@@ -340,7 +340,7 @@ export class Landing {
   }
 }
 
-/** Where a load's result stands among the entries of its key. */
+/** The place of a load's result among the entries of its key. */
 function rankOf({ stamp, keyVersion }: Load): Rank {
   return { epoch: stamp.epoch, asOf: stamp.asOf, keyVersion: keyVersion ?? stamp.asOf }
 }

@@ -129,7 +129,7 @@ export class Launcher {
       begin(false)
       return
     }
-    // It will begin when another load ends, or for another caller, but in the context of its own.
+    // The load will begin when another one ends, or for another caller, but in the context of its own caller.
     const inContext = captureContext()
     const beginOnSlot = () => inContext(() => begin(true))
     for (const flight of flights) {

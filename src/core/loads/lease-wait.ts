@@ -48,7 +48,7 @@ export interface LeaseWaitOptions {
   readonly request: LoadRequest
   /** The flight of the same key whose place this one has taken: its lease is this one's. */
   readonly replaced: Flight | undefined
-  /** It wants to ask again, as soon as there is a slot: a holder of a lease is to load, not to queue. */
+  /** The wait asks again, as soon as there is a slot: a holder of a lease is to load, not to queue. */
   readonly onAgain: () => void
   /** Another node's value has come, fresh by the rule at this moment. */
   readonly onFound: (entry: Entry, value: unknown) => void
@@ -70,10 +70,10 @@ export class LeaseWait {
   #isSpent = false
   /** Somebody gave the lease back while this one did not wait. */
   #isWoken = false
-  /** One of those has stored a value. */
+  /** A holder among those has stored a value. */
   #isUnseen = false
   #hasRunOut = false
-  /** What came of it has been told. */
+  /** The outcome has been told. */
   #isTold = false
   #uselessEnds = 0
   #heldForMs = 0
@@ -218,7 +218,7 @@ export class LeaseWait {
     return !this.#isSpent && !lifetime.isOver && !this.#flight.table.isReplaced && trie.trusted !== null
   }
 
-  /** Whoever holds a lease never waits for another: two that wait for each other would do so until their leases end. */
+  /** A holder of a lease never waits for another: two that wait for each other would do so until their leases end. */
   get #mayWait(): boolean {
     return this.#isOfUse && !this.#flight.mayNotWait && !this.#flight.needsLoad
   }
@@ -347,12 +347,12 @@ export function giveBack(flight: Flight, end: LeaseEnd, outbox: Outbox): void {
   void release(lease, flight, end, outbox)
 }
 
-/** What can't be given back runs out. Never rejects, whatever a store by a user does. */
+/** A lease that can't be given back runs out. Never rejects, whatever a store by a user does. */
 async function release(lease: Lease, { key, load }: Flight, end: LeaseEnd, outbox: Outbox): Promise<void> {
   try {
     const written = load?.written
     if (written === undefined) await lease.release(end)
-    // What the store did not take, such as a value above its bound, it would not take of another node either.
+    // A value that the store did not take, such as one above its bound, it would not take of another node either.
     else await lease.release((await written) ? "stored" : "unwanted")
   } catch (error) {
     outbox.fault(new StoreError("release a lease", error), key)

@@ -39,13 +39,13 @@ export interface RunOptions {
   readonly outbox: Outbox
   readonly scope: Scope
   readonly behaviour: Pick<Behaviour, "tracking" | "inherit">
-  /** What surrounds the caller; undefined in the background. */
+  /** Surroundings of the caller; undefined in the background. */
   readonly parent: Frame | undefined
   readonly nowMs: number
 }
 
 /**
- * One run of the user's function, for one key or for a batch of them: what the code inside says and uses while it runs.
+ * A run of the user's function, for one key or for a batch of them: what the code inside says and uses while it runs.
  */
 export class Run implements Frame {
   readonly kind = "run"
@@ -61,16 +61,21 @@ export class Run implements Frame {
   oldestMs: number
   /** The code inside asked for its result not to be kept. */
   isStorable = true
-  /** It used something that may not be kept, such as an expired value; nor may anything that uses its result. */
+  /**
+   * The code inside used something that may not be kept, such as an expired value; nor may anything that uses its
+   * result.
+   */
   isTainted = false
   ttlMs: number | undefined
-  /** Its loader has settled, timed out or was given up: what it still says changes nothing. */
+  /** The loader has settled, timed out or was given up: what it still says changes nothing. */
   isSettled = false
   mayNotWait = false
   /** Flights that it waits for, to see cycles before they hang. */
   readonly waitsFor = new Set<Waited>()
   readonly inherits: boolean
-  /** Its function is not tracked: it has a frame for the sake of slots and cycles, but the code inside can't speak. */
+  /**
+   * The function is not tracked: its run has a frame for the sake of slots and cycles, but the code inside can't speak.
+   */
   readonly isSilent: boolean
   readonly #trie: TagTrie
   readonly #outbox: Outbox
@@ -95,7 +100,7 @@ export class Run implements Frame {
     return load === undefined ? "" : load.table.keyOf(load.id)
   }
 
-  /** What the code inside is given to speak with. */
+  /** The handle that the code inside speaks with. */
   get current(): CurrentLoad {
     this.#current ??= currentLoadOf(this, this.#scope)
     return this.#current
@@ -121,7 +126,7 @@ export class Run implements Frame {
     else this.dependencies.add(node)
   }
 
-  /** It used the key of another cache, whose invalidations it can't follow. */
+  /** The code inside used a key of another cache, whose invalidations this run can't follow. */
   useForeign(key: string): void {
     if (this.isSettled || !this.inherits || this.isTainted) return
     this.isTainted = true
@@ -177,7 +182,7 @@ export interface LoadStart {
   readonly startedAtMs: number
 }
 
-/** One key's part of a run: where in the order of changes it began, and whether its result may still be kept. */
+/** A key's part of a run: where in the order of changes it began, and whether its result may still be kept. */
 export class Load implements Subject, LoadStart {
   readonly table: Table
   readonly id: EntryId
@@ -188,7 +193,7 @@ export class Load implements Subject, LoadStart {
   readonly startedAtMs: number
   /** The dependencies of this key alone; those of the run come on top. Each counts as a use of its node. */
   ownDependencies: TagNode[] = []
-  /** Its key was set, deleted, or loaded by a load that began later. */
+  /** The key was set, deleted, or loaded by a load that began later. */
   isSuperseded = false
   /** Anything that used its result may not be kept: nobody knows all that it depends on, or it saw uncommitted rows. */
   isTainted = false

@@ -43,7 +43,7 @@ export class FrequencySketch {
     return this.#counters.byteLength
   }
 
-  /** Makes room for the history of a tier of that many entries. What is known is kept. */
+  /** Makes room for the history of a tier of that many entries, and keeps what is known. */
   ensureCapacity(entries: number): void {
     if (entries <= this.#entries) return
     this.#entries = entries

@@ -40,7 +40,7 @@ export class WindowSize {
     this.#setShare(this.#share)
   }
 
-  /** One event says that the window should grow (1) or shrink (-1). `size`: how many entries there are. */
+  /** An event says that the window should grow (1) or shrink (-1). `size`: how many entries there are. */
   move(direction: 1 | -1, size: number): void {
     this.#trend += (direction - this.#trend) * TREND_RATE
     const entries = direction * ENTRIES_PER_EVENT * (1 + TREND_BOOST * Math.abs(this.#trend))

@@ -38,11 +38,11 @@ const WARM_ADMISSION = 1 / 128
 /**
  * Decides which slot goes when the memory tier is over its budget: W-TinyLFU with an adaptive window.
  *
- * New entries pass through a small LRU window. What leaves it gets into the main part, a segmented LRU, only if it has
- * been used more often than what would have to go for it (Einziger, Friedman, Manes: "TinyLFU: A Highly Efficient Cache
- * Admission Policy", ACM Transactions on Storage 13(4), 2017). A heavy candidate must have been used more often than
- * all its victims together (Einziger, Eytan, Friedman, Manes: "Lightweight Robust Size Aware Cache Management", ACM
- * Transactions on Storage 18(3), 2022). How large the window is, see {@link WindowSize}.
+ * New entries pass through a small LRU window. An entry that leaves it gets into the main part, a segmented LRU, only
+ * if it has been used more often than what would have to go for it (Einziger, Friedman, Manes: "TinyLFU: A Highly
+ * Efficient Cache Admission Policy", ACM Transactions on Storage 13(4), 2017). A heavy candidate must have been used
+ * more often than all its victims together (Einziger, Eytan, Friedman, Manes: "Lightweight Robust Size Aware Cache
+ * Management", ACM Transactions on Storage 18(3), 2022). How large the window is, see {@link WindowSize}.
  *
  * Evictions are asked for one at a time, each of them quick, and may be put off: the policy stays over its budgets
  * then, and goes on with the same decision when it is asked again, whatever was inserted, used or removed in between.

@@ -4,7 +4,7 @@ import type { ZooCacheError } from "../base/errors.js"
 import type { InvalidationLog } from "./log.js"
 import type { Store } from "./store.js"
 
-/** What a backend is told by the cache that opens it. */
+/** The cache that opens a backend, as the backend sees it. */
 export interface BackendContext {
   /** The namespace: entries and invalidations of other prefixes never meet these. */
   readonly prefix: string
@@ -29,11 +29,14 @@ export interface OpenBackend {
   readonly keepsExpired?: boolean
 }
 
-/** A shared store and a log for invalidations, such as `lmdb({ path })` and `redis({ url })` make. It can be given to several caches. */
+/**
+ * A shared store and a log for invalidations, such as `lmdb({ path })` and `redis({ url })` make. Several caches may be
+ * given the same one.
+ */
 export interface Backend {
   /** For sentences: `lmdb`. */
   readonly name: string
-  /** Its store takes entries of its own log only, so that the log can't be replaced. */
+  /** The store takes entries of its own log only, so that the log can't be replaced. */
   readonly needsOwnLog?: boolean
   /** `maxLoads` of caches that have none: what a new epoch has everybody load at once is to reach the source in turns. */
   readonly maxLoads?: number

@@ -1,6 +1,6 @@
 import type { Epoch, Version } from "../tags/version.js"
 
-/** What is stored with a value, readable without decoding it. Times are Unix milliseconds. */
+/** The part of an entry that is read without decoding its value. Times are Unix milliseconds. */
 export interface EntryHeader {
   /** The public key, to tell apart entries that a store keeps in one place. */
   readonly key: string
@@ -21,7 +21,7 @@ export interface EntryHeader {
   readonly keys: readonly string[]
 }
 
-/** What may be changed in encoded bytes, in place, without touching the value. */
+/** The fields that may be changed in encoded bytes, in place, without touching the value. */
 export type HeaderChange = Partial<Pick<EntryHeader, "asOf" | "keyVersion" | "idleUntilMs">>
 
 /** Entries as bytes. Bytes may come from anywhere: reading validates them and throws `CorruptEntryError`. */
@@ -34,7 +34,8 @@ export interface EntryCodec {
   decodeHeader(bytes: Uint8Array): EntryHeader
   /**
    * A value of its own, which shares no memory with `bytes`. `isFrozen`: whoever makes its objects may freeze all of them
-   * on the way, from the inside out, which is cheaper than doing it afterwards. What comes back unfrozen is frozen then.
+   * on the way, from the inside out, which is cheaper than doing it afterwards. Objects that come back unfrozen are
+   * frozen then.
    */
   decodeValue(bytes: Uint8Array, isFrozen?: boolean): unknown
   amend(bytes: Uint8Array, change: HeaderChange): void

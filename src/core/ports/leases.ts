@@ -13,8 +13,8 @@ export type LeaseEnd =
 /** The right to load a key, for a while. */
 export interface Lease {
   /**
-   * Gives it back, and wakes those who wait. Where it has run out, whoever has it now keeps it. Never rejects: what can't
-   * be given back runs out. Twice is fine.
+   * Gives it back, and wakes those who wait. A lease that has run out stays with its next holder. Never rejects: what
+   * can't be given back runs out. Twice is fine.
    */
   release(end: LeaseEnd): Promise<void>
 }
@@ -23,16 +23,16 @@ export interface Lease {
 export type LeaseAnswer = { readonly lease: Lease } | { readonly heldForMs: number } | undefined
 
 /**
- * Who loads a key, agreed upon by the nodes that share a store. It saves loads, and nothing depends on it: a lease may be
- * lost, or run out while its holder still loads.
+ * The agreement of the nodes that share a store on who loads a key. It saves loads, and nothing depends on it: a lease
+ * may be lost, or run out while its holder still loads.
  *
  * The suite `leaseConformance` in `zoocache/testing` states this contract as tests.
  */
 export interface Leases {
   /**
-   * Asks for the lease of a key. Where it is granted, nobody else gets it until it is released or `leaseMs` are over.
-   * Never rejects, and answers soon, with undefined if nothing else is known. It takes effect before a `get` of the same
-   * key that is called after it, so that this one shows what the last holder has stored.
+   * Asks for the lease of a key. A lease that is granted goes to nobody else until it is released or `leaseMs` are
+   * over. Never rejects, and answers soon, with undefined if nothing else is known. It takes effect before a `get` of
+   * the same key that is called after it, so that this one shows what the last holder has stored.
    */
   acquire(key: string, leaseMs: number): Promise<LeaseAnswer>
   /**

@@ -1,7 +1,7 @@
 import type { Epoch, Version } from "../tags/version.js"
 
 /**
- * What an invalidation says has changed.
+ * The kind of thing that an invalidation says has changed.
  * - `tag`: `path` and everything below it; the empty path is the root, so everything.
  * - `expiry`: the same, softer: what it covers counts as past its ttl.
  * - `key`: one entry, by its public key.
@@ -17,11 +17,11 @@ export interface LogChange {
 /** A change with the version that the log gave it. */
 export interface LoggedChange extends LogChange {
   readonly version: Version
-  /** Who appended it, where the log keeps that. */
+  /** The name of the process that appended it, where the log keeps that. */
   readonly origin?: string | undefined
 }
 
-/** What a caller believes: an append or a pull that finds the log in another state answers for that state. */
+/** The state of the log as a caller knows it: an append or a pull that finds another answers for that one. */
 export interface LogPosition {
   /** Undefined before the first reply. */
   readonly epoch: Epoch | undefined
@@ -35,7 +35,7 @@ export interface LogPosition {
 export interface LogEnd {
   readonly epoch: Epoch
   readonly head: Version
-  /** Counts the lives. Whoever sees it rise by more than one has missed a life, and can't tell what it lost. */
+  /** Counts the lives. A process that sees it rise by more than one has missed a life, and can't tell what it lost. */
   readonly life: number
 }
 
@@ -43,7 +43,7 @@ export interface AppendReply {
   readonly epoch: Epoch
   /** Undefined where the log has had no other life, or can't lose what it has acknowledged. */
   readonly ended?: LogEnd | undefined
-  /** One version for all changes of the append. */
+  /** The version of all changes of the append. */
   readonly version: Version
   /** The newest version before this append. A caller whose cursor equals it has missed nothing. */
   readonly previousHead: Version
@@ -69,8 +69,8 @@ export interface LogNews extends AppendReply {
 }
 
 /**
- * Where invalidations get their version. Correctness rests on `append` and `pull` alone; the doorbell only makes news
- * arrive early, and may lose, repeat and reorder what it says.
+ * The log gives invalidations their version. Correctness rests on `append` and `pull` alone; the doorbell only makes
+ * news arrive early, and may lose, repeat and reorder what it says.
  *
  * A log that is `local` answers `append` and `pull` at once, never fails and never lags: no promise stands between a
  * caller and its version. Any other log answers with promises, which may take as long as they like, may reject, and may

@@ -1,22 +1,22 @@
 import type { Leases } from "./leases.js"
 import type { Epoch, Version } from "../tags/version.js"
 
-/** Where an entry stands among the entries of its key: by epoch, then `keyVersion`, then `asOf`. */
+/** The place of an entry among the entries of its key: by epoch, then `keyVersion`, then `asOf`. */
 export interface Rank {
   readonly epoch: Epoch
   readonly keyVersion: Version
   readonly asOf: Version
 }
 
-/** What may change in a stored entry without its value. What is left out stays. */
+/** Changes of a stored entry that leave its value alone. Fields that are left out stay. */
 export interface Amendment {
-  /** It was found fresh as of here. */
+  /** The entry was found fresh as of here. */
   readonly asOf?: Version
   /** Sliding expiry; Unix milliseconds. */
   readonly idleUntilMs?: number
 }
 
-/** What every store does, wherever it is. */
+/** The operations of every store, wherever it is. */
 interface AnyStore {
   /**
    * Keeps an entry, unless there is one of a higher rank: then false. The rank is in the bytes. The store may drop
@@ -31,15 +31,15 @@ interface AnyStore {
    * rejects: it is lost where it can't be done.
    */
   touch(key: string, rank: Rank, amendment: Amendment): Promise<void>
-  /** What is stored now, as far as the store knows without a search. */
+  /** Counts of what is stored now, as far as the store knows without a search. */
   stats(): StoreStats
   /** Resolves when what was queued is written, or can't be. Twice is fine. */
   close(): Promise<void>
 }
 
 /**
- * A shared tier: encoded entries (see {@link EntryCodec}) by public key. It knows nothing of tags: whether an entry may
- * be served is for its reader to decide, by the freshness rule.
+ * A shared tier: encoded entries (see {@link EntryCodec}) by public key. A store knows nothing of tags: whether an
+ * entry may be served is for its reader to decide, by the freshness rule.
  *
  * Writes are queued, go out in order, and are visible to everyone when their promise resolves; a repeated write does no
  * harm. All operations may fail with `StoreError`, writes also with `StorageFullError`; after `close` all do.
@@ -65,7 +65,7 @@ export interface RemoteStore extends AnyStore {
    * @param isLatest what was written by now must be seen, as whoever asks for a lease needs it; else it may lag behind.
    */
   get(key: string, isLatest?: boolean): Promise<Uint8Array | undefined>
-  /** Who loads a key, for `singleflight: "cluster"`. Absent where nodes can't agree on that. */
+  /** The nodes' agreement on who loads a key, for `singleflight: "cluster"`. Absent where they can't agree. */
   readonly leases?: Leases | undefined
 }
 

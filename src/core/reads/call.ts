@@ -4,7 +4,7 @@ import type { Frame } from "../loads/frame.js"
 import type { LoadRequest } from "../loads/load-request.js"
 import type { EntryId } from "../values/id.js"
 
-/** One read that may load. */
+/** A read that may load. */
 export interface Call {
   readonly definition: Definition
   readonly id: EntryId

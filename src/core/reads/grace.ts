@@ -104,7 +104,7 @@ export class Grace {
       return served
     })
     const isBounded = softTimeoutMs !== Number.POSITIVE_INFINITY
-    // Where nothing may be served any more the load is waited for after all, which has a timer of its own.
+    // The load, which has a timer of its own, is waited for after all where nothing may be served any more.
     const orInTime = isBounded
       ? waitFor(
           orServe,
@@ -154,7 +154,8 @@ export class Grace {
     const kept = table.entries.get(call.id)
     if (kept !== undefined && !kept.isError) return this.#looks.lookAt(kept, nowMs, transaction)?.entry
     if (entry.slot === GONE || transaction?.covers(entry) === true) return undefined
-    // Where memory does not keep it, marks on its own key could not remove it, nor count as a new state of the log.
+    // An entry that memory does not keep is not removed by marks on its own key, which count as no new state of the
+    // log.
     const { dependencies, keyVersion } = entry
     const stamp = { ...entry.stamp }
     const keyNode = table.keyNodeOf(call.id) ?? table.keyNode

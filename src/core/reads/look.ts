@@ -62,7 +62,7 @@ export class Looks {
 
   lookAt(entry: Entry | undefined, nowMs: number, transaction: Transaction | undefined): Look {
     const { entries } = this.#context
-    // One that was fetched may have been removed before those who waited for it come to look.
+    // An entry that was fetched may have been removed before those who waited for it come to look.
     if (entry === undefined || entry.slot === GONE) return undefined
     if (!entries.isFresh(entry)) {
       entries.removeStale(entry)

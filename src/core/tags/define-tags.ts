@@ -36,7 +36,7 @@ export interface TagMaker<Template extends string = string> {
   all(values?: Partial<TagValues<Template>>): string
 }
 
-/** What {@link defineTags} returns: a maker of tags under each name. */
+/** The makers of {@link defineTags}: one under each name. */
 export type DefinedTags<Templates extends Readonly<Record<string, string>>> = {
   readonly [Name in keyof Templates]: TagMaker<Templates[Name]>
 }

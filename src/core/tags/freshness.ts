@@ -11,7 +11,7 @@ export function nodesOf(dependencies: Dependencies): readonly TagNode[] {
   return Array.isArray(dependencies) ? (dependencies as readonly TagNode[]) : [dependencies as TagNode]
 }
 
-/** What the rule looks at: an entry, or a load as the entry that it would become. */
+/** A thing that the rule judges: an entry, or a load as the entry that it would become. */
 export interface Subject {
   /** Epoch and `asOf`. */
   readonly stamp: Stamp
@@ -19,7 +19,7 @@ export interface Subject {
   /** The node of its own key, or the nearest one above that exists. */
   readonly keyNode: TagNode
   /**
-   * Its key may have been invalidated up to here. Undefined: up to its `asOf`. Infinity: it is the newest word on its
+   * The own key may have been invalidated up to here. Undefined: up to `asOf`. Infinity: this is the newest word on its
    * key, on its way to the log, and no mark that its key had before outranks it.
    */
   readonly keyVersion: Version | undefined

@@ -47,7 +47,7 @@ export class NodeTable {
       hole = (hole + 1) & mask
     }
     this.#size -= 1
-    // What follows moves up, so that no probe meets a gap before what it looks for.
+    // Nodes that follow move up, so that no probe meets a gap before what it looks for.
     for (let at = (hole + 1) & mask; ; at = (at + 1) & mask) {
       const next = slots[at]
       if (next === undefined) break

@@ -5,8 +5,9 @@ import type { Version } from "./version.js"
 declare const brand: unique symbol
 
 /**
- * Where in the order of changes something was read. Taken with `cache.position()` before a row is read, given to
- * `cache.set` with the value made of it: what was invalidated in between makes the value stale. Of this process only.
+ * A place in the order of changes at which something was read. Taken with `cache.position()` before a row is read,
+ * given to `cache.set` with the value made of it: what was invalidated in between makes the value stale. Of this
+ * process only.
  */
 export interface Position {
   readonly [brand]: true

@@ -1,7 +1,7 @@
 import { assert } from "../base/assert.js"
 import type { Version } from "./version.js"
 
-/** What is known of the invalidations of one node. Most nodes have none, and then no mark either. */
+/** The newest invalidations of one node. Most nodes were never invalidated, and have no mark. */
 export interface Mark {
   /** The newest invalidation. */
   invalidated: Version
@@ -27,7 +27,7 @@ export class TagNode {
   readonly parent: TagNode | null
   /** Numbers stand for their decimal text: `user:42` is what most tags look like, and a number needs no string. */
   readonly segment: string | number
-  /** Where the trie's table keeps it; a small integer. */
+  /** Hash of parent and segment, by which the trie's table finds it; a small integer. */
   readonly hash: number
   mark: Mark | null = null
   /** Children, entries, loads: what keeps this node in the trie. */

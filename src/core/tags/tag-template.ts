@@ -7,7 +7,7 @@ import { encodeTagValue, parseTag } from "./tag.js"
  */
 export interface TagTemplate {
   readonly text: string
-  /** What stands around the parameters: one more than there are gaps. */
+  /** Texts around the parameters: one more than there are gaps. */
   readonly literals: readonly string[]
   /** The name in each gap, from left to right. One name may fill several. */
   readonly names: readonly string[]
@@ -81,7 +81,7 @@ export function coveringTag(template: TagTemplate, values: Readonly<Record<strin
 
 function encodedAt({ text, literals, names }: TagTemplate, index: number, values: Readonly<Record<string, unknown>>) {
   const name = names[index] as string
-  // What a prototype has is nobody's value.
+  // Properties of a prototype are nobody's values.
   if (!Object.hasOwn(values, name)) throw new InvalidTagError(text, `it needs a value of \`${name}\``)
   return encodeTagValue(values[name], literals[index] as string, name)
 }

@@ -5,7 +5,7 @@ import { type Mark, isPending, markOf, newestVersion, TagNode } from "./tag-node
 import { type Epoch, isVersion, NO_VERSION, type Version } from "./version.js"
 
 /**
- * A state of the trie that something was found fresh in. Whoever holds the trie's current stamp is fresh, whatever the
+ * A state of the trie that something was found fresh in. A holder of the trie's current stamp is fresh, whatever the
  * number of its dependencies: the trie makes a new one with each change that could concern anything.
  */
 export interface Stamp {
@@ -51,7 +51,7 @@ export class TagTrie {
   readonly root = new TagNode(null, "", 0)
   /** Own keys live below this: function name, then id. */
   readonly keyRoot: TagNode
-  /** What is fresh now. */
+  /** The state in which things are fresh now. */
   stamp: Stamp
   /**
    * The stamp that may be served from: the current one, or null while this process can't confirm that it is up to date.
@@ -64,15 +64,18 @@ export class TagTrie {
   readonly floor: Version = NO_VERSION
   readonly keyFloor: Version = NO_VERSION
   /**
-   * What this process forgot by itself. Concerns what brings its position from outside (a `set`, a load), not entries in
-   * memory: those hold their nodes, so that nothing they depend on is forgotten.
+   * The newest version that this process forgot by itself. Concerns what brings its position from outside (a `set`, a
+   * load), not entries in memory: those hold their nodes, so that nothing they depend on is forgotten.
    */
   readonly forgotten: Version = NO_VERSION
   /** Top-level names on which something ever depended. */
   readonly names = new KnownNames(MOST_NAMES)
   readonly #table: NodeTable
   readonly #options: TrieOptions
-  /** What the log itself has forgotten: up to there nobody needs a mark for an entry of the shared tier. */
+  /**
+   * The version up to which the log itself has forgotten: nobody needs marks up to there for an entry of the shared
+   * tier.
+   */
   readonly logFloor: Version = NO_VERSION
   #logKeyFloor: Version = NO_VERSION
   // Marked nodes that nothing refers to, in the order in which they lost their last reference.
@@ -217,7 +220,7 @@ export class TagTrie {
 
   /** The newest invalidation of a tag, also through its ancestors; 0 if it never was. */
   versionOf(segments: readonly string[]): Version {
-    // What was forgotten may have been of any node that has no mark of its own.
+    // A mark that was forgotten may have been of any node that has none of its own.
     const of = (node: TagNode) => node.mark?.invalidated || this.forgotten
     let newest = of(this.root)
     let node: TagNode | undefined = this.root

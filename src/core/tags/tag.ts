@@ -1,6 +1,6 @@
 import { InvalidTagError } from "../base/errors.js"
 
-/** What may be interpolated into a tag. */
+/** A value that may be interpolated into a tag. */
 export type TagValue = string | number | bigint | boolean
 
 // An invalidation checks its tag where it is given and takes it apart where it is applied.

@@ -27,7 +27,7 @@ export function isVersion(value: unknown): value is Version {
 }
 
 /**
- * One life of a log. Versions of different epochs can't be compared: between them, history was lost.
+ * A life of a log. Versions of different epochs can't be compared: between them, history was lost.
  * `ordinal` only grows, at least the Unix seconds at which the epoch began; `nonce` tells apart two of one ordinal.
  */
 export interface Epoch {

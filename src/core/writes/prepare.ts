@@ -43,7 +43,7 @@ export interface Item {
   readonly isWanted: boolean
 }
 
-/** An item that is ready to be stored. Its nodes have one use each, which the caller releases. */
+/** An item that is ready to be stored. Nodes have one use each, which the caller releases. */
 export interface Prepared {
   readonly item: Item
   readonly value: unknown
@@ -187,7 +187,7 @@ export class Preparer {
 export interface SetOptions {
   deps?: readonly string[] | undefined
   ttl?: Duration | undefined
-  /** Where in the order of changes its source was read; see `cache.position()`. */
+  /** The place in the order of changes at which its source was read; see `cache.position()`. */
   asOf?: Position | undefined
 }
 

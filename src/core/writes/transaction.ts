@@ -24,7 +24,7 @@ export interface Written {
 
 interface SetInside extends Written {
   readonly table: Table
-  /** Its place in the order of what was done inside. */
+  /** Place in the order of what was done inside. */
   readonly order: number
 }
 

@@ -1,5 +1,5 @@
 import { describe, test } from "vitest"
-import { InProcessLog } from "zoocache"
+import { InProcessLog } from "zoocache/backend"
 import { FaultyLog, logConformance, ManualClock } from "zoocache/testing"
 
 describe("the log in this process", () => {

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks"
 import { describe, expect, test } from "vitest"
 import { ManualClock, settled } from "zoocache/testing"
 import { createCache, LogError } from "zoocache"
-import type { InvalidationLog } from "zoocache"
+import type { InvalidationLog } from "zoocache/backend"
 
 const position = { epoch: { ordinal: 1, nonce: "n" }, head: 0, floor: 0, keyFloor: 0, changes: [] }
 

@@ -1,13 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks"
-import {
-  addDeps,
-  type Cache,
-  createCache,
-  InProcessLog,
-  InvalidationNotAcknowledgedError,
-  type Position,
-  type Token,
-} from "zoocache"
+import { addDeps, type Cache, createCache, InvalidationNotAcknowledgedError, type Position, type Token } from "zoocache"
+import { InProcessLog } from "zoocache/backend"
 import {
   checkInvariants,
   FaultyLog,
