@@ -11,6 +11,7 @@ import {
   tag,
   ZooCacheError,
 } from "zoocache"
+import { InProcessLog, type InvalidationLog } from "zoocache/backend"
 import { ManualClock } from "zoocache/testing"
 
 interface User {
@@ -75,7 +76,16 @@ async function main(): Promise<void> {
   const four: number = await double(2)
   await invalidate("numbers")
   assert(four === 4, "the default cache works")
-  assert(typeof ManualClock === "function", "zoocache/testing is there")
+
+  const clock = new ManualClock()
+  const log: InvalidationLog = new InProcessLog({ clock, nonce: "consumer", maxTags: 100 })
+  const left = createCache({ clock, log })
+  const right = createCache({ clock, log })
+  const getOne = right.cacheable(async () => ++loads, { name: "getOne", deps: ["one"] })
+  const before: number = await getOne()
+  await left.invalidate("one")
+  assert((await getOne()) > before, "zoocache/backend has the log that two caches share, zoocache/testing a clock")
+  await Promise.all([left.close(), right.close()])
 
   await reset()
   await cache.close()
