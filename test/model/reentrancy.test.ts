@@ -24,6 +24,7 @@ function search(kind: Kind, usual: number): Promise<void> {
 
 describe("no read gets what was invalidated before it, whatever hooks and listeners do to the cache that calls them", () => {
   test("in memory", () => search("memory", 800), 600_000)
+  test("in memory, with another cache on the same log", () => search("both", 600), 600_000)
   test("in front of a store", () => search("store", 500), 600_000)
   test("on a shared log, alone and with others", () => search("network", 400), 600_000)
 })

@@ -53,8 +53,8 @@ export interface Prepared {
   readonly asOf: Version
   /** The form of the shared tier; undefined without one. */
   readonly bytes: Uint8Array | undefined
-  /** No tier may keep it: the shared one could not bring it back as it is. */
-  readonly isRefused: boolean
+  /** Against a budget of bytes; undefined where no tier may keep it: it is not wanted, or could not be brought back as it is. */
+  readonly weight: number | undefined
 }
 
 export interface PreparerOptions {
@@ -94,7 +94,11 @@ export class Preparer {
       for (const tag of deps.length < 2 ? deps : new Set(deps)) nodes.push(scope.acquire(tag))
       const stamp = this.#stampOf(item.asOf)
       const { asOf } = stamp
-      return { item, value: isolated, nodes, stamp, asOf, ...this.#encode(item, isolated, nodes, stamp) }
+      const { bytes, isRefused } = this.#encode(item, isolated, nodes, stamp)
+      const isKept = item.isWanted && !isRefused && !table.isReplaced
+      // All user code comes before the append: what it says of the key is older than the value.
+      const weight = isKept ? this.#weigh(item, isolated) : undefined
+      return { item, value: isolated, nodes, stamp, asOf, bytes, weight }
     } catch (error) {
       this.release(nodes)
       throw error
@@ -108,11 +112,9 @@ export class Preparer {
    */
   store(prepared: Prepared, keyVersion: Version | null): SetByHand | undefined {
     const { trie, turn, settings, entries } = this.#options
-    const { item, value, nodes, stamp, bytes, isRefused } = prepared
-    const { table, id, behaviour, isWanted } = item
+    const { item, value, nodes, stamp, bytes, weight } = prepared
+    const { table, id, behaviour } = item
     const dependencies: Dependencies = nodes.length === 0 ? null : nodes.length === 1 ? (nodes[0] as TagNode) : nodes
-    const weight = isWanted && !isRefused ? this.#weigh(item, value) : undefined
-    // The rule comes after all user code.
     const subject = { stamp, dependencies, keyNode: table.keyNode, keyVersion: Number.POSITIVE_INFINITY }
     const isFresh = stamp.asOf >= trie.forgotten && freshnessOf(subject, trie) === "fresh"
     if (!isFresh) table.counters.staleLoads += 1
@@ -151,7 +153,7 @@ export class Preparer {
     value: unknown,
     nodes: readonly TagNode[],
     stamp: Stamp,
-  ): Pick<Prepared, "bytes" | "isRefused"> {
+  ): { readonly bytes: Uint8Array | undefined; readonly isRefused: boolean } {
     const { settings, turn, encoder, outbox } = this.#options
     const { random, strict } = settings
     const aged = agingOf(ttlMs ?? behaviour.ttlMs, behaviour, turn.current(), random, Number.POSITIVE_INFINITY)
