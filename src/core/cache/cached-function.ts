@@ -8,8 +8,7 @@ import { checkNames } from "../options/checks.js"
 import type { EntryId } from "../values/id.js"
 import type { CallOptions } from "./cached.js"
 import { define, type LooseOptions, nameAs, type View } from "./definition.js"
-import { commonMethods } from "./methods.js"
-import type { PrimeOptions } from "./prime.js"
+import { commonMethods, methodsOf } from "./methods.js"
 
 /** Makes a cached function of a loader; throws `InvalidOptionError` and `DuplicateNameError`. */
 export function makeCached(view: View, loader: AnyFunction, options: LooseOptions): AnyFunction {
@@ -60,28 +59,22 @@ export function makeCached(view: View, loader: AnyFunction, options: LooseOption
     return theLongWay.apply(this, arguments as unknown as unknown[])
   }
 
-  const common = commonMethods(view, definition)
   return nameAs(
-    Object.assign(cached, {
-      keyOf: (...args: unknown[]) => common.keyOf(args),
-      peek: (...args: unknown[]) => common.peek(args),
-      refresh(this: unknown, ...args: unknown[]) {
-        // Called as a method, its `this` is the cached function, which no loader means.
-        return read(this === cached ? undefined : this, args, true)
+    Object.assign(
+      cached,
+      methodsOf(() => cached, commonMethods(view, definition)),
+      {
+        refresh(this: unknown, ...args: unknown[]) {
+          return read(this === cached ? undefined : this, args, true)
+        },
+        with(callOptions: CallOptions) {
+          const { signal, fresh = false } = checkCallOptions(callOptions)
+          return function (this: unknown, ...args: unknown[]) {
+            return read(this, args, fresh, signal)
+          }
+        },
       },
-      delete: (...args: unknown[]) => common.delete([args]),
-      clear: common.clear,
-      explain: (...args: unknown[]) => common.explain(args),
-      prime: (args: readonly unknown[], value: unknown, primeOptions?: PrimeOptions) =>
-        common.prime([[args, value]], primeOptions),
-      primeMany: common.prime,
-      with(callOptions: CallOptions) {
-        const { signal, fresh = false } = checkCallOptions(callOptions)
-        return function (this: unknown, ...args: unknown[]) {
-          return read(this, args, fresh, signal)
-        }
-      },
-    }),
+    ),
     loader,
   )
 }

@@ -5,8 +5,7 @@ import type { AnyFunction } from "../options/options.js"
 import { isolated } from "../reads/use.js"
 import { beginVisit } from "../reads/visit.js"
 import { checkEntriesAtHand, define, type LooseOptions, nameAs, type View } from "./definition.js"
-import { commonMethods } from "./methods.js"
-import type { PrimeOptions } from "./prime.js"
+import { commonMethods, methodsOf } from "./methods.js"
 
 /** Makes a cached function of a loader that returns its value rather than a promise. */
 export function makeCachedSync(view: View, loader: AnyFunction, options: LooseOptions): AnyFunction {
@@ -44,21 +43,16 @@ export function makeCachedSync(view: View, loader: AnyFunction, options: LooseOp
   const cached = function (this: unknown, ...args: unknown[]): unknown {
     return read(this, args, false)
   }
-  const common = commonMethods(view, definition)
   return nameAs(
-    Object.assign(cached, {
-      keyOf: (...args: unknown[]) => common.keyOf(args),
-      peek: (...args: unknown[]) => common.peek(args),
-      refresh(this: unknown, ...args: unknown[]) {
-        return read(this === cached ? undefined : this, args, true)
+    Object.assign(
+      cached,
+      methodsOf(() => cached, commonMethods(view, definition)),
+      {
+        refresh(this: unknown, ...args: unknown[]) {
+          return read(this === cached ? undefined : this, args, true)
+        },
       },
-      delete: (...args: unknown[]) => common.delete([args]),
-      clear: common.clear,
-      explain: (...args: unknown[]) => common.explain(args),
-      prime: (args: readonly unknown[], value: unknown, primeOptions?: PrimeOptions) =>
-        common.prime([[args, value]], primeOptions),
-      primeMany: common.prime,
-    }),
+    ),
     loader,
   )
 }

@@ -87,8 +87,8 @@ export class Writer {
   }
 
   /** Sets values by hand: one append for all of them; of several for one key the last counts. */
-  setAll(items: readonly Item[]): Promise<Token> {
-    return this.#attempt("set", () => {
+  setAll(items: readonly Item[], what: "set" | "prime" = "set"): Promise<Token> {
+    return this.#attempt(what, () => {
       const { preparer } = this.#options
       if (items.length === 1) return this.#setPrepared([preparer.prepare(items[0] as Item)])
       if (items.length === 0) return Promise.resolve(this.#tokenOfNow())
