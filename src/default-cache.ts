@@ -272,7 +272,10 @@ function withMethods({ call: following, made }: Following, names: readonly strin
       const method = (target as unknown as Record<string, AnyFunction>)[name] as AnyFunction
       return method.apply(this === following ? target : this, args)
     }
-    const method = PROMISING.has(name) ? (...args: unknown[]) => attempt(() => Promise.resolve(call(...args))) : call
+    const promising = function (this: unknown, ...args: unknown[]): Promise<unknown> {
+      return attempt(() => Promise.resolve(call.apply(this, args)))
+    }
+    const method = PROMISING.has(name) ? promising : call
     Object.defineProperty(following, name, { value: method, enumerable: true })
   }
   return nameAs(following, loader)

@@ -1,3 +1,3 @@
 import { testReentrancy } from "./support/reentrancy.js"
 
-testReentrancy({ memory: 4000, store: 2500, network: 2000 })
+testReentrancy({ memory: 4000, both: 2500, store: 2500, network: 2000 })

@@ -4,7 +4,7 @@ import type { Action, Program, Reaction, Site } from "./support/reentrant-progra
 import { ReentrantWorld } from "./support/reentrant-world.js"
 
 // Many more programs are in reentrancy.faults.ts.
-testReentrancy({ memory: 150, store: 100, network: 100 })
+testReentrancy({ memory: 150, both: 100, store: 100, network: 100 })
 
 // Found by the search above, shortened.
 describe("a hook or a listener", () => {

@@ -1,6 +1,7 @@
 import type { Channel } from "node:diagnostics_channel"
 import type { ZooCacheError } from "./errors.js"
 import { channels } from "./events.js"
+import { oncePerProcess } from "./process-wide.js"
 
 /** Something that went wrong inside the cache without failing anybody's call. */
 export interface Fault {
@@ -10,9 +11,39 @@ export interface Fault {
 }
 
 /**
+ * The changes that are under way in this process, and what is kept until they are complete. One for all caches: an append to
+ * a log that several of them share reaches the others in the middle of a change of the first.
+ */
+const underWay = oncePerProcess<{ holds: number; kept: (() => void)[] }>("outbox", 1, () => ({ holds: 0, kept: [] }))
+
+/** A state begins to change: nothing goes out until the matching {@link release}, which the same call stack reaches. */
+function hold(): void {
+  underWay.holds += 1
+}
+
+/** A change is complete. The outermost one lets out what was kept, and never throws what a listener throws. */
+function release(): void {
+  underWay.holds -= 1
+  if (underWay.holds > 0 || underWay.kept.length === 0) return
+  const { kept } = underWay
+  underWay.kept = []
+  for (const tell of kept) tell()
+}
+
+/** Makes a change of several parts, or of several caches. */
+export function whole<T>(change: () => T): T {
+  hold()
+  try {
+    return change()
+  } finally {
+    release()
+  }
+}
+
+/**
  * Events and faults of one cache on their way to listeners. Listeners are user code: they may read, invalidate and set on
- * the same cache. While the state of the cache is not whole, what they are to hear is kept; it goes out, in order, when
- * the outermost change is complete.
+ * this cache and on others. While the state of any cache is not whole, what they are to hear is kept; it goes out, in order,
+ * when the outermost change is complete.
  *
  * Each method that changes more than one thing holds the outbox first and releases it in `finally`.
  */
@@ -22,50 +53,39 @@ export class Outbox {
   /** How many faults there have been. */
   faults = 0
   readonly #onFault: ((fault: Fault) => void) | undefined
-  #holds = 0
-  #kept: (() => void)[] = []
 
   constructor(prefix: string, onFault: ((fault: Fault) => void) | undefined) {
     this.prefix = prefix
     this.#onFault = onFault
   }
 
-  /** The state begins to change: nothing goes out until the matching {@link Outbox.release}. */
+  /** See {@link hold}. */
   hold(): void {
-    this.#holds += 1
+    hold()
   }
 
-  /** A change is complete. The outermost one lets out what was kept, and never throws what a listener throws. */
+  /** See {@link release}. */
   release(): void {
-    this.#holds -= 1
-    if (this.#holds > 0 || this.#kept.length === 0) return
-    const kept = this.#kept
-    this.#kept = []
-    for (const tell of kept) tell()
+    release()
   }
 
-  /** Makes a change of several parts. */
+  /** See {@link whole}. */
   whole<T>(change: () => T): T {
-    this.hold()
-    try {
-      return change()
-    } finally {
-      this.release()
-    }
+    return whole(change)
   }
 
   /** Publishes a message, or keeps it until the state is whole. Ask `channel.hasSubscribers` before making one. */
   publish(channel: Channel, message: object): void {
-    if (this.#holds === 0) channel.publish(message)
-    else this.#kept.push(() => channel.publish(message))
+    if (underWay.holds === 0) channel.publish(message)
+    else underWay.kept.push(() => channel.publish(message))
   }
 
   /** Counts and tells what fails nobody's call. */
   fault(error: ZooCacheError, key?: string): void {
     this.faults += 1
     const fault: Fault = { error, key }
-    if (this.#holds === 0) this.#tell(fault)
-    else this.#kept.push(() => this.#tell(fault))
+    if (underWay.holds === 0) this.#tell(fault)
+    else underWay.kept.push(() => this.#tell(fault))
   }
 
   #tell(fault: Fault): void {

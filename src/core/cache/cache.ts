@@ -8,6 +8,7 @@ import type { CurrentLoad } from "../loads/run.js"
 import type { AnyFunction, FunctionOptions } from "../options/options.js"
 import { checkFunction, checkNames, checkObject } from "../options/checks.js"
 import { normalizeFunctionBehaviour } from "../options/settings.js"
+import { visitNode } from "../reads/visit.js"
 import { type Position, takePosition } from "../tags/position.js"
 import type { Scope } from "../tags/scope.js"
 import { parseTag } from "../tags/tag.js"
@@ -306,7 +307,10 @@ export class Cache {
 
   // --- looking inside --------------------------------------------------------------------------------------------
 
-  /** Whether the entry of a key is fresh, and if not, why, in data and in one sentence. */
+  /**
+   * Whether the entry of a key is fresh, and if not, why, in data and in one sentence. A load that asks depends on what it was
+   * told of, as if it had read it.
+   */
   explain(key: string): Explanation {
     const { table, id } = this.#keys.resolve(key)
     // In the words of whoever asks: a scope's keys have another form inside.
@@ -315,10 +319,13 @@ export class Cache {
 
   /**
    * The version of the newest invalidation of a tag or of anything above it; 0 if there was none. Never falls: of a tag
-   * that is not remembered it is that of the newest invalidation that was forgotten.
+   * that is not remembered it is that of the newest invalidation that was forgotten. A load that asks depends on the tag.
    */
   tagVersion(tag: string): Version {
-    return this.#core.trie.versionOf(parseTag(this.#scope.path(tag)))
+    const { trie } = this.#core
+    const path = this.#scope.path(tag)
+    visitNode(`the version of \`${path}\``, trie, () => this.#scope.acquire(tag))
+    return trie.versionOf(parseTag(path))
   }
 
   status(): Status {

@@ -46,17 +46,22 @@ export function makeCachedMany<Id, Value>(
   }
   const many: CachedMany<Id, Value> = Object.assign(cached, {
     one: (id: Id) => attempt(() => read(id, false)) as Promise<Value | undefined>,
-    keyOf: (id: Id) => common.keyOf([id]),
-    peek: (id: Id) => common.peek([id]) as Value | undefined,
+    keyOf: (id: Id) => common.keyOf(undefined, [id]),
+    peek: (id: Id) => common.peek(undefined, [id]) as Value | undefined,
     refresh: (id: Id) => attempt(() => read(id, true)) as Promise<Value | undefined>,
-    delete: (...ids: readonly Id[]) => common.delete(ids.map((id) => [id])),
+    delete: (...ids: readonly Id[]) =>
+      common.delete(
+        undefined,
+        ids.map((id) => [id]),
+      ),
     clear: common.clear,
-    explain: (id: Id) => common.explain([id]),
-    prime: (id: Id, value: Value, primeOptions: PrimeOptions) => common.prime([[[id], value]], primeOptions),
+    explain: (id: Id) => common.explain(undefined, [id]),
+    prime: (id: Id, value: Value, primeOptions: PrimeOptions) => common.prime(undefined, [[[id], value]], primeOptions),
     primeMany: (items: readonly (readonly [id: Id, value: Value])[], primeOptions: PrimeOptions) =>
       attempt(() =>
         common.prime(
-          listOfPairs(items).map(([id, value]) => [[id], value]),
+          undefined,
+          listOfPairs(items, "[[42, row]]").map(([id, value]) => [[id], value]),
           primeOptions,
         ),
       ),

@@ -2,6 +2,9 @@ import { ageOf, expiryOf } from "../entries/age.js"
 import { formatDuration } from "../base/duration.js"
 import type { Removal } from "../entries/entries.js"
 import type { Entry, Table } from "../entries/table.js"
+import { currentFrame } from "../loads/frame.js"
+import { inheritEntry } from "../reads/use.js"
+import { beginVisit } from "../reads/visit.js"
 import { freshnessOf, nodesOf } from "../tags/freshness.js"
 import type { Mark, TagNode } from "../tags/tag-node.js"
 import type { TagTrie } from "../tags/tag-trie.js"
@@ -48,8 +51,10 @@ export function explain(core: OpenCache, table: Table, id: EntryId): Explanation
   const key = table.keyOf(id)
   const isLoading = core.running.flightOf(table, id) !== undefined
   const nowMs = core.turn.read()
+  const { run } = beginVisit(table, id, currentFrame())
   const entry = table.entries.get(id) ?? core.reader.looks.findShared(table, id, table.intake)
   if (entry === undefined) return explainAbsence(core, table, id, { key, isLoading, expiresInMs: undefined }, nowMs)
+  inheritEntry(core, entry, run)
   const dependencies = namesOf(core.trie, entry)
   const bornMs = entry.slot < 0 ? nowMs : (core.entries.tier?.bornMs(entry, nowMs) ?? nowMs)
   const base = { key, dependencies, expiresInMs: expiryOf(entry) - nowMs, isLoading }

@@ -2,6 +2,7 @@ import { CacheClosedError, InvalidKeyError } from "../base/errors.js"
 import { currentFrame } from "../loads/frame.js"
 import type { Entry, Table } from "../entries/table.js"
 import type { Looks } from "../reads/look.js"
+import { visitNode } from "../reads/visit.js"
 import type { Scope } from "../tags/scope.js"
 import { parseFunctionKey } from "../values/function-key.js"
 import type { EntryId } from "../values/id.js"
@@ -82,9 +83,18 @@ export class KeyLookup {
     const { core } = this.#view
     if (core.lifetime.isOver) throw new CacheClosedError(asking)
     const place = this.find(key)
-    if (place === undefined) return Promise.resolve(undefined)
+    if (place === undefined) {
+      this.#visitUnknown(key)
+      return Promise.resolve(undefined)
+    }
     const { table, id } = place
     if (core.reader.looks.canFetch(table, id)) return core.reader.find(table, id, currentFrame(), isQuiet)
     return Promise.resolve(core.reader.peek(table, id, currentFrame(), isQuiet))
+  }
+
+  /** A load that has found nothing under the key of a function that is not defined here depends on that key all the same. */
+  #visitUnknown(key: string): void {
+    const { trie, tables } = this.#view.core
+    visitNode(key, trie, () => trie.acquire(tables.resolve({ kind: "key", path: key })?.path ?? [], trie.keyRoot))
   }
 }

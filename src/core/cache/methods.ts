@@ -1,40 +1,44 @@
 import { currentFrame } from "../loads/frame.js"
 import type { AnyFunction } from "../options/options.js"
 import type { Token } from "../tags/version.js"
-import type { EntryId } from "../values/id.js"
 import { attempt, type FunctionDefinition, type View } from "./definition.js"
 import { type Explanation, explain } from "./explain.js"
-import { primeAll, type PrimeOptions } from "./prime.js"
+import { primeAll, type Primed, type PrimeOptions } from "./prime.js"
 
-/** Methods that all forms of cached functions have, by the arguments of a call. */
+/**
+ * Methods that all forms of cached functions have, by the `this` and the arguments of a call. Hooks get the `this`; it is
+ * part of a key only where `key` makes it so.
+ */
 export interface CommonMethods {
-  readonly keyOf: (args: readonly unknown[]) => string
-  readonly peek: (args: readonly unknown[]) => unknown
-  readonly delete: (calls: readonly (readonly unknown[])[]) => Promise<Token | undefined>
+  readonly keyOf: (self: unknown, args: readonly unknown[]) => string
+  readonly peek: (self: unknown, args: readonly unknown[]) => unknown
+  readonly delete: (self: unknown, calls: readonly (readonly unknown[])[]) => Promise<Token | undefined>
   readonly clear: () => Promise<Token | undefined>
-  readonly explain: (args: readonly unknown[]) => Explanation
+  readonly explain: (self: unknown, args: readonly unknown[]) => Explanation
   readonly prime: (
-    items: readonly (readonly [args: readonly unknown[], value: unknown])[],
+    self: unknown,
+    items: readonly Primed[],
     options: PrimeOptions | undefined,
   ) => Promise<Token | undefined>
 }
 
 export function commonMethods(view: View, definition: FunctionDefinition): CommonMethods {
   const { core } = view
-  const { table, behaviour } = definition
-  const idOf = (args: readonly unknown[]): EntryId => definition.idOfCall(undefined, args)
+  const { table, behaviour, idOfCall } = definition
   return {
-    keyOf: (args) => table.keyOf(idOf(args)),
-    peek: (args) => core.reader.peek(table, idOf(args), currentFrame(), true, behaviour.whenUnsure)?.value,
-    delete: (calls) => attempt(() => core.writer.deleteKeys(calls.map((args) => ({ table, id: idOf(args) })))),
+    keyOf: (self, args) => table.keyOf(idOfCall(self, args)),
+    peek: (self, args) =>
+      core.reader.peek(table, idOfCall(self, args), currentFrame(), true, behaviour.whenUnsure)?.value,
+    delete: (self, calls) =>
+      attempt(() => core.writer.deleteKeys(calls.map((args) => ({ table, id: idOfCall(self, args) })))),
     clear: () => core.writer.clearFunction(table),
-    explain: (args) => explain(core, table, idOf(args)),
-    prime: (items, options) => attempt(() => primeAll(view, definition, items, options)),
+    explain: (self, args) => explain(core, table, idOfCall(self, args)),
+    prime: (self, items, options) => attempt(() => primeAll(view, definition, self, items, options)),
   }
 }
 
 /**
- * The methods of a function of arguments, synchronous or not.
+ * The methods of a function that takes a list of arguments and may have a `this`, synchronous or not, as users call them.
  *
  * @param refresh loads anew; `self` is the `this` that the loader gets.
  */
@@ -45,17 +49,30 @@ export function functionMethods(
   refresh: (self: unknown, args: readonly unknown[]) => unknown,
 ): object {
   const common = commonMethods(view, definition)
+  // Called as a method, its `this` is the cached function, which no loader or hook means.
+  const selfOf = (self: unknown): unknown => (self === cached ? undefined : self)
   return {
-    keyOf: (...args: unknown[]) => common.keyOf(args),
-    peek: (...args: unknown[]) => common.peek(args),
-    refresh(this: unknown, ...args: unknown[]) {
-      // Called as a method, its `this` is the cached function, which no loader means.
-      return refresh(this === cached ? undefined : this, args)
+    keyOf(this: unknown, ...args: unknown[]) {
+      return common.keyOf(selfOf(this), args)
     },
-    delete: (...args: unknown[]) => common.delete([args]),
+    peek(this: unknown, ...args: unknown[]) {
+      return common.peek(selfOf(this), args)
+    },
+    refresh(this: unknown, ...args: unknown[]) {
+      return refresh(selfOf(this), args)
+    },
+    delete(this: unknown, ...args: unknown[]) {
+      return common.delete(selfOf(this), [args])
+    },
     clear: common.clear,
-    explain: (...args: unknown[]) => common.explain(args),
-    prime: (args: readonly unknown[], value: unknown, options?: PrimeOptions) => common.prime([[args, value]], options),
-    primeMany: common.prime,
+    explain(this: unknown, ...args: unknown[]) {
+      return common.explain(selfOf(this), args)
+    },
+    prime(this: unknown, args: readonly unknown[], value: unknown, options?: PrimeOptions) {
+      return common.prime(selfOf(this), [[args, value]], options)
+    },
+    primeMany(this: unknown, items: readonly Primed[], options?: PrimeOptions) {
+      return common.prime(selfOf(this), items, options)
+    },
   }
 }

@@ -3,9 +3,10 @@ import { HookError, InvalidOptionError } from "../base/errors.js"
 import { currentFrame } from "../loads/frame.js"
 import { runOf } from "../loads/run.js"
 import { checkNames, isStringArray } from "../options/checks.js"
-import type { Position } from "../tags/position.js"
+import { type Position, takePosition } from "../tags/position.js"
 import type { Token } from "../tags/version.js"
 import type { EntryId } from "../values/id.js"
+import { assertNoThenable } from "../values/thenable.js"
 import type { Item } from "../writes/prepare.js"
 import type { FunctionDefinition, View } from "./definition.js"
 
@@ -19,6 +20,9 @@ export interface PrimeOptions {
   asOf: Position | "now"
 }
 
+/** The arguments of a call, and what it resolves to. */
+export type Primed = readonly [args: readonly unknown[], value: unknown]
+
 const PRIME_NAMES = new Set(["asOf"])
 
 /**
@@ -30,7 +34,8 @@ const PRIME_NAMES = new Set(["asOf"])
 export function primeAll(
   view: View,
   definition: FunctionDefinition,
-  items: readonly (readonly [args: readonly unknown[], value: unknown])[],
+  self: unknown,
+  items: readonly Primed[],
   options: PrimeOptions | undefined,
 ): Promise<Token | undefined> {
   if (definition.obstacle !== undefined) throw definition.obstacle
@@ -44,34 +49,48 @@ export function primeAll(
       'a value that was read before an invalidation would be stored as fresh. Pass `cache.position()` from before the row was read or written, or "now" if nothing can have changed it since',
     )
   }
-  return writer.setAll(listOfPairs(items).map(([args, value]) => itemOf(view, definition, args, value, asOf)))
+  // Before the hooks: what they invalidate has changed the row since.
+  const position = asOf === "now" ? takePosition(trie) : asOf
+  const asked = listOfPairs(items, "[[[42], row]]").map(([args, value]) => {
+    return itemOf(view, definition, { self, args, value, position })
+  })
+  return writer.setAll(asked, "prime")
 }
 
 /** Throws `InvalidOptionError` for what is no list of pairs. */
-export function listOfPairs<Pair extends readonly unknown[]>(items: readonly Pair[]): readonly Pair[] {
+export function listOfPairs<Pair extends readonly unknown[]>(items: readonly Pair[], example: string): readonly Pair[] {
   if (Array.isArray(items) && items.every((item: unknown) => Array.isArray(item))) {
     return items as unknown as readonly Pair[]
   }
-  throw new InvalidOptionError("items", items, "it must be an array of pairs, such as `[[[42], row]]`")
+  throw new InvalidOptionError("items", items, `it must be an array of pairs, such as \`${example}\``)
 }
 
-function itemOf(
-  view: View,
-  definition: FunctionDefinition,
-  args: readonly unknown[],
-  value: unknown,
-  asOf: PrimeOptions["asOf"] | undefined,
-): Item {
+interface Priming {
+  readonly self: unknown
+  readonly args: readonly unknown[]
+  readonly value: unknown
+  readonly position: Position | undefined
+}
+
+function itemOf(view: View, definition: FunctionDefinition, { self, args, value, position }: Priming): Item {
   if (!Array.isArray(args)) {
     throw new InvalidOptionError("args", args, "it must be an array of the arguments of the call, such as `[42]`")
   }
   const { table, scope, keyScope, behaviour, hooks } = definition
-  const id = definition.idOfCall(undefined, args)
+  // No hook is asked about what no loader could have returned.
+  assertNoThenable(value)
+  if (definition.batch !== undefined && value instanceof Error) {
+    throw new InvalidOptionError("value", value, "an error is no value of an id: a loader that returns one rejects it")
+  }
+  const id = definition.idOfCall(self, args)
   const call = args as readonly unknown[]
-  const declared = typeof hooks.deps === "function" ? hooks.deps(...call) : (hooks.deps ?? [])
+  const declared = typeof hooks.deps === "function" ? hooks.deps.call(self, ...call) : (hooks.deps ?? [])
   if (!isStringArray(declared)) throw new InvalidOptionError("deps", declared, "it must return an array of tags")
-  const base = { table, id, value, scope, keyScope, behaviour, asOf, sizeOf: hooks.sizeOf }
-  const asked = askHooks(view, definition, args, value, id)
+  const isAbsent = definition.batch !== undefined && value === undefined
+  const base = { table, id, value, scope, keyScope, behaviour, asOf: position, sizeOf: hooks.sizeOf }
+  // As after a load: where an id has no value there is nothing to ask about, and what `depsOf` would say is unknown.
+  if (isAbsent) return { ...base, deps: declared, ttlMs: undefined, isWanted: hooks.depsOf === undefined }
+  const asked = askHooks(view, definition, { self, args, value }, id)
   if (asked === undefined) return { ...base, deps: declared, ttlMs: undefined, isWanted: false }
   return { ...base, deps: [...declared, ...asked.deps], ttlMs: asked.ttlMs, isWanted: asked.isWanted }
 }
@@ -80,19 +99,18 @@ function itemOf(
 function askHooks(
   { core }: View,
   { table, scope, hooks }: FunctionDefinition,
-  args: readonly unknown[],
-  value: unknown,
+  { self, args, value }: Omit<Priming, "position">,
   id: EntryId,
 ): Pick<Item, "deps" | "ttlMs" | "isWanted"> | undefined {
   let hook = "depsOf"
   try {
-    const deps = hooks.depsOf?.(value, ...args) ?? []
+    const deps = hooks.depsOf?.call(self, value, ...args) ?? []
     if (!isStringArray(deps)) throw new InvalidOptionError("depsOf", deps, "it must return an array of tags")
     for (const tag of deps) scope.path(tag)
     hook = "cacheIf"
-    const isWanted = hooks.cacheIf === undefined || hooks.cacheIf(value, ...args)
+    const isWanted = hooks.cacheIf === undefined || hooks.cacheIf.call(self, value, ...args)
     hook = "ttl"
-    const ttlMs = hooks.ttl === undefined ? undefined : parseDuration(hooks.ttl(value, ...args), "ttl")
+    const ttlMs = hooks.ttl === undefined ? undefined : parseDuration(hooks.ttl.call(self, value, ...args), "ttl")
     return { deps, ttlMs, isWanted }
   } catch (error) {
     const key = table.keyOf(id)

@@ -1,7 +1,8 @@
 import { CacheClosedError, LogError } from "../base/errors.js"
+import { whole } from "../base/outbox.js"
 import type { LocalLog, LogChange, LogNews } from "../ports/log.js"
 import { formatToken, parseToken, type Token } from "../tags/version.js"
-import type { LocalLogClient, LogClientOptions, SyncOptions } from "./log-client.js"
+import type { Appended, LocalLogClient, LogClientOptions, SyncOptions } from "./log-client.js"
 import { LogState } from "./log-state.js"
 
 /** The client of a log that answers at once: nothing is ever under way, and everything known may be served. */
@@ -33,10 +34,15 @@ export class LocalClient implements LocalLogClient {
   checkTrust(): void {}
 
   append(changes: readonly LogChange[]): Promise<Token> {
-    return Promise.resolve(this.appendLocally(changes))
+    return Promise.resolve(this.appendLocally(changes).token)
   }
 
-  appendLocally(changes: readonly LogChange[]): Token {
+  /** Listeners to events hear of it when every cache that shares the log has applied it. */
+  appendLocally(changes: readonly LogChange[]): Appended {
+    return whole(() => this.#append(changes))
+  }
+
+  #append(changes: readonly LogChange[]): Appended {
     const { trie, sink, origin } = this.#options
     const { epoch, version, previousHead } = this.#log.append(changes, this.#state.position(), origin)
     // A log that other caches share has told its listeners before it returned, this one included.
@@ -44,7 +50,7 @@ export class LocalClient implements LocalLogClient {
       if (previousHead === trie.cursor) sink.take({ changes, version, by: origin, cursor: version })
       else this.#pull()
     }
-    return formatToken(epoch, version)
+    return { token: formatToken(epoch, version), version }
   }
 
   tokenOfNow(): Token {

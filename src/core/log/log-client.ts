@@ -60,11 +60,17 @@ interface AnyLogClient {
   close(): Promise<void>
 }
 
+/** The place that a local log has given to changes. */
+export interface Appended {
+  readonly token: Token
+  readonly version: Version
+}
+
 /** A client of a log in this process, which answers at once. */
 export interface LocalLogClient extends AnyLogClient {
   readonly isLocal: true
-  /** Appends, and answers with the token of the acknowledged changes. */
-  appendLocally(changes: readonly LogChange[]): Token
+  /** Appends, and answers with the place of the acknowledged changes. The cursor may be beyond it. */
+  appendLocally(changes: readonly LogChange[]): Appended
 }
 
 /** A client of a log that others share, and that may be out of reach. */

@@ -1,6 +1,6 @@
 import { LoadTimeoutError } from "../base/errors.js"
 import { after, waitFor, whenAborted } from "../base/waits.js"
-import { ageOf, deadlineOf, expiryOf } from "../entries/age.js"
+import { ageOf, deadlineOf } from "../entries/age.js"
 import type { Entry, Intake, Table } from "../entries/table.js"
 import type { Definition } from "../loads/definition.js"
 import type { Frame } from "../loads/frame.js"
@@ -13,7 +13,7 @@ import type { ReadContext } from "./context.js"
 import { Grace } from "./grace.js"
 import { Joins } from "./join.js"
 import { Looks } from "./look.js"
-import { promiseFor, use, valueFor } from "./use.js"
+import { inheritEntry, promiseFor, use, valueFor } from "./use.js"
 import { beginVisit, type Visit } from "./visit.js"
 
 /**
@@ -49,7 +49,10 @@ export class Reader {
     const { run, transaction } = visit
     const nowMs = turn.arrive()
     const isUnsure = trie.trusted === null
-    if (isUnsure && behaviour.whenUnsure === "throw") return Promise.reject(this.looks.unsure(table, id))
+    if (isUnsure && behaviour.whenUnsure === "throw") {
+      run?.taint()
+      return Promise.reject(this.looks.unsure(table, id))
+    }
     const written = transaction?.written(table, id)
     if (written !== undefined) {
       run?.taint()
@@ -153,7 +156,11 @@ export class Reader {
   ): { value: unknown } | undefined {
     const { turn, trie } = this.#context
     const nowMs = turn.arrive()
-    if (trie.trusted === null && whenUnsure === "throw") throw this.looks.unsure(table, id)
+    if (trie.trusted === null && whenUnsure === "throw") {
+      // A load that goes on without the value has seen the state of this process, and nothing of the source.
+      run?.taint()
+      throw this.looks.unsure(table, id)
+    }
     const written = transaction?.written(table, id)
     if (written !== undefined) {
       run?.taint()
@@ -164,12 +171,14 @@ export class Reader {
       look = this.looks.lookAt(fetched, nowMs, transaction)
     }
     if (look === undefined || look.age === "grace" || look.entry.isError) {
+      // What was deleted inside is there again if the transaction fails.
+      if (transaction?.hasChanges === true) run?.taint()
       if (!isQuiet) this.looks.countMiss(table, id)
       return undefined
     }
     const { entry } = look
     const value = valueFor(entry)
-    if (isQuiet) run?.inherit(entry.dependencies, expiryOf(entry), turn.now)
+    if (isQuiet) inheritEntry(this.#context, entry, run)
     else use(this.#context, entry, run)
     return { value }
   }

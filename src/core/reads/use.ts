@@ -19,11 +19,20 @@ export function use({ turn, trie, entries, shared, outbox }: ReadContext, entry:
     aging.idleUntilMs = turn.now + aging.idleTtlMs
     shared?.slide(entry)
   }
-  if (run !== undefined) {
-    run.inherit(entry.dependencies, expiryOf(entry), turn.now)
-    if (trie.trusted === null) run.taint()
-  }
+  inheritEntry({ turn, trie }, entry, run)
   if (channels.hit.hasSubscribers) outbox.publish(channels.hit, entry.table.event(entry.id))
+}
+
+/** Passes on what an entry depends on, and how long it lives, to the load that looks at it. */
+export function inheritEntry(
+  { turn, trie }: Pick<ReadContext, "turn" | "trie">,
+  entry: Entry,
+  run: Run | undefined,
+): void {
+  if (run === undefined) return
+  run.inherit(entry.dependencies, expiryOf(entry), turn.now)
+  // Served although nobody knows whether it is still right.
+  if (trie.trusted === null) run.taint()
 }
 
 /** A caller in grace gets the expired value, and nothing that used it may be kept. */

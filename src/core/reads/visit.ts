@@ -1,7 +1,9 @@
 import type { Table } from "../entries/table.js"
-import type { Frame } from "../loads/frame.js"
+import { currentFrame, type Frame } from "../loads/frame.js"
 import { type Run, runOf } from "../loads/run.js"
 import { type Transaction, transactionOf } from "../writes/transaction.js"
+import type { TagNode } from "../tags/tag-node.js"
+import type { TagTrie } from "../tags/tag-trie.js"
 import type { EntryId } from "../values/id.js"
 
 /** The surroundings of a read of one key, and what they have noted of it. */
@@ -23,6 +25,16 @@ export function beginVisit(table: Table, id: EntryId, frame: Frame | undefined):
   const run = runOf(frame, table.trie)
   run?.inheritKey(table, id)
   return { frame, run, transaction: transactionOf(frame, table.trie) }
+}
+
+/** The same for a look at what is no entry of this process: a tag, or the key of a function that is not defined here. */
+export function visitNode(name: string, trie: TagTrie, acquire: () => TagNode): void {
+  const frame = currentFrame()
+  if (frame === undefined) return
+  const reading = runOf(frame)
+  if (reading !== undefined && reading.owner !== trie) reading.useForeign(name)
+  const run = runOf(frame, trie)
+  if (run?.inherits === true) run.addAcquired(acquire())
 }
 
 const OUTSIDE: Visit = { frame: undefined, run: undefined, transaction: undefined }

@@ -3,7 +3,7 @@ import { parseDuration } from "../base/duration.js"
 import { EntryTooLargeError, HookError, InvalidOptionError, StoreError, ZooCacheError } from "../base/errors.js"
 import type { Outbox } from "../base/outbox.js"
 import type { Turn } from "../base/turn.js"
-import { agingOf, lookedAtAlways } from "../entries/age.js"
+import { type Aged, agingOf, lookedAtAlways } from "../entries/age.js"
 import type { Entries } from "../entries/entries.js"
 import type { EntryEncoder } from "../entries/stored-form.js"
 import type { Table } from "../entries/table.js"
@@ -37,7 +37,7 @@ export interface Item {
   /** Milliseconds; the default of `behaviour` where undefined. */
   readonly ttlMs: number | undefined
   /** Undefined: inside a load its start, else now. */
-  readonly asOf: Position | "now" | undefined
+  readonly asOf: Position | undefined
   readonly sizeOf: ((value: unknown) => number) | undefined
   /** False where a hook does not want it kept: older entries of its key go all the same. */
   readonly isWanted: boolean
@@ -53,8 +53,10 @@ export interface Prepared {
   readonly asOf: Version
   /** The form of the shared tier; undefined without one. */
   readonly bytes: Uint8Array | undefined
-  /** No tier may keep it: the shared one could not bring it back as it is. */
-  readonly isRefused: boolean
+  /** Against a budget of bytes; undefined where no tier may keep it: it is not wanted, or could not be brought back as it is. */
+  readonly weight: number | undefined
+  /** When it ends, counted from when it was set; undefined where that is at once. The same in both tiers. */
+  readonly aged: Aged | undefined
 }
 
 export interface PreparerOptions {
@@ -96,8 +98,12 @@ export class Preparer {
       for (const tag of deps.length < 2 ? deps : new Set(deps)) nodes.push(scope.acquire(tag))
       const stamp = this.#stampOf(item.asOf)
       const { asOf } = stamp
-      const { bytes, isRefused } = this.#encode(item, isolated, nodes, stamp)
-      return { item, value: isolated, nodes, stamp, asOf, bytes, isRefused }
+      const aged = this.#agedFor(item)
+      const { bytes, isRefused } = this.#encode(item, isolated, nodes, stamp, aged)
+      const isKept = item.isWanted && !isRefused && !table.isReplaced
+      // All user code comes before the append: what it says of the key is older than the value.
+      const weight = isKept ? this.#weigh(item, isolated) : undefined
+      return { item, value: isolated, nodes, stamp, asOf, bytes, weight, aged }
     } catch (error) {
       this.release(nodes)
       throw error
@@ -110,26 +116,29 @@ export class Preparer {
    * @param keyVersion null where it is known to be the newest word on its key, Infinity while the log has not said so.
    */
   store(prepared: Prepared, keyVersion: Version | null): SetByHand | undefined {
-    const { trie, turn, settings, entries } = this.#options
-    const { item, value, nodes, stamp, bytes, isRefused } = prepared
-    const { table, id, behaviour, isWanted } = item
+    const { trie, turn, entries } = this.#options
+    const { item, value, nodes, stamp, bytes, weight, aged } = prepared
+    const { table, id, behaviour } = item
     const dependencies: Dependencies = nodes.length === 0 ? null : nodes.length === 1 ? (nodes[0] as TagNode) : nodes
-    const weight = isWanted && !isRefused ? this.#weigh(item, value) : undefined
-    // The rule comes after all user code.
     const subject = { stamp, dependencies, keyNode: table.keyNode, keyVersion: Number.POSITIVE_INFINITY }
     const isFresh = stamp.asOf >= trie.forgotten && freshnessOf(subject, trie) === "fresh"
     if (!isFresh) table.counters.staleLoads += 1
-    const nowMs = turn.current()
-    const latestExpiryMs = runOf(currentFrame(), trie)?.latestExpiryMs ?? Number.POSITIVE_INFINITY
-    let aged = agingOf(item.ttlMs ?? behaviour.ttlMs, behaviour, nowMs, settings.random, latestExpiryMs)
     if (!isFresh || aged === undefined || weight === undefined) return undefined
     const isCloned = behaviour.isolation === "clone"
-    if (isCloned) aged = lookedAtAlways(aged)
     const isPlain = keyVersion === null && !isCloned
     const rare = isPlain
       ? null
       : { isError: false, isCloned, failures: 0, keyVersion: keyVersion ?? undefined, rivalVersion: NO_VERSION }
-    const entry = entries.store({ table, id, value, dependencies, aged, rare, weight, bornMs: nowMs })
+    const entry = entries.store({
+      table,
+      id,
+      value,
+      dependencies,
+      aged: isCloned ? lookedAtAlways(aged) : aged,
+      rare,
+      weight,
+      bornMs: turn.current(),
+    })
     return { table, id, entry, bytes, epoch: stamp.epoch, asOf: prepared.asOf }
   }
 
@@ -148,33 +157,36 @@ export class Preparer {
     }
   }
 
+  #agedFor({ ttlMs, behaviour }: Item): Aged | undefined {
+    const { trie, turn, settings } = this.#options
+    const latestExpiryMs = runOf(currentFrame(), trie)?.latestExpiryMs ?? Number.POSITIVE_INFINITY
+    return agingOf(ttlMs ?? behaviour.ttlMs, behaviour, turn.current(), settings.random, latestExpiryMs)
+  }
+
   /** Throws what is wrong with the value in strict mode; else it is told, and the value kept nowhere. */
   #encode(
-    { table, id, behaviour, ttlMs, isWanted }: Item,
+    { table, id, isWanted }: Item,
     value: unknown,
     nodes: readonly TagNode[],
     stamp: Stamp,
-  ): Pick<Prepared, "bytes" | "isRefused"> {
-    const { settings, turn, encoder, outbox } = this.#options
-    if (encoder === undefined || !isWanted) return NOT_ENCODED
-    const { random, strict } = settings
-    const aged = agingOf(ttlMs ?? behaviour.ttlMs, behaviour, turn.current(), random, Number.POSITIVE_INFINITY)
-    if (aged === undefined) return NOT_ENCODED
+    aged: Aged | undefined,
+  ): { readonly bytes: Uint8Array | undefined; readonly isRefused: boolean } {
+    const { settings, encoder, outbox } = this.#options
+    if (encoder === undefined || aged === undefined || !isWanted) return NOT_ENCODED
     try {
       const bytes = encoder.encode(value, { table, id, dependencies: nodes, stamp, keyVersion: undefined, aged })
       return { bytes, isRefused: false }
     } catch (error) {
       const refusal = error instanceof ZooCacheError ? error : new StoreError("encode", error)
-      if (strict && !(refusal instanceof EntryTooLargeError)) throw refusal
+      if (settings.strict && !(refusal instanceof EntryTooLargeError)) throw refusal
       outbox.fault(refusal, table.keyOf(id))
       return { bytes: undefined, isRefused: true }
     }
   }
 
   /** The position in the order of changes at which the source of a value was read, as far as we are told. */
-  #stampOf(asOf: Position | "now" | undefined): Stamp {
+  #stampOf(asOf: Position | undefined): Stamp {
     const { trie } = this.#options
-    if (asOf === "now") return { epoch: trie.epoch, asOf: trie.cursor }
     if (asOf !== undefined) return readPosition(asOf, trie)
     const frame = currentFrame()
     if (frame === undefined) return trie.stamp

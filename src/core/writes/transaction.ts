@@ -99,6 +99,11 @@ export class Transaction implements TransactionHandle, Frame {
     this.#functions.set(table, order)
   }
 
+  /** Whether anything was changed here or around, so that reads inside may find something else than reads outside. */
+  get hasChanges(): boolean {
+    return this.changes.length > 0 || this.outer?.hasChanges === true
+  }
+
   /** Whether something collected here, or in a transaction around, invalidates an entry. */
   covers(entry: Entry): boolean {
     if (this.#functions.has(entry.table) || this.#keys.has(nameOf(entry.table, entry.id))) return true

@@ -87,8 +87,8 @@ export class Writer {
   }
 
   /** Sets values by hand: one append for all of them; of several for one key the last counts. */
-  setAll(items: readonly Item[]): Promise<Token> {
-    return this.#attempt("set", () => {
+  setAll(items: readonly Item[], what: "set" | "prime" = "set"): Promise<Token> {
+    return this.#attempt(what, () => {
       const { preparer } = this.#options
       if (items.length === 1) return this.#setPrepared([preparer.prepare(items[0] as Item)])
       if (items.length === 0) return Promise.resolve(this.#tokenOfNow())
@@ -162,13 +162,19 @@ export class Writer {
     if (transaction.changes.length === 0) return Promise.resolve(this.#tokenOfNow())
     const unique = new Map<string, LogChange>()
     for (const change of transaction.changes) unique.set(changeId(change), change)
-    const { client, sets, trie, outbox } = this.#options
+    const { client, sets, outbox } = this.#options
     const batch = sets.batch()
     return outbox.whole(() => {
-      const appended = client.append([...unique.values()], { onEnd: batch.end })
-      for (const stored of transaction.storeSets(client.isLocal ? null : Number.POSITIVE_INFINITY)) batch.add(stored)
-      // A local log has answered before there was anything to tell it of.
-      if (client.isLocal) batch.end(trie.cursor)
+      const changes = [...unique.values()]
+      if (client.isLocal) {
+        // A local log has answered before there was anything to tell it of.
+        const { token, version } = client.appendLocally(changes)
+        for (const stored of transaction.storeSets(null)) batch.add(stored)
+        batch.end(version)
+        return batch.after(Promise.resolve(token))
+      }
+      const appended = client.append(changes, { onEnd: batch.end })
+      for (const stored of transaction.storeSets(Number.POSITIVE_INFINITY)) batch.add(stored)
       return batch.after(appended)
     })
   }
@@ -207,10 +213,10 @@ export class Writer {
   }
 
   #setLocally(client: LocalLogClient, prepared: readonly Prepared[], changes: readonly LogChange[]): Promise<Token> {
-    const { preparer, sets, running, trie } = this.#options
+    const { preparer, sets, running } = this.#options
     // Stored first, as the newest word on its key, it replaces what was there in place.
     const stored = prepared.map((ready) => preparer.store(ready, Number.POSITIVE_INFINITY))
-    const token = client.appendLocally(changes)
+    const { token, version } = client.appendLocally(changes)
     const writes: Promise<void>[] = []
     prepared.forEach(({ item, nodes }, index) => {
       const written = stored[index]
@@ -218,9 +224,9 @@ export class Writer {
       if (entry?.rare != null) {
         if (entry.rare.isCloned) entry.rare.keyVersion = undefined
         else entry.rare = null
-      } else if (entry === undefined) running.overrule(item.table, item.id, Number.POSITIVE_INFINITY)
+      } else if (entry === undefined) running.overrule(item.table, item.id, version)
       preparer.release(nodes)
-      if (written !== undefined) sets.share(written, trie.cursor, writes)
+      if (written !== undefined) sets.share(written, version, writes)
     })
     return writes.length === 0 ? Promise.resolve(token) : sets.untilWritten(writes).then(() => token)
   }

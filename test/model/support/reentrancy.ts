@@ -19,6 +19,7 @@ export function testReentrancy(usual: Programs): void {
 
   describe("no read gets what was invalidated before it, whatever hooks and listeners do to the cache that calls them", () => {
     test("in memory", () => search("memory"))
+    test("in memory, with another cache on the same log", () => search("both"))
     test("in front of a store", () => search("store"))
     test("on a shared log, alone and with others", () => search("network"))
   })

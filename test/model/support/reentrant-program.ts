@@ -69,7 +69,8 @@ export type Command = (Action | { readonly do: "advance"; readonly ms: number })
 
 export interface Setup {
   readonly seed: number
-  readonly log: "own" | "remote"
+  /** `both`: two caches follow one log of this process, and each action is of either. */
+  readonly log: "own" | "both" | "remote"
   readonly store: "none" | "local" | "leases"
   readonly maxEntries: number
 }
@@ -171,6 +172,7 @@ const command: fc.Arbitrary<Command> = fc
 /** Which parts of a cache programs are about; each needs other conditions to be reached often. */
 const setups = {
   memory: { log: of("own" as const), store: of("none" as const), maxEntries: fc.constantFrom(100, 100, 2) },
+  both: { log: of("both" as const), store: of("none" as const), maxEntries: fc.constantFrom(100, 100, 2) },
   store: { log: of("own" as const), store: of("local" as const), maxEntries: fc.constantFrom(1, 1, 2, 100) },
   network: {
     log: of("remote" as const),

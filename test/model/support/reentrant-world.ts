@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks"
 import dc from "node:diagnostics_channel"
 import { type Cache, createCache, type Token } from "zoocache"
+import { InProcessLog } from "zoocache/backend"
 import {
   checkInvariants,
   FaultyLog,
@@ -50,8 +51,15 @@ interface Change {
   readonly fact?: Fact
 }
 
+/** One of the caches that are called, and its functions. */
+interface Side {
+  readonly cache: Cache
+  readonly functions: ReturnType<ReentrantWorld["define"]>
+}
+
 interface OpenTransaction {
   readonly id: number
+  readonly side: Side
   readonly parent: OpenTransaction | undefined
   readonly changes: Change[]
   readonly sets: Fact[]
@@ -99,12 +107,12 @@ export class ReentrantWorld {
   /** User code that is running, the outermost first. */
   readonly #sites: Site[] = []
   readonly #clock = new ManualClock()
-  readonly #cache: Cache
+  readonly #commonLog = new InProcessLog({ clock: this.#clock, nonce: "common", maxTags: 1000 })
+  readonly #sides: readonly [Side, ...Side[]]
   readonly #name = `reentrant-${++worlds}`
   readonly #random: () => number
   /** For each site, the reactions that have not happened. */
   readonly #waiting = new Map<Site, { skip: number; readonly actions: readonly Action[] }[]>()
-  readonly #functions: ReturnType<ReentrantWorld["define"]>
   readonly #keys = new Map<string, string>()
   readonly #changes: Change[] = []
   readonly #keyBegan = new Map<number, number>()
@@ -125,31 +133,9 @@ export class ReentrantWorld {
     this.#isAllowed = isAllowed
     const { setup } = program
     this.#random = randomFrom(setup.seed)
-    const log = setup.log === "remote" ? new FaultyLog({ clock: this.#clock }) : undefined
-    const board = new LeaseBoard({ clock: this.#clock })
-    this.#cache = createCache({
-      prefix: this.#name,
-      clock: this.#clock,
-      random: this.#random,
-      memory: { maxEntries: setup.maxEntries, maxBytes: 1e6, sizeOf: (value) => this.#measure(value) },
-      staleness: { bound: 2000 },
-      onFault: ({ error }) => {
-        const isExpected = [HookFailed, LoadFailed].some((each) => error.cause instanceof each)
-        if (!isExpected) this.violations.push(`an unexpected fault: ${error.code} ${error.message}`)
-        this.#at("onFault")
-      },
-      ...(log === undefined ? {} : { log: log.connect("here") }),
-      ...(setup.store === "none" ? {} : { codec: jsonCodec }),
-      ...(setup.store === "local" ? { store: new MemoryStore({ codec: jsonCodec }) } : {}),
-      ...(setup.store === "leases"
-        ? {
-            store: new RemoteMemoryStore({ board, codec: jsonCodec, data: new Map(), clock: this.#clock }),
-            singleflight: { scope: "cluster", lease: 500 } as const,
-          }
-        : {}),
-    })
-    this.#functions = this.define()
-    for (const [name, fn] of Object.entries(this.#functions)) {
+    const first = this.#makeSide()
+    this.#sides = setup.log === "both" ? [first, this.#makeSide()] : [first]
+    for (const [name, fn] of Object.entries(first.functions)) {
       for (const id of [0, 1]) this.#keys.set(`${name} ${id}`, fn.keyOf(id))
     }
     for (const { site, skip, actions } of program.reactions) {
@@ -169,10 +155,51 @@ export class ReentrantWorld {
     this.#endListening.push(() => process.off("unhandledRejection", onUnhandled))
   }
 
+  #makeSide(): Side {
+    const cache = this.#makeCache()
+    return { cache, functions: this.define(cache) }
+  }
+
+  #makeCache(): Cache {
+    const { setup } = this.#program
+    const board = new LeaseBoard({ clock: this.#clock })
+    return createCache({
+      prefix: this.#name,
+      clock: this.#clock,
+      random: this.#random,
+      memory: { maxEntries: setup.maxEntries, maxBytes: 1e6, sizeOf: (value) => this.#measure(value) },
+      staleness: { bound: 2000 },
+      onFault: ({ error }) => {
+        const isExpected = [HookFailed, LoadFailed].some((each) => error.cause instanceof each)
+        // A hook of one cache has read from the other.
+        const isForeign = setup.log === "both" && error.code === "ERR_ZOOCACHE_FOREIGN_CACHE"
+        if (!isExpected && !isForeign) this.violations.push(`an unexpected fault: ${error.code} ${error.message}`)
+        this.#at("onFault")
+      },
+      ...(setup.log === "remote" ? { log: new FaultyLog({ clock: this.#clock }).connect("here") } : {}),
+      ...(setup.log === "both" ? { log: this.#commonLog } : {}),
+      ...(setup.store === "none" ? {} : { codec: jsonCodec }),
+      ...(setup.store === "local" ? { store: new MemoryStore({ codec: jsonCodec }) } : {}),
+      ...(setup.store === "leases"
+        ? {
+            store: new RemoteMemoryStore({ board, codec: jsonCodec, data: new Map(), clock: this.#clock }),
+            singleflight: { scope: "cluster", lease: 500 } as const,
+          }
+        : {}),
+    })
+  }
+
+  /** Who is called next: inside a transaction its own cache. */
+  #side(): Side {
+    const live = this.#live()
+    if (live !== undefined) return live.side
+    const [first, second] = this.#sides
+    return second === undefined || this.#random() < 0.5 ? first : second
+  }
+
   // --- the functions ---------------------------------------------------------------------------------------------
 
-  define() {
-    const cache = this.#cache
+  define(cache: Cache) {
     const validate = () => {
       this.#at("validate", true)
       return true
@@ -229,7 +256,10 @@ export class ReentrantWorld {
         },
       },
     )
-    const outer = cache.cacheable((id: number) => this.#loadOuter(id), { name: "outer", deps: ["page"] })
+    const outer = cache.cacheable((id: number) => this.#loadOuter({ cache, plain, after }, id), {
+      name: "outer",
+      deps: ["page"],
+    })
     const many = cache.cacheableMany(
       async (ids: readonly number[]) => Promise.all(ids.map((id) => this.#load("many", id, [tagOf(id)]))),
       { name: "many", deps, maxBatch: 2 },
@@ -264,11 +294,18 @@ export class ReentrantWorld {
     return fact
   }
 
-  async #loadOuter(id: number): Promise<Fact> {
+  async #loadOuter(
+    {
+      cache,
+      plain,
+      after,
+    }: { cache: Cache; plain: (id: number) => Promise<Fact>; after: (id: number) => Promise<Fact> },
+    id: number,
+  ): Promise<Fact> {
     const fact = this.#begin("outer", id, ["page"])
     const parts: Fact[] = []
     await this.#pause()
-    for (const read of [() => this.#functions.plain(id), () => this.#functions.after(1 - id)]) {
+    for (const read of [() => plain(id), () => after(1 - id)]) {
       const reading = this.#reading(`a part of ${fact.key}`)
       const part = await read()
       this.#verify(part, reading)
@@ -276,7 +313,7 @@ export class ReentrantWorld {
     }
     const before = ++this.#sequence
     const reading = this.#reading(`get k${id} in ${fact.key}`)
-    const found = await this.#cache.get<Fact>(`k${id}`)
+    const found = await cache.get<Fact>(`k${id}`)
     if (found !== undefined) this.#verify(found, reading)
     parts.push(found ?? { ...this.#begin("", id, []), began: before, isAbsent: true })
     return { ...fact, parts }
@@ -325,7 +362,7 @@ export class ReentrantWorld {
 
   async run(): Promise<void> {
     try {
-      await this.#cache.ready()
+      for (const { cache } of this.#sides) await cache.ready()
       this.#isQuiet = false
       for (const command of this.#program.commands) {
         this.#command(command)
@@ -349,7 +386,8 @@ export class ReentrantWorld {
   }
 
   #perform(action: Action, where: string): void {
-    const cache = this.#cache
+    const side = this.#side()
+    const { cache, functions } = side
     const { after: _after, ...said } = action as Command
     this.trace.push(`#${this.#sequence + 1} ${JSON.stringify(said)}${where}`)
     switch (action.do) {
@@ -360,18 +398,18 @@ export class ReentrantWorld {
       case "clear":
         return this.#tell("tag", "", () => cache.clear())
       case "clearFunction":
-        return this.#tell("function", action.name, () => this.#functions[action.name].clear())
+        return this.#tell("function", action.name, () => functions[action.name].clear())
       case "delete":
-        return this.#delete(action.name, action.id)
+        return this.#delete(side, action.name, action.id)
       case "set":
-        return this.#set(action.id)
+        return this.#set(cache, action.id)
       case "transaction":
-        return this.#track("a transaction", this.#transaction(action.actions, action.commits))
+        return this.#track("a transaction", this.#transaction(side, action.actions, action.commits))
       case "read":
-        return this.#read(action.name, action.id, action.how, where)
+        return this.#read(functions, action.name, action.id, action.how, where)
       case "get":
       case "getOrLoad":
-        return this.#get(action.id, action.do === "getOrLoad", where)
+        return this.#get(cache, action.id, action.do === "getOrLoad", where)
       case "getMany": {
         const reading = this.#reading(`getMany${where}`)
         const found = cache.getMany<Fact>(["k0", "k1"]).then((facts) => {
@@ -406,15 +444,15 @@ export class ReentrantWorld {
     return at
   }
 
-  #delete(name: FunctionName | "key", id: number): void {
+  #delete({ cache, functions }: Side, name: FunctionName | "key", id: number): void {
     const key = name === "key" ? `k${id}` : (this.#keys.get(`${name} ${id}`) as string)
     // `key` is asked before anything is said of the key, and may read it.
     const change = this.#change("key", key, NOT_YET)
-    this.#track(`key ${key}`, name === "key" ? this.#cache.delete(key) : this.#functions[name].delete(id))
+    this.#track(`key ${key}`, name === "key" ? cache.delete(key) : functions[name].delete(id))
     change.from = ++this.#sequence
   }
 
-  #set(id: number): void {
+  #set(cache: Cache, id: number): void {
     const key = `k${id}`
     const live = this.#live()
     const fact: Fact = { ...this.#begin("", id, [tagOf(id)]), transaction: live?.id, isSet: true }
@@ -422,7 +460,7 @@ export class ReentrantWorld {
     const change = this.#change("key", key, NOT_YET, fact)
     this.#keyBegan.set(fact.id, live === undefined ? change.cut : NOT_YET)
     live?.sets.push(fact)
-    this.#track(`set ${key}`, this.#cache.set(key, fact, { deps: [tagOf(id)] }))
+    this.#track(`set ${key}`, cache.set(key, fact, { deps: [tagOf(id)] }))
     change.from = ++this.#sequence
   }
 
@@ -430,23 +468,29 @@ export class ReentrantWorld {
     return { label, at: ++this.#sequence, transaction: this.#live() }
   }
 
-  #read(name: FunctionName, id: number, how: "plain" | "refresh" | "peek", where: string): void {
+  #read(
+    functions: Side["functions"],
+    name: FunctionName,
+    id: number,
+    how: "plain" | "refresh" | "peek",
+    where: string,
+  ): void {
     const reading = this.#reading(`${name}(${id}) ${how}${where}`)
-    const { [name]: fn, many, now } = this.#functions
+    const { [name]: fn, many, now } = functions
     const read = async (): Promise<Fact | null | undefined> => {
       if (how === "peek") return fn.peek(id)
       if (how === "refresh") return fn.refresh(id)
       if (name === "many") return many.one(id)
-      return name === "now" ? now(id) : this.#functions[name](id)
+      return name === "now" ? now(id) : functions[name](id)
     }
     this.#track(reading.label, this.#outcome(read(), reading, how === "refresh"))
   }
 
-  #get(id: number, loads: boolean, where: string): void {
+  #get(cache: Cache, id: number, loads: boolean, where: string): void {
     const reading = this.#reading(`get k${id}${where}`)
     const read = loads
-      ? this.#cache.getOrLoad(`k${id}`, () => this.#load("", id, [tagOf(id)]), { deps: [tagOf(id)] })
-      : this.#cache.get<Fact>(`k${id}`)
+      ? cache.getOrLoad(`k${id}`, () => this.#load("", id, [tagOf(id)]), { deps: [tagOf(id)] })
+      : cache.get<Fact>(`k${id}`)
     this.#track(reading.label, this.#outcome(read, reading, false))
   }
 
@@ -464,10 +508,11 @@ export class ReentrantWorld {
     }
   }
 
-  async #transaction(actions: readonly Action[], commits: boolean): Promise<void> {
+  async #transaction(side: Side, actions: readonly Action[], commits: boolean): Promise<void> {
     const parent = this.#live()
     const open: OpenTransaction = {
       id: ++this.#transactions,
+      side,
       parent,
       changes: [],
       sets: [],
@@ -477,7 +522,7 @@ export class ReentrantWorld {
     }
     let cut = 0
     try {
-      await this.#cache.transaction(() =>
+      await side.cache.transaction(() =>
         context.run(open, async () => {
           for (const action of actions) {
             await this.#pause()
@@ -557,9 +602,10 @@ export class ReentrantWorld {
   // --- the end ---------------------------------------------------------------------------------------------------
 
   async #finish(): Promise<void> {
+    const caches = this.#sides.map(({ cache }) => cache)
     for (let round = 0; round < 60; round += 1) {
       await settled()
-      if (this.#open.size === 0 && this.#cache.status().pending === 0) break
+      if (this.#open.size === 0 && caches.every((cache) => cache.status().pending === 0)) break
       if (round > 10) this.#clock.advance(round < 30 ? 200 : 2000)
     }
     if (this.#open.size > 0) {
@@ -569,32 +615,35 @@ export class ReentrantWorld {
     if (this.violations.length > 0) return
     this.#isQuiet = true
     await settled()
-    for (let round = 0; round < 50 && this.#cache.status().state !== "ready"; round += 1) {
+    const areReady = () => caches.every((cache) => cache.status().state === "ready")
+    for (let round = 0; round < 50 && !areReady(); round += 1) {
       this.#clock.advance(100)
       await settled()
     }
-    if (this.#cache.status().state !== "ready") this.violations.push(`it is ${this.#cache.status().state} at the end`)
-    const names = Object.keys(this.#functions) as FunctionName[]
-    const readAll = async () => {
-      for (const name of names) for (const id of [0, 1]) this.#read(name, id, "plain", " at the end")
-      for (const id of [0, 1]) this.#get(id, false, " at the end")
-      for (let round = 0; round < 20 && (round === 0 || this.#open.size > 0); round += 1) await settled()
-      if (this.#open.size > 0) this.violations.push(`it hangs: ${[...this.#open].join("; ")}`)
+    if (!areReady()) this.violations.push(`it is ${caches.map((cache) => cache.status().state).join(", ")} at the end`)
+    for (const side of this.#sides) await this.#readAtTheEnd(side)
+    for (const cache of caches) {
+      try {
+        checkInvariants(cache)
+      } catch (error) {
+        this.violations.push((error as Error).message)
+      }
+      await cache.close()
     }
-    await readAll()
+  }
+
+  /** Nothing disturbs a cache any more: what was just read is not loaded again. What is as old as its ttl may be. */
+  async #readAtTheEnd({ cache, functions }: Side): Promise<void> {
+    const names = Object.keys(functions) as FunctionName[]
+    for (const name of names) for (const id of [0, 1]) this.#read(functions, name, id, "plain", " at the end")
+    for (const id of [0, 1]) this.#get(cache, id, false, " at the end")
+    for (let round = 0; round < 20 && (round === 0 || this.#open.size > 0); round += 1) await settled()
+    if (this.#open.size > 0) this.violations.push(`it hangs: ${[...this.#open].join("; ")}`)
     const loads = this.#loads
-    // Nothing disturbs it any more: what was just read is not loaded again. What is as old as its ttl may be.
-    if (this.#program.setup.maxEntries >= 100 && this.violations.length === 0) {
-      for (const name of names) if (name !== "timed") this.#read(name, 1, "plain", " at the end")
-      await settled()
-      if (this.#loads !== loads) this.violations.push(`something was loaded again although nothing had changed`)
-    }
-    try {
-      checkInvariants(this.#cache)
-    } catch (error) {
-      this.violations.push((error as Error).message)
-    }
-    await this.#cache.close()
+    if (this.#program.setup.maxEntries < 100 || this.violations.length > 0) return
+    for (const name of names) if (name !== "timed") this.#read(functions, name, 1, "plain", " at the end")
+    await settled()
+    if (this.#loads !== loads) this.violations.push(`something was loaded again although nothing had changed`)
   }
 }
 
