@@ -1,6 +1,7 @@
 import { systemClock } from "../core/base/clock.js"
 import { inRootContext } from "../core/base/contexts.js"
 import { ConfigurationError, LogError, StorageOpenError, StoreError, type ZooCacheError } from "../core/base/errors.js"
+import { oncePerProcess } from "../core/base/process-wide.js"
 import { after, Deferred, pause, waitUntil, whenTold } from "../core/base/waits.js"
 import type { AppendReply } from "../core/ports/log.js"
 import { takeAdmission } from "./admission.js"
@@ -27,7 +28,11 @@ export interface Tenant {
 
 type State = "opening" | "open" | "failed" | "closed"
 
-const environments = new Map<string, Environment>()
+/**
+ * By directory. LMDB forbids a second opening of a file by one process, so all copies of this library share what is open.
+ * Raise the number where an environment of before and after can't serve each other's tenants.
+ */
+const environments = oncePerProcess("LMDB environments", 1, () => new Map<string, Environment>())
 
 /**
  * The data file of a directory as this process has it: a database for reading here, and the thread that writes. Shared by all
@@ -63,8 +68,7 @@ export class Environment {
       environment = new Environment(id, { ...settings, directory })
       environments.set(id, environment)
     }
-    environment.#join(tenant)
-    environment.#compareMapSize(tenant, settings.mapSize)
+    environment.join(tenant, settings.mapSize)
     return environment
   }
 
@@ -167,9 +171,11 @@ export class Environment {
 
   // --- the thread ----------------------------------------------------------------------------------------------------
 
-  #join(tenant: Tenant): void {
+  /** Not private: the environment may have been opened by another copy of this class. */
+  join(tenant: Tenant, mapSize: number): void {
     this.#tenants.add(tenant)
     if (this.#state === "open") this.#attach(tenant)
+    this.#compareMapSize(tenant, mapSize)
   }
 
   #compareMapSize(tenant: Tenant, mapSize: number): void {
@@ -184,8 +190,8 @@ export class Environment {
     queueMicrotask(() => tenant.onFault(error))
   }
 
+  /** In the root context: the writer and its listeners outlive the call that needed them first. */
   #start(): void {
-    // A writer that a request has to start anew outlives that request.
     inRootContext(() => this.#startWriter())
   }
 

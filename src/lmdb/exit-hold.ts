@@ -1,4 +1,5 @@
 import { isMainThread } from "node:worker_threads"
+import { makeInRoot } from "../core/base/contexts.js"
 import type { WriterHandle } from "./start-writer.js"
 
 /** For how long writes that wait keep the process from exiting: one that is stopped elsewhere may hold the lock. */
@@ -13,7 +14,8 @@ export class ExitHold {
   #isHolding = false
 
   constructor() {
-    this.#timer = setTimeout(() => this.letGo(), isMainThread ? HOLD_MS : HOLD_IN_THREAD_MS).unref()
+    const holdMs = isMainThread ? HOLD_MS : HOLD_IN_THREAD_MS
+    this.#timer = makeInRoot(() => setTimeout(() => this.letGo(), holdMs)).unref()
   }
 
   /** The writer that is waited for now, in place of the one before. */

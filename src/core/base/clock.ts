@@ -1,3 +1,5 @@
+import { inRootContext, makeInRoot } from "./contexts.js"
+
 /** A timer that is set. Cancelling it twice, or after it has called back, is fine. */
 export interface Timer {
   cancel(): void
@@ -20,16 +22,28 @@ export interface Clock {
 // Longer delays overflow in setTimeout and would fire at once.
 const LONGEST_DELAY_MS = 2 ** 31 - 1
 
-/** The clock of the machine. */
+/** The clock of the machine. Its callbacks run in the root context. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   wall: () => Date.now(),
   onTurnEnd: (callback) => {
-    process.nextTick(callback)
+    makeInRoot(() => process.nextTick(callback))
   },
   setTimer: (callback, delayMs, keepAlive) => {
-    const timeout = setTimeout(callback, Math.min(delayMs, LONGEST_DELAY_MS))
+    const timeout = makeInRoot(() => setTimeout(callback, Math.min(delayMs, LONGEST_DELAY_MS)))
     if (!keepAlive) timeout.unref()
     return { cancel: () => clearTimeout(timeout) }
   },
+}
+
+/** A clock of users, whose callbacks run in the root context too: a timer outlives the request in which it was set. */
+export function rooted(clock: Clock): Clock {
+  const inRoot = (callback: () => void) => () => inRootContext(callback)
+  return {
+    now: () => clock.now(),
+    wall: () => clock.wall(),
+    onTurnEnd: (callback) => inRootContext(() => clock.onTurnEnd(inRoot(callback))),
+    setTimer: (callback, delayMs, keepAlive) =>
+      inRootContext(() => clock.setTimer(inRoot(callback), delayMs, keepAlive)),
+  }
 }

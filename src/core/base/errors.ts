@@ -1,3 +1,27 @@
+/** On the prototype of each class of errors: its name, whatever a minifier makes of that of the class. */
+const CLASS = Symbol.for("zoocache.error")
+
+/** Gives a class of errors its name, by which all copies of this library in a process know its instances. */
+function name(errors: { readonly prototype: Error }, called: string): void {
+  Object.defineProperty(errors.prototype, CLASS, { value: called })
+}
+
+/** The name that a prototype was given; undefined for one that inherits it. */
+function nameOf(prototype: object): string | undefined {
+  return Object.hasOwn(prototype, CLASS) ? (prototype as { readonly [CLASS]: string })[CLASS] : undefined
+}
+
+/** `instanceof` for classes of errors: by their names, for another copy of this library has classes of its own. */
+function hasInstance(this: { readonly prototype: object }, value: unknown): boolean {
+  if ((typeof value !== "object" && typeof value !== "function") || value === null) return false
+  const { prototype } = this
+  const called = nameOf(prototype)
+  const isOfClass = (at: object) => at === prototype || (called !== undefined && nameOf(at) === called)
+  let at = Object.getPrototypeOf(value) as object | null
+  while (at !== null && !isOfClass(at)) at = Object.getPrototypeOf(at) as object | null
+  return at !== null
+}
+
 /** The parts of every error of this library: a stable `code`, and the thing it is about. */
 export interface ZooCacheErrorOptions {
   /** The tag, key, option or url the error is about; never a password. */
@@ -14,13 +38,18 @@ export interface ZooCacheErrorOptions {
  * }
  */
 export class ZooCacheError extends Error {
+  static {
+    name(this, "ZooCacheError")
+    Object.defineProperty(this, Symbol.hasInstance, { value: hasInstance })
+  }
+
   /** Stable across versions, `ERR_ZOOCACHE_…`; safe to compare against. */
   readonly code: string
   readonly subject: string | undefined
 
   constructor(code: string, message: string, options: ZooCacheErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
-    this.name = new.target.name
+    this.name = nameOf(new.target.prototype) ?? new.target.name
     this.code = code
     this.subject = options.subject
   }
@@ -28,6 +57,10 @@ export class ZooCacheError extends Error {
 
 /** A tag that is empty, too long, too deep, or has a character that tags may not have. */
 export class InvalidTagError extends ZooCacheError {
+  static {
+    name(this, "InvalidTagError")
+  }
+
   constructor(tag: unknown, reason: string) {
     const shown = show(tag)
     super("ERR_ZOOCACHE_INVALID_TAG", `Invalid tag ${shown}: ${reason}`, { subject: shown })
@@ -36,6 +69,10 @@ export class InvalidTagError extends ZooCacheError {
 
 /** Arguments or a key that can't be turned into a key without risking that two calls meet. */
 export class InvalidKeyError extends ZooCacheError {
+  static {
+    name(this, "InvalidKeyError")
+  }
+
   /** The fault of the key, without the key. */
   readonly reason: string
 
@@ -48,6 +85,10 @@ export class InvalidKeyError extends ZooCacheError {
 
 /** An option that is unknown, of the wrong type, or outside its range. */
 export class InvalidOptionError extends ZooCacheError {
+  static {
+    name(this, "InvalidOptionError")
+  }
+
   constructor(option: string, value: unknown, reason: string) {
     super("ERR_ZOOCACHE_INVALID_OPTION", `Invalid option ${option} = ${show(value)}: ${reason}`, { subject: option })
   }
@@ -55,6 +96,10 @@ export class InvalidOptionError extends ZooCacheError {
 
 /** A token that did not come from this log, or names a version it does not know. */
 export class InvalidTokenError extends ZooCacheError {
+  static {
+    name(this, "InvalidTokenError")
+  }
+
   constructor(token: unknown, reason: string) {
     super("ERR_ZOOCACHE_INVALID_TOKEN", `Invalid token ${show(token)}: ${reason}`, { subject: show(token) })
   }
@@ -62,6 +107,10 @@ export class InvalidTokenError extends ZooCacheError {
 
 /** A function without a stable name meets a log that other processes share. */
 export class MissingNameError extends ZooCacheError {
+  static {
+    name(this, "MissingNameError")
+  }
+
   constructor(hint: string) {
     super("ERR_ZOOCACHE_MISSING_NAME", hint)
   }
@@ -69,6 +118,10 @@ export class MissingNameError extends ZooCacheError {
 
 /** Two functions of one cache carry the same name and version, so their entries would meet. */
 export class DuplicateNameError extends ZooCacheError {
+  static {
+    name(this, "DuplicateNameError")
+  }
+
   constructor(name: string) {
     super(
       "ERR_ZOOCACHE_DUPLICATE_NAME",
@@ -88,6 +141,10 @@ const readOnce =
  * thenable; one that its `isolation` can neither copy nor freeze.
  */
 export class UncacheableValueError extends ZooCacheError {
+  static {
+    name(this, "UncacheableValueError")
+  }
+
   /** The kind of the value, such as `A ReadableStream`. */
   readonly kind: string
   /** The fault of values of that kind. */
@@ -102,6 +159,10 @@ export class UncacheableValueError extends ZooCacheError {
 
 /** The log did not confirm an invalidation in time, which holds in this process and is retried. */
 export class InvalidationNotAcknowledgedError extends ZooCacheError {
+  static {
+    name(this, "InvalidationNotAcknowledgedError")
+  }
+
   /** True where a transaction's function had already succeeded: do not run it again because of this error. */
   readonly committed: boolean
   /** The result of the transaction's function; undefined outside a transaction. */
@@ -125,6 +186,10 @@ export class InvalidationNotAcknowledgedError extends ZooCacheError {
 
 /** A load that would wait for itself, directly or through other cached calls. */
 export class LoadCycleError extends ZooCacheError {
+  static {
+    name(this, "LoadCycleError")
+  }
+
   constructor(path: readonly string[]) {
     super("ERR_ZOOCACHE_LOAD_CYCLE", `A load waits for itself: ${path.join(" → ")}`, { subject: path[0] })
   }
@@ -132,6 +197,10 @@ export class LoadCycleError extends ZooCacheError {
 
 /** A load that ran longer than its hard timeout. The key is free again. */
 export class LoadTimeoutError extends ZooCacheError {
+  static {
+    name(this, "LoadTimeoutError")
+  }
+
   constructor(key: string, timeoutMs: number) {
     super(
       "ERR_ZOOCACHE_LOAD_TIMEOUT",
@@ -143,6 +212,10 @@ export class LoadTimeoutError extends ZooCacheError {
 
 /** A load in the background failed while readers were served what there was. Reported, never thrown at a caller. */
 export class RefreshError extends ZooCacheError {
+  static {
+    name(this, "RefreshError")
+  }
+
   constructor(key: string, cause: unknown) {
     super("ERR_ZOOCACHE_REFRESH", `${key} could not be loaded anew and is served from before: ${messageOf(cause)}`, {
       subject: key,
@@ -153,6 +226,10 @@ export class RefreshError extends ZooCacheError {
 
 /** A load used a function of another cache, so that nobody could tell when its result becomes stale. Reported. */
 export class ForeignCacheError extends ZooCacheError {
+  static {
+    name(this, "ForeignCacheError")
+  }
+
   constructor(key: string, used: string) {
     super(
       "ERR_ZOOCACHE_FOREIGN_CACHE",
@@ -165,6 +242,10 @@ export class ForeignCacheError extends ZooCacheError {
 
 /** A process that can't confirm that it is up to date was told to throw (`whenUnsure: "throw"`). */
 export class UnsureError extends ZooCacheError {
+  static {
+    name(this, "UnsureError")
+  }
+
   constructor(key: string, detail: string) {
     super("ERR_ZOOCACHE_UNSURE", `${key} can't be served: ${detail}`, { subject: key })
   }
@@ -172,6 +253,10 @@ export class UnsureError extends ZooCacheError {
 
 /** `sync` did not reach its token in time. */
 export class SyncTimeoutError extends ZooCacheError {
+  static {
+    name(this, "SyncTimeoutError")
+  }
+
   constructor(token: string | undefined, timeoutMs: number) {
     super("ERR_ZOOCACHE_SYNC_TIMEOUT", `The log was not applied up to ${token ?? "its head"} within ${timeoutMs} ms.`, {
       subject: token,
@@ -181,6 +266,10 @@ export class SyncTimeoutError extends ZooCacheError {
 
 /** The cache is closed. Cached functions still run their loaders; everything else rejects with this. */
 export class CacheClosedError extends ZooCacheError {
+  static {
+    name(this, "CacheClosedError")
+  }
+
   constructor(what: string) {
     super("ERR_ZOOCACHE_CLOSED", `${what} was called after close(). Create a new cache, or call it before closing.`, {
       subject: what,
@@ -190,6 +279,10 @@ export class CacheClosedError extends ZooCacheError {
 
 /** `configure` was called twice with different settings, or too late. */
 export class ConfigurationError extends ZooCacheError {
+  static {
+    name(this, "ConfigurationError")
+  }
+
   constructor(message: string) {
     super("ERR_ZOOCACHE_CONFIGURATION", message)
   }
@@ -197,6 +290,10 @@ export class ConfigurationError extends ZooCacheError {
 
 /** A hook of the user (`depsOf`, `ttl`, `cacheIf`, …) threw or returned nonsense. Reported, never thrown at a caller. */
 export class HookError extends ZooCacheError {
+  static {
+    name(this, "HookError")
+  }
+
   constructor(hook: string, key: string, cause: unknown) {
     super("ERR_ZOOCACHE_HOOK", `The hook \`${hook}\` failed for ${key}: ${messageOf(cause)}`, { subject: hook, cause })
   }
@@ -204,6 +301,10 @@ export class HookError extends ZooCacheError {
 
 /** The log misbehaved: unreachable, slow, or answering what its contract rules out. */
 export class LogError extends ZooCacheError {
+  static {
+    name(this, "LogError")
+  }
+
   constructor(operation: string, cause: unknown) {
     super("ERR_ZOOCACHE_LOG", `The invalidation log failed to ${operation}: ${messageOf(cause)}`, {
       subject: operation,
@@ -214,6 +315,10 @@ export class LogError extends ZooCacheError {
 
 /** A shared store misbehaved: it can't be opened, read or written. */
 export class StoreError extends ZooCacheError {
+  static {
+    name(this, "StoreError")
+  }
+
   constructor(operation: string, cause: unknown, code = "ERR_ZOOCACHE_STORE") {
     super(code, `The store failed to ${operation}: ${messageOf(cause)}`, {
       subject: operation,
@@ -224,6 +329,10 @@ export class StoreError extends ZooCacheError {
 
 /** There is no room for an entry: the disk is full, or the map is. The call that made it has its value. */
 export class StorageFullError extends ZooCacheError {
+  static {
+    name(this, "StorageFullError")
+  }
+
   constructor(subject: string, reason: string, cause?: unknown) {
     super("ERR_ZOOCACHE_STORAGE_FULL", `The store ${subject} is full: ${reason}`, { subject, cause })
   }
@@ -231,6 +340,10 @@ export class StorageFullError extends ZooCacheError {
 
 /** A directory or file that can't be a store of this version: foreign, of another version, not writable. */
 export class StorageOpenError extends ZooCacheError {
+  static {
+    name(this, "StorageOpenError")
+  }
+
   constructor(path: string, reason: string, cause?: unknown) {
     super("ERR_ZOOCACHE_STORAGE_OPEN", `The store ${path} can't be opened: ${reason}`, { subject: path, cause })
   }
@@ -238,6 +351,10 @@ export class StorageOpenError extends ZooCacheError {
 
 /** Bytes that no codec of this version wrote, or that were changed since. They are a miss. */
 export class CorruptEntryError extends ZooCacheError {
+  static {
+    name(this, "CorruptEntryError")
+  }
+
   constructor(reason: string, cause?: unknown) {
     super("ERR_ZOOCACHE_CORRUPT_ENTRY", `A stored entry can't be read: ${reason}`, { cause })
   }
@@ -245,6 +362,10 @@ export class CorruptEntryError extends ZooCacheError {
 
 /** A value that a shared store could not bring back as it is: returned and not stored; in strict mode an error. */
 export class UnencodableValueError extends ZooCacheError {
+  static {
+    name(this, "UnencodableValueError")
+  }
+
   /** The place in the value, such as `.rows[3].owner`; empty for the value itself. */
   readonly path: string
 
@@ -260,6 +381,10 @@ export class UnencodableValueError extends ZooCacheError {
 
 /** An entry above the codec's size limit: returned and not stored. */
 export class EntryTooLargeError extends ZooCacheError {
+  static {
+    name(this, "EntryTooLargeError")
+  }
+
   constructor(key: string, bytes: number, limit: number) {
     super(
       "ERR_ZOOCACHE_ENTRY_TOO_LARGE",

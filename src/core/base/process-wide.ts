@@ -18,8 +18,9 @@ export function oncePerProcess<T>(kind: string, protocol: number, make: () => T)
   const shared = globalThis as unknown as Record<symbol, unknown>
   const copies = (shared[COPIES] ??= new Map()) as Copies
   const protocols = copies.get(kind) ?? new Set()
+  const isNew = !protocols.has(protocol)
   copies.set(kind, protocols.add(protocol))
-  if (protocols.size === 2) {
+  if (isNew && protocols.size === 2) {
     globalThis.process?.emitWarning?.(
       `Versions of zoocache are loaded in this process that do not see each other's ${kind} (protocols ${[...protocols].join(" and ")}). ` +
         "A result of one that uses cached functions of the other would stay stale. Install one version: see `npm ls zoocache`.",

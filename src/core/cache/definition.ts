@@ -1,9 +1,9 @@
 import { ConfigurationError, DuplicateNameError, InvalidOptionError, MissingNameError, show } from "../base/errors.js"
-import type { Table } from "../entries/table.js"
+import type { Intake, Table } from "../entries/table.js"
 import type { Definition, Hooks } from "../loads/definition.js"
 import type { AnyFunction, FunctionOptions } from "../options/options.js"
 import { checkName } from "../options/checks.js"
-import { normalizeFunctionBehaviour } from "../options/settings.js"
+import { type Behaviour, normalizeFunctionBehaviour } from "../options/settings.js"
 import type { Scope } from "../tags/scope.js"
 import { customId } from "../values/custom-id.js"
 import { type EntryId, idOf } from "../values/id.js"
@@ -49,7 +49,10 @@ export function define(view: View, loader: AnyFunction, options: LooseOptions, l
       : undefined
   const hooks = hooksOf(options)
   const table = claimTable(view, loader, options)
-  table.intake = { behaviour, sizeOf: hooks.sizeOf, validate: hooks.validate }
+  table.intake =
+    options.name === undefined
+      ? weakIntake(behaviour, hooks)
+      : { behaviour, sizeOf: hooks.sizeOf, validate: hooks.validate }
   const definition: FunctionDefinition = {
     table,
     scope,
@@ -135,7 +138,7 @@ function claimTable({ core, scope }: View, loader: AnyFunction, options: LooseOp
   if (name === undefined) {
     const base = loader.name === "" ? "anonymous" : loader.name
     const inScope = (plain: string) => scope.functionName(plain)
-    return tables.add(inScope(tables.uniqueName(base, version, inScope)), version)
+    return tables.addUnnamed(base, version, inScope)
   }
   checkName(name)
   const whole = scope.functionName(name)
@@ -161,6 +164,20 @@ function dropWhenUnreachable(definition: FunctionDefinition, core: OpenCache): v
     registries.set(core, registry)
   }
   registry.register(definition, definition.table)
+}
+
+/** A hook may hold its cached function, and the table must not: only the function holds the hooks. */
+function weakIntake(behaviour: Behaviour, hooks: Hooks): Intake {
+  const held = new WeakRef(hooks)
+  return {
+    behaviour,
+    get sizeOf() {
+      return held.deref()?.sizeOf
+    },
+    get validate() {
+      return held.deref()?.validate
+    },
+  }
 }
 
 const registries = new WeakMap<OpenCache, FinalizationRegistry<Table>>()

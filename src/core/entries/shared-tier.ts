@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.js"
+import { inRootContext } from "../base/contexts.js"
 import type { Turn } from "../base/turn.js"
 import { CorruptEntryError, HookError, StoreError, ZooCacheError } from "../base/errors.js"
 import type { Lifetime } from "../base/lifetime.js"
@@ -129,7 +130,8 @@ export class SharedTier {
     const key = table.keyOf(id)
     const fetch = this.#fetches.get(key)
     if (fetch !== undefined) return fetch.entry
-    return this.#begin(table, id, key, this.#askOne(key, isLatest), intake, isLatest)
+    // In the root context, here and below: a read belongs to none of those who share it, and a write to nobody.
+    return inRootContext(() => this.#begin(table, id, key, this.#askOne(key, isLatest), intake, isLatest))
   }
 
   isFetching(table: Table, id: EntryId): boolean {
@@ -143,13 +145,15 @@ export class SharedTier {
     keys.forEach((key, index) => {
       if (!this.#fetches.has(key)) asked.set(key, ids[index])
     })
-    const asking = this.#askAll([...asked.keys()])
-    let index = 0
-    for (const [key, id] of asked) {
-      const at = index++
-      const answer = asking.then((answers) => answers[at] as Answer)
-      void this.#begin(table, id, key, answer, intake, false)
-    }
+    inRootContext(() => {
+      const asking = this.#askAll([...asked.keys()])
+      let index = 0
+      for (const [key, id] of asked) {
+        const at = index++
+        const answer = asking.then((answers) => answers[at] as Answer)
+        void this.#begin(table, id, key, answer, intake, false)
+      }
+    })
     return keys.map((key) => (this.#fetches.get(key) as Fetch).entry)
   }
 
@@ -261,7 +265,8 @@ export class SharedTier {
 
   /** Writes in the background; the promise is for who wants to know whether it was stored, and never rejects. */
   async put(key: string, bytes: Uint8Array): Promise<boolean> {
-    return (await this.#write(key, bytes, () => this.#store.put(key, bytes))) === true
+    const writing = inRootContext(() => this.#write(key, bytes, () => this.#store.put(key, bytes)))
+    return (await writing) === true
   }
 
   /** The same for a value that was set by hand, when the log has given it its version. */
@@ -277,7 +282,7 @@ export class SharedTier {
 
   /** A load's result is not kept, but is the newest word on its key. */
   remove(key: string, rank: Rank): void {
-    void this.#write(key, undefined, () => this.#store.remove(key, rank))
+    void inRootContext(() => this.#write(key, undefined, () => this.#store.remove(key, rank)))
   }
 
   /** Until it is done, this process reads what it has written: `undefined` for what it has removed. */
@@ -300,7 +305,9 @@ export class SharedTier {
   /** A touch that fails is lost, which only brings an end forward. */
   #touch(key: string, rank: Rank, amendment: Amendment): void {
     try {
-      this.#store.touch(key, rank, amendment).catch((error: unknown) => this.#writeFailed(error, key))
+      void inRootContext(() =>
+        this.#store.touch(key, rank, amendment).catch((error: unknown) => this.#writeFailed(error, key)),
+      )
     } catch (error) {
       this.#writeFailed(error, key)
     }

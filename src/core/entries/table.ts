@@ -1,4 +1,4 @@
-import { doPromisesPinContexts, inRootContext } from "../base/contexts.js"
+import { doPromisesPinContexts, makeInRoot } from "../base/contexts.js"
 import type { CacheEvent } from "../base/events.js"
 import type { Behaviour } from "../options/settings.js"
 import type { Dependencies, Subject } from "../tags/freshness.js"
@@ -113,7 +113,7 @@ export function giveUp(entry: Entry): void {
 /** The promise that hits return: the same for all, so that a hit allocates nothing. */
 export function promiseOf(entry: Entry): Promise<unknown> {
   // A promise of the caller's context would keep the data of the request alive that hit first.
-  entry.promise ??= doPromisesPinContexts ? inRootContext(() => makePromise(entry)) : makePromise(entry)
+  entry.promise ??= doPromisesPinContexts ? makeInRoot(() => makePromise(entry)) : makePromise(entry)
   return entry.promise
 }
 

@@ -21,6 +21,14 @@ export interface ResolvedKey {
   readonly path: readonly string[]
 }
 
+/** Unnamed functions that would have the same name. */
+interface Family {
+  readonly called: string
+  /** The number of the newest; the first has none in its name. */
+  lastNumber: number
+  size: number
+}
+
 /** The tables of one cache, by name. */
 export class Tables {
   /** The table of all keys that are given by hand. */
@@ -28,8 +36,11 @@ export class Tables {
   /** Counts of tables that are gone and whose name nobody has taken over. */
   readonly #retired = noCounts()
   readonly #byName = new Map<string, Table>()
-  /** The last number that made the names of unnamed functions of one name differ. */
-  readonly #lastNumbers = new Map<string, number>()
+  /** Unnamed functions that there are, by what they would all be called. */
+  readonly #families = new Map<string, Family>()
+  readonly #familyOf = new WeakMap<Table, Family>()
+  /** The highest number that was given in a family which is gone. */
+  #spentNumber = 0
   readonly #options: TablesOptions
 
   constructor(options: TablesOptions) {
@@ -66,16 +77,23 @@ export class Tables {
     addCounts(this.#retired, table.counters)
   }
 
-  /** A name for a function that has none: `base`, or with a number behind it that makes it unique. */
-  uniqueName(base: string, version: string | number | undefined, inScope: (name: string) => string): string {
-    const family = `${inScope(base)} ${version ?? ""}`
-    let unique = base
-    while (this.find(inScope(unique), version) !== undefined) {
-      const number = (this.#lastNumbers.get(family) ?? 1) + 1
-      this.#lastNumbers.set(family, number)
-      unique = `${base}#${number}`
-    }
-    return unique
+  /**
+   * A table for a function that has no name: it is called `base`, or that with a number behind it. No name is given twice: a
+   * store may still have entries of a function that is gone.
+   */
+  addUnnamed(base: string, version: string | number | undefined, inScope: (name: string) => string): Table {
+    const called = `${inScope(base)} ${version ?? ""}`
+    const family = this.#families.get(called) ?? { called, lastNumber: this.#spentNumber, size: 0 }
+    let name: string
+    do {
+      family.lastNumber += 1
+      name = inScope(family.lastNumber === 1 ? base : `${base}#${family.lastNumber}`)
+    } while (this.find(name, version) !== undefined)
+    const table = this.#add(name, version)
+    family.size += 1
+    this.#families.set(called, family)
+    this.#familyOf.set(table, family)
+    return table
   }
 
   /** Counts of all tables together, those that are gone included. */
@@ -109,9 +127,20 @@ export class Tables {
     return table
   }
 
+  /** A name can be made of what a user chooses, such as a tenant: of families that are gone one number is left. */
+  #leaveFamily(table: Table): void {
+    const family = this.#familyOf.get(table)
+    if (family === undefined) return
+    family.size -= 1
+    if (family.size > 0) return
+    this.#families.delete(family.called)
+    this.#spentNumber = Math.max(this.#spentNumber, family.lastNumber)
+  }
+
   #retire(table: Table): void {
     table.isReplaced = true
     this.#byName.delete(table.name)
     this.#options.trie.release(table.keyNode)
+    this.#leaveFamily(table)
   }
 }

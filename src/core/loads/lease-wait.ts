@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "../base/clock.js"
 import type { Turn } from "../base/turn.js"
-import { captureContext } from "../base/contexts.js"
+import { captureContext, inRootContext } from "../base/contexts.js"
 import { StoreError } from "../base/errors.js"
 import { channels, type LeaseEvent } from "../base/events.js"
 import type { Lifetime } from "../base/lifetime.js"
@@ -236,7 +236,7 @@ export class LeaseWait {
     const { context, leases, terms } = this.#options
     const { outbox, lifetime } = context
     try {
-      const answer = checked(await leases.acquire(key, terms.leaseMs))
+      const answer = checked(await inRootContext(() => leases.acquire(key, terms.leaseMs)))
       if (answer === undefined || !("lease" in answer)) return answer
       // At once the flight's, whatever else it waits for: whoever ends it gives it back.
       this.#flight.lease = answer.lease
@@ -252,7 +252,7 @@ export class LeaseWait {
   #watch(key: string): void {
     const { context, leases } = this.#options
     try {
-      this.#stopWatching ??= leases.watch(key, (end) => this.#wake(end))
+      this.#stopWatching ??= inRootContext(() => leases.watch(key, (end) => this.#wake(end)))
     } catch (error) {
       context.outbox.fault(new StoreError("watch a lease", error), key)
     }
@@ -344,7 +344,7 @@ export function giveBack(flight: Flight, end: LeaseEnd, outbox: Outbox): void {
   const { lease } = flight
   if (lease === undefined) return
   flight.lease = undefined
-  void release(lease, flight, end, outbox)
+  void inRootContext(() => release(lease, flight, end, outbox))
 }
 
 /** A lease that can't be given back runs out. Never rejects, whatever a store by a user does. */

@@ -1,5 +1,6 @@
 import { collapseChanges } from "./change.js"
 import { BackOff, jittered } from "../base/back-off.js"
+import { inRootContext } from "../base/contexts.js"
 import type { Clock, Timer } from "../base/clock.js"
 import { inRootContext } from "../base/contexts.js"
 import { InvalidationNotAcknowledgedError, LogError, type ZooCacheError } from "../base/errors.js"
@@ -137,14 +138,17 @@ export class Appender {
     this.#sent.clear()
   }
 
+  /** In the root context: the log may answer long after the caller has gone. */
   #send(append: PendingAppend): void {
     this.#sent.add(append)
-    this.#call(append.changes).then(
-      (reply) => this.#acknowledge(append, reply),
-      (error: unknown) => {
-        this.#returned(append)
-        this.#postpone(append, error)
-      },
+    void inRootContext(() =>
+      this.#call(append.changes).then(
+        (reply) => this.#acknowledge(append, reply),
+        (error: unknown) => {
+          this.#returned(append)
+          this.#postpone(append, error)
+        },
+      ),
     )
   }
 

@@ -1,4 +1,5 @@
 import type { Timer } from "../base/clock.js"
+import { inRootContext } from "../base/contexts.js"
 import { CacheClosedError, LogError, SyncTimeoutError } from "../base/errors.js"
 import { SaidRarely } from "../base/said-rarely.js"
 import { after, Closing, Deferred, type Ending, pause, waitFor, whenAborted, whenClosed } from "../base/waits.js"
@@ -50,7 +51,7 @@ export class RemoteClient implements RemoteLogClient {
       acknowledged: (reply: AppendReply, changes: readonly LogChange[]) => this.#acknowledged(reply, changes),
     }
     this.#appender = new Appender({ log, port, sink, clock, random, origin, ackTimeoutMs })
-    this.#unlisten = log.listen((news) => this.#hear(news))
+    this.#unlisten = log.listen((news) => inRootContext(() => this.#hear(news)))
     void this.#pull()
     this.#beat()
   }
@@ -200,9 +201,12 @@ export class RemoteClient implements RemoteLogClient {
     return pause(this.#options.clock, this.#state.retryMs, true, whenClosed(this.#closing, over), ...endings)
   }
 
-  /** Pulls, or shares the pull that is under way. */
+  /** Pulls, or shares the pull that is under way. In the root context: a pull belongs to none of those who wait for it. */
   #pull(): Promise<boolean> {
-    if (this.#pulling !== undefined) return this.#pulling
+    return this.#pulling ?? inRootContext(() => this.#beginPull())
+  }
+
+  #beginPull(): Promise<boolean> {
     // Known as under way before the log is called, which may call back.
     const pulling = new Deferred<boolean>()
     this.#pulling = pulling.promise

@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from "../base/clock.js"
+import { type Clock, rooted, systemClock } from "../base/clock.js"
 import { InvalidOptionError } from "../base/errors.js"
 import type { InvalidationLog } from "../ports/log.js"
 import type { AnyFunction } from "./options.js"
@@ -104,7 +104,7 @@ export function checkParts<T>(given: unknown, option: string, methods: readonly 
   throw new InvalidOptionError(option, given, `it must be an object with ${listed}`)
 }
 
-/** The clock of a cache; that of the system where none is given. */
+/** The clock of a cache, with callbacks in the root context; that of the system where none is given. */
 export function checkClock(clock: unknown): Clock {
   if (clock === undefined) return systemClock
   const names = ["now", "wall", "onTurnEnd", "setTimer"]
@@ -114,7 +114,7 @@ export function checkClock(clock: unknown): Clock {
     names.every((name) => typeof (clock as Record<string, unknown>)[name] === "function")
   if (!isClock)
     throw new InvalidOptionError("clock", clock, `it must have ${names.map((name) => `\`${name}\``).join(", ")}`)
-  return clock as Clock
+  return rooted(clock as Clock)
 }
 
 /** A count of at least one, or Infinity for no bound. */
