@@ -49,7 +49,12 @@ export function define(view: View, loader: AnyFunction, options: LooseOptions, l
       : undefined
   const hooks = hooksOf(options)
   const table = claimTable(view, loader, options)
-  table.intake = { behaviour, sizeOf: hooks.sizeOf, validate: hooks.validate }
+  table.intake = {
+    behaviour,
+    sizeOf: hooks.sizeOf,
+    validate: hooks.validate,
+    hasAbsences: loading.batch !== undefined,
+  }
   const definition: FunctionDefinition = {
     table,
     scope,

@@ -79,7 +79,7 @@ function open(settings: CacheSettings): OpenCache {
   })
   const isStored = store !== undefined && codec !== undefined && settings.enabled
   const held = isStored ? new HeldEntries({ trie, clock, isRemote: store.remote === true }) : undefined
-  const intake = { behaviour, sizeOf: undefined, validate: undefined }
+  const intake = { behaviour, sizeOf: undefined, validate: undefined, hasAbsences: false }
   const tables = new Tables({ trie, outbox, intake })
   const entries = new Entries({ settings, clock, turn, trie, tables, outbox, lifetime, held })
   const running = new RunningLoads({ trie, turn, entries })

@@ -1,5 +1,6 @@
 import { parseDuration } from "../base/duration.js"
 import { HookError, InvalidOptionError } from "../base/errors.js"
+import { isAbsent } from "../entries/table.js"
 import { currentFrame } from "../loads/frame.js"
 import { runOf } from "../loads/run.js"
 import { checkNames, isStringArray } from "../options/checks.js"
@@ -84,6 +85,7 @@ function askHooks(
   value: unknown,
   id: EntryId,
 ): Pick<Item, "deps" | "ttlMs" | "isWanted"> | undefined {
+  if (isAbsent(value, table.intake)) return { deps: [], ttlMs: undefined, isWanted: true }
   let hook = "depsOf"
   try {
     const deps = hooks.depsOf?.(value, ...args) ?? []

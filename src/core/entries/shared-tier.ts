@@ -17,7 +17,7 @@ import { type Aging, deadlineOf, expiredAging, lookedAtAlways } from "./age.js"
 import type { Entries, Stored } from "./entries.js"
 import type { HeldEntries } from "./held-entries.js"
 import { acquireDependencies, agedOf, isOfUse, rankOf } from "./stored-form.js"
-import { Entry, type Intake, type Table } from "./table.js"
+import { Entry, type Intake, isAbsent, type Table } from "./table.js"
 
 /** Age up to which a read of an entry leaves its place among the used ones as it is. */
 const YOUNG_MS = 60_000
@@ -391,11 +391,12 @@ export class SharedTier {
   }
 
   /** The value as callers get it. Throws what is wrong with it. */
-  #takeIn(table: Table, key: string, bytes: Uint8Array, { behaviour, validate }: Intake): unknown {
+  #takeIn(table: Table, key: string, bytes: Uint8Array, intake: Intake): unknown {
+    const { behaviour, validate } = intake
     const isFrozen = behaviour.isolation === "freeze"
     // A hook may still bring it into shape.
     const value = this.#codec.decodeValue(bytes, isFrozen && validate === undefined)
-    if (validate !== undefined) {
+    if (validate !== undefined && !isAbsent(value, intake)) {
       let isValid: boolean
       try {
         isValid = validate(value)

@@ -257,7 +257,7 @@ export class Landing {
       hook = "ttl"
       const ttlMs = ttlOf(request, load, outcome)
       hook = "sizeOf"
-      const weight = entries.weigh(table, request.id, value, isAbsent === true ? undefined : hooks.sizeOf)
+      const weight = entries.weigh(table, request.id, value, hooks.sizeOf)
       const { latestExpiryMs } = load.run
       return { aged: agingOf(ttlMs, behaviour, turn.current(), settings.random, latestExpiryMs), weight }
     } catch (error) {
@@ -298,13 +298,11 @@ export class Landing {
     // A value that may still be served in grace is worth more than the error.
     if (previous !== undefined && !previous.isError) return
     let durationMs: number
-    let weight: number
     try {
       const duration =
         typeof cacheErrors === "function" ? cacheErrors.call(request.self, error, ...request.args) : cacheErrors
       if (duration === false) return
       durationMs = parseDuration(duration, "cacheErrors")
-      weight = entries.weigh(table, id, undefined, undefined)
     } catch (fault) {
       this.#hookFailed("cacheErrors", load, fault)
       return
@@ -329,7 +327,7 @@ export class Landing {
       // Kept for as long again without being served, so that the next failure knows that it is not the first.
       aged: { deadlineMs: ALWAYS, aging: { ...aging, graceMs: expiresAtMs - nowMs } },
       rare: { isError: true, isCloned: false, failures, keyVersion: undefined, rivalVersion: 0 },
-      weight,
+      weight: entries.weighError(id, error),
       bornMs: load.startedAtMs,
     })
   }
