@@ -1,5 +1,12 @@
 import { systemClock } from "../core/base/clock.js"
-import { ConfigurationError, LogError, StorageOpenError, StoreError, type ZooCacheError } from "../core/base/errors.js"
+import {
+  ConfigurationError,
+  LogError,
+  messageOf,
+  StorageOpenError,
+  StoreError,
+  type ZooCacheError,
+} from "../core/base/errors.js"
 import { after, Deferred, pause, waitUntil, whenTold } from "../core/base/waits.js"
 import type { AppendReply } from "../core/ports/log.js"
 import { takeAdmission } from "./admission.js"
@@ -400,8 +407,4 @@ export class Environment {
       settle(waiter)
     }
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

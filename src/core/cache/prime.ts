@@ -1,5 +1,5 @@
 import { parseDuration } from "../base/duration.js"
-import { HookError, InvalidOptionError } from "../base/errors.js"
+import { asHookError, InvalidOptionError } from "../base/errors.js"
 import { isAbsent } from "../entries/table.js"
 import { currentFrame } from "../loads/frame.js"
 import { runOf } from "../loads/run.js"
@@ -98,7 +98,7 @@ function askHooks(
     return { deps, ttlMs, isWanted }
   } catch (error) {
     const key = table.keyOf(id)
-    core.outbox.fault(error instanceof HookError ? error : new HookError(hook, key, error), key)
+    core.outbox.fault(asHookError(hook, key, error), key)
     return undefined
   }
 }

@@ -1,6 +1,6 @@
 import type { Clock } from "../base/clock.js"
 import type { Turn } from "../base/turn.js"
-import { CorruptEntryError, HookError, StoreError, ZooCacheError } from "../base/errors.js"
+import { asStoreError, CorruptEntryError, HookError } from "../base/errors.js"
 import type { Lifetime } from "../base/lifetime.js"
 import type { Outbox } from "../base/outbox.js"
 import type { LogClient } from "../log/log-client.js"
@@ -95,7 +95,7 @@ export class SharedTier {
     try {
       return lifetime.isOver ? undefined : this.#store.stats()
     } catch (error) {
-      outbox.fault(error instanceof ZooCacheError ? error : new StoreError("tell its stats", error))
+      outbox.fault(asStoreError("tell its stats", error))
       return undefined
     }
   }
@@ -425,11 +425,11 @@ export class SharedTier {
   }
 
   #readFailed(error: unknown, key: string): void {
-    this.#options.outbox.fault(error instanceof ZooCacheError ? error : new StoreError("read", error), key)
+    this.#options.outbox.fault(asStoreError("read", error), key)
   }
 
   #writeFailed(error: unknown, key: string): void {
     if (this.#options.lifetime.isOver) return
-    this.#options.outbox.fault(error instanceof ZooCacheError ? error : new StoreError("write", error), key)
+    this.#options.outbox.fault(asStoreError("write", error), key)
   }
 }

@@ -1,10 +1,12 @@
 import {
+  asHookError,
+  asStoreError,
   EntryTooLargeError,
   HookError,
   InvalidOptionError,
-  StoreError,
+  isA,
   UncacheableValueError,
-  ZooCacheError,
+  type ZooCacheError,
 } from "../base/errors.js"
 import { parseDuration } from "../base/duration.js"
 import type { Turn } from "../base/turn.js"
@@ -115,7 +117,7 @@ export class Landing {
       return { outcome: loaded, isWhole: true }
     } catch (error) {
       const key = table.keyOf(id)
-      if (error instanceof UncacheableValueError) {
+      if (isA(error, UncacheableValueError)) {
         return {
           outcome: { isError: true, value: new UncacheableValueError(error.kind, key, error.reason) },
           isWhole: true,
@@ -268,7 +270,7 @@ export class Landing {
 
   /** What a shared tier can't bring back as it was is kept nowhere. In strict mode its callers hear of it. */
   #unencodable(key: string, error: unknown): ZooCacheError | undefined {
-    const refusal = error instanceof ZooCacheError ? error : new StoreError("encode", error)
+    const refusal = asStoreError("encode", error)
     if (this.#options.settings.strict && !(refusal instanceof EntryTooLargeError)) return refusal
     this.#options.outbox.fault(refusal, key)
     return undefined
@@ -334,7 +336,7 @@ export class Landing {
 
   #hookFailed(hook: string, load: Load, error: unknown): void {
     const key = load.table.keyOf(load.id)
-    this.#options.outbox.fault(error instanceof HookError ? error : new HookError(hook, key, error), key)
+    this.#options.outbox.fault(asHookError(hook, key, error), key)
   }
 }
 
