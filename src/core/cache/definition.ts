@@ -49,6 +49,7 @@ export function define(view: View, loader: AnyFunction, options: LooseOptions, l
       : undefined
   const hooks = hooksOf(options)
   const table = claimTable(view, loader, options)
+  if (typeof options.deps === "object") for (const tag of options.deps) scope.announce(tag)
   table.intake = {
     behaviour,
     sizeOf: hooks.sizeOf,
@@ -62,7 +63,7 @@ export function define(view: View, loader: AnyFunction, options: LooseOptions, l
     behaviour,
     hooks,
     ...loading,
-    idOfCall: idOfCall(options.key),
+    idOfCall: idOfCall(options.key, loader.length > 1 ? undefined : (args) => core.hints.mapped(table, args)),
     obstacle,
   }
   if (options.name === undefined) dropWhenUnreachable(definition, core)
@@ -70,8 +71,18 @@ export function define(view: View, loader: AnyFunction, options: LooseOptions, l
 }
 
 /** The id of a call: of its arguments, or of what the hook `key` makes of them. */
-function idOfCall(key: LooseOptions["key"]): FunctionDefinition["idOfCall"] {
-  if (key === undefined) return (_self, args) => idOf(args)
+function idOfCall(
+  key: LooseOptions["key"],
+  look: ((args: readonly unknown[]) => void) | undefined,
+): FunctionDefinition["idOfCall"] {
+  if (key === undefined) {
+    if (look === undefined) return (_self, args) => idOf(args)
+    return (_self, args) => {
+      // An index and an array from `map`, most likely.
+      if (args.length === 3) look(args)
+      return idOf(args)
+    }
+  }
   return (self, args) => customId(key.apply(self, args as unknown[]))
 }
 

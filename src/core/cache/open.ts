@@ -28,6 +28,7 @@ import { Preparer } from "../writes/prepare.js"
 import { SetsByHand } from "../writes/set-batch.js"
 import { Writer } from "../writes/writer.js"
 import { Changes } from "./changes.js"
+import { Hints } from "./hints.js"
 
 /** Marks of tags that nothing refers to which are kept, for positions taken before them. */
 const REMEMBERED_MARKS = 10_000
@@ -37,6 +38,7 @@ export interface OpenCache extends ReadContext {
   readonly tables: Tables
   readonly changes: Changes
   readonly queue: LoadQueue
+  readonly hints: Hints
   readonly reader: Reader
   readonly writer: Writer
   /** Throws `InvalidOptionError` where single flight is to reach further than it can. */
@@ -136,6 +138,7 @@ function open(settings: CacheSettings): OpenCache {
     tables,
     changes,
     queue,
+    hints: new Hints({ trie, manual: tables.manual, tellsUnknownTags: !settings.isProduction }),
     launcher,
     reader,
     writer,

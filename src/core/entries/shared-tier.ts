@@ -8,6 +8,7 @@ import type { CacheSettings } from "../options/settings.js"
 import type { EntryCodec, EntryHeader } from "../ports/codec.js"
 import type { Amendment, LocalStore, Rank, RemoteStore, Store, StoreStats } from "../ports/store.js"
 import { type Dependencies, expiredSince, freshnessOf } from "../tags/freshness.js"
+import { prefixOfFunction, prefixOfKey } from "../tags/scope.js"
 import type { TagTrie } from "../tags/tag-trie.js"
 import { isSameEpoch, NO_VERSION, TICKS_PER_MS, type Version } from "../tags/version.js"
 import type { EntryId } from "../values/id.js"
@@ -347,7 +348,11 @@ export class SharedTier {
     const wallMs = clock.wall()
     // A store may keep two keys in one place.
     if (header.key !== key || !isOfUse(header, trie, wallMs)) return undefined
-    const acquired = acquireDependencies(header, trie)
+    const acquired = acquireDependencies(
+      header,
+      trie,
+      table.isManual ? prefixOfKey(key) : prefixOfFunction(table.functionName),
+    )
     let areHeld = false
     try {
       const dependencies: Dependencies =

@@ -52,8 +52,18 @@ const NAMES_ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["onError", "onFault"],
 ])
 
+/** Names that other caches have for what is a call here. */
+const CALLS_ELSEWHERE: ReadonlyMap<string, string> = new Map(
+  ["invalidates", "invalidate", "invalidatesTags", "invalidateTags", "revalidateTags"].map((name) => [
+    name,
+    "No option invalidates: call `cache.invalidate(...tags)` after the change",
+  ]),
+)
+
 /** The option that was probably meant, as a sentence; empty where none is near. */
 function hintFor(name: string, known: ReadonlySet<string>): string {
+  const call = CALLS_ELSEWHERE.get(name)
+  if (call !== undefined) return `. ${call}.`
   const elsewhere = NAMES_ELSEWHERE.get(name)
   if (elsewhere !== undefined && known.has(elsewhere)) {
     return `. Did you mean \`${elsewhere === "memory" ? "memory: { maxEntries }" : elsewhere}\`?`

@@ -70,6 +70,8 @@ export class TagTrie {
   readonly forgotten: Version = NO_VERSION
   /** Top-level names on which something ever depended. */
   readonly names = new KnownNames(MOST_NAMES)
+  /** The same for tags in scopes, whichever: the first name below that of the scope. */
+  readonly scopedNames = new KnownNames(MOST_NAMES)
   readonly #table: NodeTable
   readonly #options: TrieOptions
   /** What the log itself has forgotten: up to there nobody needs a mark for an entry of the shared tier. */
@@ -110,9 +112,14 @@ export class TagTrie {
     return node
   }
 
-  /** The same for the tag of something that depends on it: its name is known from then on. */
-  acquireDependency(segments: readonly string[]): TagNode {
+  /**
+   * The same for the tag of something that depends on it: its name is known from then on.
+   *
+   * @param depth how many of the segments are the tag of the scope.
+   */
+  acquireDependency(segments: readonly string[], depth = 0): TagNode {
     this.names.note(segments[0] as string)
+    if (depth > 0 && segments.length > depth) this.scopedNames.note(segments[depth] as string)
     return this.acquire(segments)
   }
 
