@@ -1,7 +1,7 @@
 import { assert } from "../base/assert.js"
 import { KnownNames } from "./known-names.js"
 import { NodeTable } from "./node-table.js"
-import { type Mark, isPending, markOf, newestVersion, TagNode } from "./tag-node.js"
+import { type Mark, isPending, markOf, newestVersion, type SoftMark, softMarkOf, TagNode } from "./tag-node.js"
 import { type Epoch, isVersion, NO_VERSION, type Version } from "./version.js"
 
 /**
@@ -150,16 +150,18 @@ export class TagTrie {
   /** Sets a version on a node; an older one changes nothing. Follow with {@link moved} or {@link advanced}. */
   apply(node: TagNode, soft: boolean, version: Version, atWallMs: number, by: string, nowMs: number): void {
     const mark = markOf(node)
+    const changes = soft ? softMarkOf(mark) : mark
     if (soft) {
-      if (version <= mark.expired) return
-      mark.expired = version
-      mark.expiredAtMs = nowMs
+      const softMark = changes as SoftMark
+      if (version <= softMark.expired) return
+      softMark.expired = version
+      softMark.expiredAtMs = nowMs
     } else {
       if (version <= mark.invalidated) return
       mark.invalidated = version
     }
-    mark.atWallMs = atWallMs
-    mark.by = by
+    changes.atWallMs = atWallMs
+    changes.by = by
   }
 
   /**
@@ -212,7 +214,7 @@ export class TagTrie {
     for (const { mark } of [this.root, ...this.#table]) {
       if (mark === null) continue
       mark.invalidated = NO_VERSION
-      mark.expired = NO_VERSION
+      if (mark.soft !== null) mark.soft.expired = NO_VERSION
     }
     this.stamp = { epoch, asOf: NO_VERSION }
     this.trusted = null
