@@ -4,6 +4,8 @@ import {
   CorruptEntryError,
   EntryTooLargeError,
   InvalidOptionError,
+  isA,
+  messageOf,
   UnencodableValueError,
 } from "../core/base/errors.js"
 import { amendHeader, ASCII_ONLY, COMPRESSED, MARKED, readHeader, readPayload, SHAPED, writeEntry } from "./header.js"
@@ -128,7 +130,7 @@ class MessagePackCodec implements Codec {
         return this.#write(header, flags | SHAPED, shaped, value)
       } catch (error) {
         // Each shape is one part more than the value has without.
-        if (!(error instanceof UnencodableValueError)) throw error
+        if (!isA(error, UnencodableValueError)) throw error
       }
     }
     return this.#write(header, flags, tree, value)
@@ -165,8 +167,8 @@ class MessagePackCodec implements Codec {
       }
       return this.#read(bytes, start, bytes.length, flags, isFrozen)
     } catch (error) {
-      if (error instanceof CorruptEntryError) throw error
-      throw new CorruptEntryError(error instanceof Error ? error.message : "its value makes no sense", error)
+      if (isA(error, CorruptEntryError)) throw error
+      throw new CorruptEntryError(messageOf(error), error)
     }
   }
 
@@ -220,8 +222,7 @@ class MessagePackCodec implements Codec {
     try {
       scan(raw, 0, raw.length, (flags & MARKED) !== 0, this.#maxObjects)
     } catch (error) {
-      const reason = error instanceof Error ? error.message : ""
-      throw new UnencodableValueError("", value, `which could not be read again: ${reason}`)
+      throw new UnencodableValueError("", value, `which could not be read again: ${messageOf(error)}`)
     }
   }
 
@@ -230,9 +231,8 @@ class MessagePackCodec implements Codec {
     try {
       return run()
     } catch (error) {
-      if (error instanceof UnencodableValueError) throw error
-      const reason = error instanceof Error ? error.message : String(error)
-      throw new UnencodableValueError("", value, `which can't be encoded: ${reason}`)
+      if (isA(error, UnencodableValueError)) throw error
+      throw new UnencodableValueError("", value, `which can't be encoded: ${messageOf(error)}`)
     }
   }
 }

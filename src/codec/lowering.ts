@@ -1,5 +1,5 @@
 import { types } from "node:util"
-import { UnencodableValueError } from "../core/base/errors.js"
+import { messageOf, UnencodableValueError } from "../core/base/errors.js"
 import { isPlainObject, lookupGetter } from "../core/values/inspect-object.js"
 import { isWellFormed } from "./header.js"
 import { bigintMark, composite, dateMark, memoryMark, negativeZeroMark, textMark, undefinedMark } from "./marks.js"
@@ -308,8 +308,7 @@ export class Lowering {
     try {
       data = type.encode(value)
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      this.#refuse(value, `and the encoder of its type ${JSON.stringify(type.name)} failed: ${reason}`)
+      this.#refuse(value, `and the encoder of its type ${JSON.stringify(type.name)} failed: ${messageOf(error)}`)
     }
     const lowered = composite(USER, this.#text(type.name), null)
     // An encoder that always returns another instance must come to an end.

@@ -1,6 +1,13 @@
 import { systemClock } from "../core/base/clock.js"
 import { inRootContext } from "../core/base/contexts.js"
-import { ConfigurationError, LogError, StorageOpenError, StoreError, type ZooCacheError } from "../core/base/errors.js"
+import {
+  ConfigurationError,
+  LogError,
+  messageOf,
+  StorageOpenError,
+  StoreError,
+  type ZooCacheError,
+} from "../core/base/errors.js"
 import { oncePerProcess } from "../core/base/process-wide.js"
 import { after, Deferred, pause, waitUntil, whenTold } from "../core/base/waits.js"
 import type { AppendReply } from "../core/ports/log.js"
@@ -412,8 +419,4 @@ export class Environment {
       settle(waiter)
     }
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -1,3 +1,4 @@
+import { fieldOf, isA, messageOf } from "../core/base/errors.js"
 import {
   type BigIntStats,
   chmodSync,
@@ -166,9 +167,9 @@ function removeOfOtherBoots(directory: string, own: string): number {
 }
 
 export function openError(directory: string, error: unknown): Refusal {
-  if (error instanceof Refusal) return error
-  const { code, message } = error as { code?: string | number; message?: string }
-  const reason = REASONS.get(code ?? "") ?? message ?? String(error)
+  if (isA(error, Refusal)) return error
+  const code = fieldOf(error, "code")
+  const reason = REASONS.get(code as string | number) ?? messageOf(error)
   return new Refusal("open", directory, reason, error)
 }
 

@@ -1,5 +1,8 @@
 import {
+  fieldOf,
+  isA,
   LogError,
+  messageOf,
   show,
   StorageFullError,
   StorageOpenError,
@@ -31,23 +34,23 @@ export class Refusal extends Error {
 const FULL = new Set<unknown>([28, 27, 122, -30792, "ENOSPC", "EFBIG", "EDQUOT"])
 
 export function isDiskFull(error: unknown): boolean {
-  return FULL.has((error as { code?: unknown } | undefined)?.code)
+  return FULL.has(fieldOf(error, "code"))
 }
 
 export function sendable(error: unknown, subject: string): SentError {
-  const reason = error instanceof Error ? error.message : show(error)
-  if (error instanceof Refusal) return { kind: error.kind, subject: error.subject, reason, cause: plain(error.cause) }
+  const reason = messageOf(error)
+  if (isA(error, Refusal)) return { kind: error.kind, subject: error.subject, reason, cause: plain(error.cause) }
   if (isDiskFull(error)) return { kind: "full", subject, reason, cause: plain(error) }
   return { kind: "other", subject, reason, cause: plain(error) }
 }
 
 /** Without what can't be sent. */
 function plain(error: unknown): unknown {
-  if (!(error instanceof Error)) return error === undefined ? undefined : show(error)
-  const { code } = error as { code?: unknown }
-  return Object.assign(new Error(error.message), {
-    stack: error.stack,
-    code: typeof code === "object" ? undefined : code,
+  if (!isA(error, Error)) return error === undefined ? undefined : show(error)
+  const [code, stack] = [fieldOf(error, "code"), fieldOf(error, "stack")]
+  return Object.assign(new Error(messageOf(error)), {
+    stack: typeof stack === "string" ? stack : undefined,
+    code: typeof code === "string" || typeof code === "number" ? code : undefined,
   })
 }
 

@@ -1,5 +1,5 @@
 import { lengthOf } from "../codec/header.js"
-import { StoreError, ZooCacheError } from "../core/base/errors.js"
+import { asStoreError, StoreError } from "../core/base/errors.js"
 import type { Amendment, Rank, LocalStore, StoreStats } from "../core/ports/store.js"
 import { type Database, readRow } from "./database.js"
 import { type EntryBudget, isUseNoted, isWorthAmending } from "./entry-rows.js"
@@ -62,7 +62,7 @@ export class LmdbStore implements LocalStore {
       this.#trim(found.row.length)
       return found.entry
     } catch (error) {
-      throw error instanceof ZooCacheError ? error : new StoreError("read", error)
+      throw asStoreError("read", error)
     }
   }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto"
-import { CorruptEntryError } from "../core/base/errors.js"
+import { CorruptEntryError, isA } from "../core/base/errors.js"
 import { Batch } from "./batch.js"
 import { type Database, openDatabase } from "./database.js"
 import { putEntry, removeEntry, touchEntry } from "./entry-rows.js"
@@ -152,7 +152,7 @@ export class Writer {
       }
     } catch (error) {
       // Refused before anything was written; any other failure undoes the batch.
-      if (error instanceof Refusal || error instanceof CorruptEntryError)
+      if (isA(error, Refusal) || isA(error, CorruptEntryError))
         return { error: sendable(error, this.#settings.directory) }
       throw error
     }

@@ -1,7 +1,7 @@
 import { backOffMs } from "../core/base/back-off.js"
 import type { Clock } from "../core/base/clock.js"
 import { inRootContext } from "../core/base/contexts.js"
-import { ConfigurationError } from "../core/base/errors.js"
+import { ConfigurationError, messageOf } from "../core/base/errors.js"
 import { type Address, redactUrl } from "./address.js"
 import type { RedisClient, RedisSubscriber } from "./client.js"
 import type { Failure, Where } from "./failures.js"
@@ -272,7 +272,7 @@ function clusterOf(
 
 /** The same as a link does by itself where it has one connection. */
 function isReadonly(error: Error): boolean {
-  return error.message.startsWith("READONLY")
+  return messageOf(error).startsWith("READONLY")
 }
 
 function addressOptions({ host, port, path, username, password, db }: Address): object {

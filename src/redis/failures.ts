@@ -1,4 +1,4 @@
-import { LogError } from "../core/base/errors.js"
+import { fieldOf, isA, LogError, show } from "../core/base/errors.js"
 import { LEAST_SERVER } from "./scripts.js"
 
 /** A server as errors may show it: its address without its password, and text without what must stay secret. */
@@ -56,12 +56,11 @@ const ADVICE: Readonly<Record<string, string>> = {
 
 /** `error` may be of ioredis, which keeps the arguments of a command, and so perhaps a password, in it. */
 export function failureOf(error: unknown, where: Where): Failure {
-  if (error instanceof Failure) return error
-  const { message, code: systemCode, name } = (error ?? {}) as { message?: unknown; code?: unknown; name?: unknown }
-  const said = where.scrub(typeof message === "string" && message !== "" ? message : String(systemCode ?? error))
+  if (isA(error, Failure)) return error
+  const [message, systemCode, name, stack] = ["message", "code", "name", "stack"].map((field) => fieldOf(error, field))
+  const said = where.scrub(textOf(message) ?? textOf(systemCode) ?? show(error))
   const code = typeof systemCode === "string" ? systemCode : codeOf(said)
-  const cause = Object.assign(new Error(said), { name: typeof name === "string" ? name : "Error", code: systemCode })
-  const { stack } = (error ?? {}) as { stack?: unknown }
+  const cause = Object.assign(new Error(said), { name: textOf(name) ?? "Error", code: systemCode })
   if (typeof stack === "string") cause.stack = where.scrub(stack)
   return fail(where, said, code, cause)
 }
@@ -89,4 +88,10 @@ export function fail(where: Where, reason: string, code = "", cause?: unknown): 
 export function logError(operation: string, failure: Failure, isPermanent = failure.permanent): LogError {
   const error = new LogError(operation, failure)
   return isPermanent ? Object.assign(error, { permanent: true }) : error
+}
+
+/** What can be said of a field: a text that is not empty, or a number. */
+function textOf(field: unknown): string | undefined {
+  if (typeof field === "number") return String(field)
+  return typeof field === "string" && field !== "" ? field : undefined
 }

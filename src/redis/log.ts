@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto"
 import type { Clock } from "../core/base/clock.js"
-import { LogError } from "../core/base/errors.js"
+import { LogError, messageOf } from "../core/base/errors.js"
 import { changeId } from "../core/ports/change.js"
 import { SaidRarely } from "../core/base/said-rarely.js"
 import type {
@@ -149,7 +149,7 @@ export class RedisLog implements RemoteLog {
     try {
       news = readRing(message)
     } catch (error) {
-      this.#bellFailed(`a doorbell was ignored: ${(error as Error).message}`)
+      this.#bellFailed(`a doorbell was ignored: ${messageOf(error)}`)
       return
     }
     this.#ring(news)

@@ -1,4 +1,4 @@
-import { StorageFullError, StoreError, type ZooCacheError } from "../core/base/errors.js"
+import { isA, messageOf, StorageFullError, StoreError, type ZooCacheError } from "../core/base/errors.js"
 import { codeOf as codeOfText } from "./failures.js"
 
 /** Replies of a server that can't be used now, and can later: as if it were not there. */
@@ -7,8 +7,8 @@ const UNAVAILABLE = new Set(["LOADING", "BUSY", "CLUSTERDOWN", "MASTERDOWN", "TR
 /** The word that a server's reply begins with, such as `NOSCRIPT`; undefined where no server has answered. */
 export function codeOf(error: unknown): string | undefined {
   // A reply has a sentence behind its word; an error of the system may be a word alone.
-  if (!(error instanceof Error) || !error.message.includes(" ")) return undefined
-  return codeOfText(error.message) || undefined
+  const said = isA(error, Error) ? messageOf(error) : ""
+  return said.includes(" ") ? codeOfText(said) || undefined : undefined
 }
 
 /** Whether it says that there is no server to use, rather than that a server refuses something. */

@@ -1,5 +1,5 @@
 import type { Clock } from "../core/base/clock.js"
-import { CorruptEntryError, EntryTooLargeError, StoreError, type ZooCacheError } from "../core/base/errors.js"
+import { CorruptEntryError, EntryTooLargeError, isA, StoreError, type ZooCacheError } from "../core/base/errors.js"
 import { SaidRarely } from "../core/base/said-rarely.js"
 import type { EntryCodec } from "../core/ports/codec.js"
 import type { Amendment, Rank, RemoteStore, StoreStats } from "../core/ports/store.js"
@@ -154,7 +154,7 @@ export class RedisStore implements RemoteStore {
       return readRecord(record, this.#options.codec)
     } catch (error) {
       // A damaged rank would keep others out.
-      if (error instanceof CorruptEntryError) this.#discard(name, record)
+      if (isA(error, CorruptEntryError)) this.#discard(name, record)
       throw error
     }
   }

@@ -56,7 +56,7 @@ export function checkInvariants(cache: Cache, options: { idle?: boolean } = {}):
   for (const node of inTrie) {
     const expected = expectedUses.get(node) ?? 0
     const { mark } = node
-    const pending = mark === null ? 0 : mark.pending + mark.pendingExpiry
+    const pending = mark === null ? 0 : mark.pending + (mark.soft?.pending ?? 0)
     const isRight = isIdle ? node.uses === expected + pending : node.uses >= expected + pending
     expect(isRight, () => `${pathOf(node)} has ${node.uses} uses, ${expected + pending} were found`)
     expect(node.uses > 0 || mark?.isQueued === true, () => `${pathOf(node)} is kept, but nothing needs it`)

@@ -1,6 +1,6 @@
 /** Each misuse is told at once, by an error with a class, a code, a subject and a text that says what to do. */
 import { describe, expect, test } from "vitest"
-import { type Cache, type CacheOptions, createCache, InvalidOptionError } from "zoocache"
+import { type Cache, cacheable, type CacheOptions, configure, createCache, InvalidOptionError } from "zoocache"
 import { errorOf, makeCache } from "../support/caches.js"
 
 describe("options of createCache", () => {
@@ -165,6 +165,41 @@ describe("options of functions", () => {
         subject: "maxBatch",
         message: expect.stringContaining("it must be a whole number of at least 1"),
       }),
+    )
+  })
+})
+
+describe("options that other caches call otherwise", () => {
+  const takers: readonly (readonly [string, (options: object) => unknown])[] = [
+    ["createCache", (options) => createCache(options)],
+    ["configure", (options) => configure(options)],
+    ["cacheable", (options) => makeCache().cache.cacheable(async () => 1, options)],
+    ["cacheableSync", (options) => makeCache().cache.cacheableSync(() => 1, options)],
+    ["cacheableMany", (options) => makeCache().cache.cacheableMany(async () => new Map(), options)],
+    ["the default cacheable", (options) => cacheable(async () => 1, options)],
+    ["set", (options) => makeCache().cache.set("k", 1, options)],
+    ["setMany", (options) => makeCache().cache.setMany([["k", 1, options]])],
+    ["getOrLoad", (options) => makeCache().cache.getOrLoad("k", () => 1, options)],
+  ]
+  const hintOf = async (take: (options: object) => unknown, name: string) => {
+    const { message } = (await errorOf(async () => take({ [name]: 1 }))) as Error
+    return /(Did you mean .*|No option .*)$/.exec(message)?.[1]
+  }
+  const caches = ["createCache", "configure"]
+
+  test.each(takers)("%s tells what its own names are", async (taker, take) => {
+    const isCache = caches.includes(taker)
+    for (const name of ["tags", "tag", "dependencies", "dependsOn"]) {
+      expect(await hintOf(take, name), name).toBe(isCache ? undefined : "Did you mean `deps`?")
+    }
+    for (const name of ["ttlMs", "expiresIn", "maxAge"]) {
+      expect(await hintOf(take, name), name).toBe("Did you mean `ttl`?")
+    }
+    for (const name of ["max", "maxSize", "maxEntries"]) {
+      expect(await hintOf(take, name), name).toBe(isCache ? "Did you mean `memory: { maxEntries }`?" : undefined)
+    }
+    expect(await hintOf(take, "invalidates")).toBe(
+      "No option invalidates: call `cache.invalidate(...tags)` after the change",
     )
   })
 })

@@ -161,7 +161,7 @@ describe("the trie of tags", () => {
                 if (other !== undefined) expect(node, "interned").toBe(other.node)
                 const sees = []
                 for (let at: TagNode | null = node; at !== null; at = at.parent) {
-                  sees.push({ of: at, invalidated: at.mark?.invalidated ?? 0, expired: at.mark?.expired ?? 0 })
+                  sees.push({ of: at, invalidated: at.mark?.invalidated ?? 0, expired: at.mark?.soft?.expired ?? 0 })
                 }
                 uses.push({ path: step.path, node, sees })
                 break
@@ -238,7 +238,7 @@ describe("the trie of tags", () => {
             ] as const) {
               for (const [path, newest] of marks) {
                 const node = trie.find(path.split(":"))
-                const known = node?.mark?.[field] ?? 0
+                const known = (field === "expired" ? node?.mark?.soft?.expired : node?.mark?.invalidated) ?? 0
                 must(known <= newest, `${field} of ${path} is ${known}, above ${newest}`)
                 if (known === newest) continue
                 // It was forgotten: then whoever could need it can see that something was.
@@ -250,7 +250,7 @@ describe("the trie of tags", () => {
               let at: TagNode | null = node
               for (const { invalidated, expired } of sees) {
                 must((at?.mark?.invalidated ?? 0) === invalidated, "a mark that is in use was lost")
-                must((at?.mark?.expired ?? 0) === expired, "a soft mark that is in use was lost")
+                must((at?.mark?.soft?.expired ?? 0) === expired, "a soft mark that is in use was lost")
                 at = at?.parent ?? null
               }
             }

@@ -394,17 +394,48 @@ export class EntryTooLargeError extends ZooCacheError {
   }
 }
 
-/** The message of an error; for anything else the value in one line. Never throws, whatever it is. */
+/** The message of an error; for anything else, and where that is empty, the value in one line. Never throws, whatever it is. */
 export function messageOf(error: unknown): string {
   try {
     if (error instanceof Error) {
       const { message } = error
-      if (typeof message === "string") return message
+      if (typeof message === "string" && message !== "") return message
     }
   } catch {
     // Hostile accessors and proxies are shown like any other value.
   }
   return show(error)
+}
+
+/** Whether an error is of a class. False also for what does not want to be looked at, such as a proxy that throws. */
+export function isA<T extends Error>(error: unknown, type: abstract new (...args: never[]) => T): error is T {
+  try {
+    return error instanceof type
+  } catch {
+    return false
+  }
+}
+
+/** A property of an error of others; undefined where it can't be read. Never throws. */
+export function fieldOf(error: unknown, name: string): unknown {
+  try {
+    return (error as Record<string, unknown> | null | undefined)?.[name]
+  } catch {
+    return undefined
+  }
+}
+
+export function asHookError(hook: string, key: string, error: unknown): HookError {
+  return isA(error, HookError) ? error : new HookError(hook, key, error)
+}
+
+export function asLogError(operation: string, error: unknown): LogError {
+  return isA(error, LogError) ? error : new LogError(operation, error)
+}
+
+/** Errors of this library say already what failed, with which code. */
+export function asStoreError(operation: string, error: unknown): ZooCacheError {
+  return isA(error, ZooCacheError) ? error : new StoreError(operation, error)
 }
 
 const LONGEST_SHOWN = 80

@@ -1,6 +1,6 @@
 import { type Duration, parseDuration } from "../base/duration.js"
 import { CacheClosedError, InvalidOptionError } from "../base/errors.js"
-import { promiseOf } from "../entries/table.js"
+import { promiseOf, type Table } from "../entries/table.js"
 import { detachedLoad } from "../loads/current-load.js"
 import type { Definition } from "../loads/definition.js"
 import { currentFrame } from "../loads/frame.js"
@@ -13,6 +13,7 @@ import { type Position, takePosition } from "../tags/position.js"
 import type { Scope } from "../tags/scope.js"
 import { parseTag } from "../tags/tag.js"
 import { TICKS_PER_MS, type Token, type Version } from "../tags/version.js"
+import type { EntryId } from "../values/id.js"
 import { checkSetOptions, type Item, type SetOptions } from "../writes/prepare.js"
 import type { TransactionHandle } from "../writes/transaction.js"
 import type { Cached, CachedMany, CachedSync, HookParametersOf, ManyLoader, ManyOptions, ValueOf } from "./cached.js"
@@ -233,8 +234,19 @@ export class Cache {
   delete(...given: unknown[]): Promise<Token | undefined> {
     return attempt(() => {
       const keys = (given.length === 1 && Array.isArray(given[0]) ? given[0] : given) as readonly string[]
-      return this.#core.writer.deleteKeys(keys.map((key) => this.#keys.resolve(key, "delete")))
+      const places = keys.map((key) => this.#keys.resolve(key, "delete"))
+      places.forEach(({ table, id, scope }, index) => {
+        if (table.isManual) this.#core.hints.key(scope, keys[index] as string, id, () => this.#isStored(table, id))
+      })
+      return this.#core.writer.deleteKeys(places)
     })
+  }
+
+  /** Whether a key that memory lacks has an entry all the same, as far as can be told at once. */
+  #isStored(table: Table, id: EntryId): boolean {
+    const { shared, reader } = this.#core
+    if (shared === undefined) return false
+    return shared.isRemote || reader.looks.findShared(table, id, table.intake) !== undefined
   }
 
   // --- invalidation ----------------------------------------------------------------------------------------------
@@ -292,7 +304,7 @@ export class Cache {
 
   /** Gathers tags by hand and invalidates them in one go. */
   collect(): Collector {
-    return collectorOf(this.#core.writer, this.#scope)
+    return collectorOf(this.#core, this.#scope)
   }
 
   /** The place in the order of changes up to now. Take it before you read what you will `set` or `prime`. */
@@ -375,11 +387,14 @@ export class Cache {
   #mark(kind: "tag" | "expiry", given: readonly unknown[]): Promise<Token | undefined> {
     return attempt(() => {
       const [first] = given
-      if (!Array.isArray(first)) return this.#core.writer.invalidate(this.#scope, kind, given as readonly string[])
+      const tags = (Array.isArray(first) ? first : given) as readonly string[]
+      const call = kind === "tag" ? "invalidate" : "expire"
+      if (!this.#core.lifetime.isOver) this.#core.hints.tags(this.#scope, tags, call)
+      if (!Array.isArray(first)) return this.#core.writer.invalidate(this.#scope, kind, tags)
       const options = (given[1] ?? {}) as InvalidateOptions
-      checkNames(options, INVALIDATE_OPTIONS, kind === "tag" ? "invalidate" : "expire")
+      checkNames(options, INVALIDATE_OPTIONS, call)
       const { wait, signal } = options
-      return this.#core.writer.invalidate(this.#scope, kind, first as readonly string[], {
+      return this.#core.writer.invalidate(this.#scope, kind, tags, {
         wait,
         signal: checkSignal(signal),
       })

@@ -49,8 +49,8 @@ export class Changes implements ChangeSink {
     this.#options = options
   }
 
-  /** The name of an origin, for sentences. */
-  nameOrigin(by: string): string {
+  /** The name of an origin, for sentences. What is pending here was made here. */
+  nameOrigin(by: string = this.#options.origin): string {
     return by === this.#options.origin ? "this process" : by
   }
 
@@ -146,8 +146,7 @@ export class Changes implements ChangeSink {
     const { trie, tables, running, entries, latestSets } = this.#options
     if (isOfTags(change)) {
       const mark = markOf(this.#acquireTag(change.path))
-      beginPending(mark, change.kind === "expiry")
-      this.#noteChange(mark)
+      this.#beginPending(mark, change.kind === "expiry")
       this.#hasMoved = true
       return
     }
@@ -156,8 +155,7 @@ export class Changes implements ChangeSink {
     const node = trie.acquire(target.path, trie.keyRoot)
     const isReferenced = node.uses > 1
     const mark = markOf(node)
-    beginPending(mark, false)
-    this.#noteChange(mark)
+    this.#beginPending(mark, false)
     if (change.kind === "function" || isReferenced) this.#hasMoved = true
     const { table, id } = target
     if (table === undefined) return
@@ -198,11 +196,8 @@ export class Changes implements ChangeSink {
     entries.tier?.mayHaveStale()
   }
 
-  #noteChange(mark: Mark): void {
-    const { clock, origin, turn } = this.#options
-    mark.atWallMs = clock.wall()
-    mark.by = origin
-    mark.expiredAtMs = turn.current()
+  #beginPending(mark: Mark, isSoft: boolean): void {
+    beginPending(mark, isSoft, this.#options.clock.wall(), this.#options.turn.current())
   }
 
   /** A local log has just read the clock for the version itself. */

@@ -1,7 +1,7 @@
 import type { Scope } from "../tags/scope.js"
 import type { Token } from "../tags/version.js"
-import type { Writer } from "../writes/writer.js"
 import { attempt } from "./definition.js"
+import type { OpenCache } from "./open.js"
 
 /** Invalidations gathered where there is no function to wrap, such as the hooks of an ORM. */
 export interface Collector {
@@ -13,10 +13,11 @@ export interface Collector {
 }
 
 /** A collector of tags as a scope names them. */
-export function collectorOf(writer: Writer, scope: Scope): Collector {
+export function collectorOf({ writer, hints }: OpenCache, scope: Scope): Collector {
   let paths = new Set<string>()
   return {
     add: (...tags) => {
+      hints.tags(scope, tags, "add")
       for (const path of tags.map((tag) => scope.path(tag))) paths.add(path)
     },
     commit: () =>

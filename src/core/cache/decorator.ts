@@ -70,6 +70,7 @@ export function cacheMethod(view: View, method: AnyFunction, name: string, optio
           `the method ${name} is cached where other processes share the log: pass \`keyThis: (self) => ...\` with what identifies its instance`,
         )
       }
+      if (key === undefined && method.length <= 1) view.core.hints.mapped(definition.table, args)
       const owner = keyThis === undefined ? numberOf(this) : identityOf("keyThis", keyThis(this))
       const rests: readonly unknown[] = key === undefined ? args : [identityOf("key", key.apply(this, args))]
       const id = idOf([owner, ...rests])

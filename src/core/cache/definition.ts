@@ -49,10 +49,12 @@ export function define(view: View, loader: AnyFunction, options: LooseOptions, l
       : undefined
   const hooks = hooksOf(options)
   const table = claimTable(view, loader, options)
+  if (typeof options.deps === "object") for (const tag of options.deps) scope.announce(tag)
+  const hasAbsences = loading.batch !== undefined
   table.intake =
     options.name === undefined
-      ? weakIntake(behaviour, hooks)
-      : { behaviour, sizeOf: hooks.sizeOf, validate: hooks.validate }
+      ? weakIntake(behaviour, hooks, hasAbsences)
+      : { behaviour, sizeOf: hooks.sizeOf, validate: hooks.validate, hasAbsences }
   const definition: FunctionDefinition = {
     table,
     scope,
@@ -61,7 +63,7 @@ export function define(view: View, loader: AnyFunction, options: LooseOptions, l
     hooks,
     load: loading.load,
     batch: loading.batch,
-    idOfCall: idOfCall(options.key),
+    idOfCall: idOfCall(options.key, loader.length > 1 ? undefined : (args) => core.hints.mapped(table, args)),
     obstacle,
   }
   if (options.name === undefined) dropWhenUnreachable(definition, core)
@@ -69,8 +71,18 @@ export function define(view: View, loader: AnyFunction, options: LooseOptions, l
 }
 
 /** The id of a call: of its arguments, or of what the hook `key` makes of them. */
-function idOfCall(key: LooseOptions["key"]): FunctionDefinition["idOfCall"] {
-  if (key === undefined) return (_self, args) => idOf(args)
+function idOfCall(
+  key: LooseOptions["key"],
+  look: ((args: readonly unknown[]) => void) | undefined,
+): FunctionDefinition["idOfCall"] {
+  if (key === undefined) {
+    if (look === undefined) return (_self, args) => idOf(args)
+    return (_self, args) => {
+      // An index and an array from `map`, most likely.
+      if (args.length === 3) look(args)
+      return idOf(args)
+    }
+  }
   return (self, args) => customId(key.apply(self, args as unknown[]))
 }
 
@@ -167,10 +179,11 @@ function dropWhenUnreachable(definition: FunctionDefinition, core: OpenCache): v
 }
 
 /** A hook may hold its cached function, and the table must not: only the function holds the hooks. */
-function weakIntake(behaviour: Behaviour, hooks: Hooks): Intake {
+function weakIntake(behaviour: Behaviour, hooks: Hooks, hasAbsences: boolean): Intake {
   const held = new WeakRef(hooks)
   return {
     behaviour,
+    hasAbsences,
     get sizeOf() {
       return held.deref()?.sizeOf
     },

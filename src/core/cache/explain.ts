@@ -6,7 +6,7 @@ import { currentFrame } from "../loads/frame.js"
 import { inheritEntry } from "../reads/use.js"
 import { beginVisit } from "../reads/visit.js"
 import { freshnessOf, nodesOf } from "../tags/freshness.js"
-import type { Mark, TagNode } from "../tags/tag-node.js"
+import type { Mark, SoftMark, TagNode } from "../tags/tag-node.js"
 import type { TagTrie } from "../tags/tag-trie.js"
 import type { Version } from "../tags/version.js"
 import type { EntryId } from "../values/id.js"
@@ -123,12 +123,17 @@ function lastRemoval(removals: readonly (Removal | undefined)[], table: Table, i
   return latest
 }
 
-/** A mark that reached an entry, and the way it took. */
+/** A change that reached an entry, and the way it took. */
 interface Reach {
-  readonly mark: Mark
   readonly node: TagNode
   readonly dependency: TagNode
   readonly isHard: boolean
+  /** Its place in the order of changes; Infinity while the log has not acknowledged it. */
+  readonly version: Version
+  /** When this process learned of it; Unix milliseconds. */
+  readonly at: number
+  /** Its origin; undefined for this process. */
+  readonly by: string | undefined
 }
 
 /** The newest change that reached an entry after `asOf`; a hard one goes before any soft one. */
@@ -139,41 +144,45 @@ function causeOf(core: OpenCache, entry: Entry, asOf: Version, bornMs: number, n
     for (let node: TagNode | null = dependency; node !== null; node = node.parent) {
       const { mark } = node
       if (mark === null) continue
-      const isHard = mark.pending > 0 || mark.invalidated > asOf
-      const isSoft = mark.pendingExpiry > 0 || mark.expired > asOf
-      if (!isHard && !isSoft) continue
-      const reach = { mark, node, dependency, isHard }
-      if (newest === undefined || isNewer(reach, newest)) newest = reach
+      const reach = reachOf(mark, asOf, { node, dependency })
+      if (reach !== undefined && (newest === undefined || isNewer(reach, newest))) newest = reach
     }
   }
   for (const dependency of nodesOf(entry.dependencies)) look(dependency)
   if (entry.dependencies === null) look(trie.root)
   look(entry.table.keyNode)
   if (newest === undefined) return undefined
-  const { mark, node, dependency, isHard } = newest
-  const agoMs = Math.max(0, clock.wall() - mark.atWallMs)
+  const { node, dependency, isHard, version, at, by } = newest
+  const agoMs = Math.max(0, clock.wall() - at)
   return {
     dependency: nameOf(trie, dependency),
     through: nameOf(trie, node),
     kind: isHard ? "invalidated" : "expired",
     // An unacknowledged change has no version yet.
-    version: positionOf(newest) === Number.POSITIVE_INFINITY ? 0 : positionOf(newest),
-    at: mark.atWallMs,
+    version: version === Number.POSITIVE_INFINITY ? 0 : version,
+    at,
     agoMs,
-    by: changes.nameOrigin(mark.by),
+    by: changes.nameOrigin(by),
     afterLoadMs: nowMs - agoMs - bornMs,
   }
 }
 
-function isNewer(reach: Reach, other: Reach): boolean {
-  if (reach.isHard !== other.isHard) return reach.isHard
-  return positionOf(reach) > positionOf(other)
+/** The change after `asOf` that a mark tells of: a hard one before any soft one, and one that is pending before all others. */
+function reachOf(mark: Mark, asOf: Version, way: Pick<Reach, "node" | "dependency">): Reach | undefined {
+  for (const isHard of [true, false]) {
+    const changes = isHard ? mark : mark.soft
+    if (changes === null) continue
+    if (changes.pending > 0) {
+      return { ...way, isHard, version: Number.POSITIVE_INFINITY, at: changes.pendingAtMs, by: undefined }
+    }
+    const version = isHard ? mark.invalidated : (changes as SoftMark).expired
+    if (version > asOf) return { ...way, isHard, version, at: changes.atWallMs, by: changes.by }
+  }
+  return undefined
 }
 
-/** The place of a change in the order of all; Infinity while the log has not acknowledged it. */
-function positionOf({ mark, isHard }: Reach): Version {
-  const isPending = isHard ? mark.pending > 0 : mark.pendingExpiry > 0
-  return isPending ? Number.POSITIVE_INFINITY : isHard ? mark.invalidated : mark.expired
+function isNewer(reach: Reach, other: Reach): boolean {
+  return reach.isHard === other.isHard ? reach.version > other.version : reach.isHard
 }
 
 function sentenceOf(cause: Cause): string {

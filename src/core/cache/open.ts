@@ -27,6 +27,7 @@ import { SetsByHand } from "../writes/set-batch.js"
 import { Writer } from "../writes/writer.js"
 import { type Backing, openBacking } from "./backing.js"
 import { Changes } from "./changes.js"
+import { Hints } from "./hints.js"
 
 /** Marks of tags that nothing refers to which are kept, for positions taken before them. */
 const REMEMBERED_MARKS = 10_000
@@ -36,6 +37,7 @@ export interface OpenCache extends ReadContext {
   readonly tables: Tables
   readonly changes: Changes
   readonly queue: LoadQueue
+  readonly hints: Hints
   readonly reader: Reader
   readonly writer: Writer
   /** Throws `InvalidOptionError` where single flight is to reach further than it can. */
@@ -103,6 +105,7 @@ function open(settings: CacheSettings): OpenCache {
     tables,
     changes,
     queue,
+    hints: new Hints({ trie, manual: tables.manual, tellsUnknownTags: !settings.isProduction }),
     launcher,
     reader,
     writer,
@@ -137,7 +140,7 @@ function openState(settings: CacheSettings, outbox: Outbox, { log, store, isAlon
     isShared: store !== undefined && !isAlone,
   })
   const held = isStored ? new HeldEntries({ trie, clock, isRemote: store?.remote === true }) : undefined
-  const intake = { behaviour, sizeOf: undefined, validate: undefined }
+  const intake = { behaviour, sizeOf: undefined, validate: undefined, hasAbsences: false }
   const tables = new Tables({ trie, outbox, intake })
   const entries = new Entries({ settings, clock, turn, trie, tables, outbox, lifetime, held })
   const running = new RunningLoads({ trie, turn, entries })

@@ -1,5 +1,6 @@
 import { parseDuration } from "../base/duration.js"
-import { HookError, InvalidOptionError } from "../base/errors.js"
+import { asHookError, InvalidOptionError } from "../base/errors.js"
+import { isAbsent } from "../entries/table.js"
 import { currentFrame } from "../loads/frame.js"
 import { runOf } from "../loads/run.js"
 import { checkNames, isStringArray } from "../options/checks.js"
@@ -102,6 +103,7 @@ function askHooks(
   { self, args, value }: Omit<Priming, "position">,
   id: EntryId,
 ): Pick<Item, "deps" | "ttlMs" | "isWanted"> | undefined {
+  if (isAbsent(value, table.intake)) return { deps: [], ttlMs: undefined, isWanted: true }
   let hook = "depsOf"
   try {
     const deps = hooks.depsOf?.call(self, value, ...args) ?? []
@@ -114,7 +116,7 @@ function askHooks(
     return { deps, ttlMs, isWanted }
   } catch (error) {
     const key = table.keyOf(id)
-    core.outbox.fault(error instanceof HookError ? error : new HookError(hook, key, error), key)
+    core.outbox.fault(asHookError(hook, key, error), key)
     return undefined
   }
 }

@@ -11,15 +11,17 @@ import type { Stamp, TagTrie } from "../tags/tag-trie.js"
 import type { Version } from "../tags/version.js"
 import { hashId } from "../values/hash-id.js"
 import type { EntryId } from "../values/id.js"
-import { estimateSize, weightOf } from "../values/size.js"
+import { estimateSize, MAX_WEIGHT, weightOf } from "../values/size.js"
 import { plainResult } from "../values/thenable.js"
 import { ALWAYS, type Aged, ageOf, deadlineOf, expiredAging, expiryOf } from "./age.js"
 import type { HeldEntries } from "./held-entries.js"
-import { Entry, giveUp, GONE, type Rare, type Table } from "./table.js"
+import { Entry, giveUp, GONE, isAbsent, type Rare, type Table } from "./table.js"
 import type { Tables } from "./tables.js"
 
 /** The bytes that an entry costs in the memory tier beyond its value, for budgets in bytes. */
 export const ENTRY_BYTES = 300
+/** The message and the stack of an error, which no look at its properties shows. */
+const ERROR_BYTES = 1000
 const REMEMBERED_REMOVALS = 256
 
 /** The parts of an entry that is to be kept. */
@@ -203,12 +205,19 @@ export class Entries {
     const { memory } = this.#options.settings
     if (memory === false || memory.maxBytes === Number.POSITIVE_INFINITY) return 0
     const measure = (sizeOf ?? memory.sizeOf ?? estimateSize) as (value: unknown) => unknown
+    if (isAbsent(value, table.intake)) return entryBytes(id)
     try {
-      const bytes = weightOf(plainResult("sizeOf", measure(value)))
-      return bytes + ENTRY_BYTES + (typeof id === "string" ? id.length : 8)
+      return entryBytes(id) + weightOf(plainResult("sizeOf", measure(value)))
     } catch (error) {
       throw new HookError("sizeOf", table.keyOf(id), error)
     }
+  }
+
+  /** The weight of an entry that holds an error, without a hook: those of users measure values. */
+  weighError(id: EntryId, error: unknown): number {
+    const { memory } = this.#options.settings
+    if (memory === false || memory.maxBytes === Number.POSITIVE_INFINITY) return 0
+    return entryBytes(id) + ERROR_BYTES + Math.min(estimateSize(error), MAX_WEIGHT)
   }
 
   /** The epoch is about to end: with `keepsExpired`, entries with grace outlive it as expired ones. */
@@ -275,4 +284,9 @@ export class Entries {
     for (const node of nodesOf(entry.dependencies)) this.#options.trie.release(node)
     if (!isArriving && this.#options.held?.has(entry) !== true) giveUp(entry)
   }
+}
+
+/** The bytes of an entry beside its value. */
+function entryBytes(id: EntryId): number {
+  return ENTRY_BYTES + (typeof id === "string" ? id.length : 8)
 }

@@ -1,7 +1,7 @@
 import type { Clock } from "../base/clock.js"
 import { inRootContext } from "../base/contexts.js"
 import type { Turn } from "../base/turn.js"
-import { CorruptEntryError, HookError, StoreError, ZooCacheError } from "../base/errors.js"
+import { asStoreError, CorruptEntryError, HookError } from "../base/errors.js"
 import type { Lifetime } from "../base/lifetime.js"
 import type { Outbox } from "../base/outbox.js"
 import type { LogClient } from "../log/log-client.js"
@@ -9,6 +9,7 @@ import type { CacheSettings } from "../options/settings.js"
 import type { EntryCodec, EntryHeader } from "../ports/codec.js"
 import type { Amendment, LocalStore, Rank, RemoteStore, Store, StoreStats } from "../ports/store.js"
 import { type Dependencies, expiredSince, freshnessOf } from "../tags/freshness.js"
+import { prefixOfFunction, prefixOfKey } from "../tags/scope.js"
 import type { TagTrie } from "../tags/tag-trie.js"
 import { isSameEpoch, NO_VERSION, TICKS_PER_MS, type Version } from "../tags/version.js"
 import type { EntryId } from "../values/id.js"
@@ -18,7 +19,7 @@ import { type Aging, deadlineOf, expiredAging, lookedAtAlways } from "./age.js"
 import type { Entries, Stored } from "./entries.js"
 import type { HeldEntries } from "./held-entries.js"
 import { acquireDependencies, agedOf, isOfUse, rankOf } from "./stored-form.js"
-import { Entry, type Intake, type Table } from "./table.js"
+import { Entry, type Intake, isAbsent, type Table } from "./table.js"
 
 /** Age up to which a read of an entry leaves its place among the used ones as it is. */
 const YOUNG_MS = 60_000
@@ -96,7 +97,7 @@ export class SharedTier {
     try {
       return lifetime.isOver ? undefined : this.#store.stats()
     } catch (error) {
-      outbox.fault(error instanceof ZooCacheError ? error : new StoreError("tell its stats", error))
+      outbox.fault(asStoreError("tell its stats", error))
       return undefined
     }
   }
@@ -354,7 +355,11 @@ export class SharedTier {
     const wallMs = clock.wall()
     // A store may keep two keys in one place.
     if (header.key !== key || !isOfUse(header, trie, wallMs)) return undefined
-    const acquired = acquireDependencies(header, trie)
+    const acquired = acquireDependencies(
+      header,
+      trie,
+      table.isManual ? prefixOfKey(key) : prefixOfFunction(table.functionName),
+    )
     let areHeld = false
     try {
       const dependencies: Dependencies =
@@ -398,11 +403,12 @@ export class SharedTier {
   }
 
   /** The value as callers get it. Throws what is wrong with it. */
-  #takeIn(table: Table, key: string, bytes: Uint8Array, { behaviour, validate }: Intake): unknown {
+  #takeIn(table: Table, key: string, bytes: Uint8Array, intake: Intake): unknown {
+    const { behaviour, validate } = intake
     const isFrozen = behaviour.isolation === "freeze"
     // A hook may still bring it into shape.
     const value = this.#codec.decodeValue(bytes, isFrozen && validate === undefined)
-    if (validate !== undefined) {
+    if (validate !== undefined && !isAbsent(value, intake)) {
       let isValid: boolean
       try {
         isValid = validate(value)
@@ -431,11 +437,11 @@ export class SharedTier {
   }
 
   #readFailed(error: unknown, key: string): void {
-    this.#options.outbox.fault(error instanceof ZooCacheError ? error : new StoreError("read", error), key)
+    this.#options.outbox.fault(asStoreError("read", error), key)
   }
 
   #writeFailed(error: unknown, key: string): void {
     if (this.#options.lifetime.isOver) return
-    this.#options.outbox.fault(error instanceof ZooCacheError ? error : new StoreError("write", error), key)
+    this.#options.outbox.fault(asStoreError("write", error), key)
   }
 }

@@ -114,11 +114,19 @@ export function agedOf(
   return { deadlineMs: deadlineOf(aging), aging }
 }
 
-/** The nodes of a stored entry's dependencies, each with one use more. Throws `CorruptEntryError`, and then has none. */
-export function acquireDependencies({ tags, keys }: EntryHeader, trie: TagTrie): TagNode[] {
+/**
+ * The nodes of a stored entry's dependencies, each with one use more. Throws `CorruptEntryError`, and then has none.
+ *
+ * @param prefix the tag of the scope of the entry, empty without one.
+ */
+export function acquireDependencies({ tags, keys }: EntryHeader, trie: TagTrie, prefix: string): TagNode[] {
   const acquired: TagNode[] = []
   try {
-    for (const tag of tags) acquired.push(trie.acquireDependency(parseTag(tag)))
+    const depth = prefix === "" ? 0 : parseTag(prefix).length
+    for (const tag of tags) {
+      const isInside = depth > 0 && tag.startsWith(`${prefix}:`)
+      acquired.push(trie.acquireDependency(parseTag(tag), isInside ? depth : 0))
+    }
   } catch (error) {
     for (const node of acquired) trie.release(node)
     throw new CorruptEntryError("a tag that it depends on is none", error)

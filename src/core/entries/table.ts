@@ -129,6 +129,13 @@ export interface Intake {
   readonly behaviour: Behaviour
   readonly sizeOf: ((value: unknown) => number) | undefined
   readonly validate: ((value: unknown) => boolean) | undefined
+  /** `undefined` is the absence of a value, of which no hook is asked: see {@link isAbsent}. */
+  readonly hasAbsences: boolean
+}
+
+/** Whether an entry says that there is nothing for its id, so that the hooks of users have no value to look at. */
+export function isAbsent(value: unknown, { hasAbsences }: Pick<Intake, "hasAbsences">): boolean {
+  return value === undefined && hasAbsences
 }
 
 /** The name of the table of all keys that users give by hand. */

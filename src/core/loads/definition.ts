@@ -1,5 +1,5 @@
 import type { Duration } from "../base/duration.js"
-import type { Table } from "../entries/table.js"
+import type { Intake, Table } from "../entries/table.js"
 import type { Behaviour } from "../options/settings.js"
 import type { Scope } from "../tags/scope.js"
 import type { BatchOutcomes } from "./outcome.js"
@@ -38,4 +38,10 @@ export interface Definition {
   readonly batch?: BatchDefinition | undefined
   /** Runs the user's function; without a run where nothing is cached. */
   readonly load: (self: unknown, args: readonly unknown[], run: Run | undefined) => unknown
+}
+
+/** How an entry of the shared tier is taken in for a call: keys given by hand say it with each call. */
+export function intakeOf({ table, behaviour, hooks }: Definition): Intake {
+  if (!table.isManual) return table.intake
+  return { behaviour, sizeOf: hooks.sizeOf, validate: hooks.validate, hasAbsences: false }
 }

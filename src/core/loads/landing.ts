@@ -1,10 +1,12 @@
 import {
+  asHookError,
+  asStoreError,
   EntryTooLargeError,
   HookError,
   InvalidOptionError,
-  StoreError,
+  isA,
   UncacheableValueError,
-  ZooCacheError,
+  type ZooCacheError,
 } from "../base/errors.js"
 import { parseDuration } from "../base/duration.js"
 import type { Turn } from "../base/turn.js"
@@ -115,7 +117,7 @@ export class Landing {
       return { outcome: loaded, isWhole: true }
     } catch (error) {
       const key = table.keyOf(id)
-      if (error instanceof UncacheableValueError) {
+      if (isA(error, UncacheableValueError)) {
         return {
           outcome: { isError: true, value: new UncacheableValueError(error.kind, key, error.reason) },
           isWhole: true,
@@ -257,7 +259,7 @@ export class Landing {
       hook = "ttl"
       const ttlMs = ttlOf(request, load, outcome)
       hook = "sizeOf"
-      const weight = entries.weigh(table, request.id, value, isAbsent === true ? undefined : hooks.sizeOf)
+      const weight = entries.weigh(table, request.id, value, hooks.sizeOf)
       const { latestExpiryMs } = load.run
       return { aged: agingOf(ttlMs, behaviour, turn.current(), settings.random, latestExpiryMs), weight }
     } catch (error) {
@@ -268,7 +270,7 @@ export class Landing {
 
   /** A value that a shared tier can't bring back as it was is kept nowhere. In strict mode its callers hear of it. */
   #unencodable(key: string, error: unknown): ZooCacheError | undefined {
-    const refusal = error instanceof ZooCacheError ? error : new StoreError("encode", error)
+    const refusal = asStoreError("encode", error)
     if (this.#options.settings.strict && !(refusal instanceof EntryTooLargeError)) return refusal
     this.#options.outbox.fault(refusal, key)
     return undefined
@@ -298,13 +300,11 @@ export class Landing {
     // A value that may still be served in grace is worth more than the error.
     if (previous !== undefined && !previous.isError) return
     let durationMs: number
-    let weight: number
     try {
       const duration =
         typeof cacheErrors === "function" ? cacheErrors.call(request.self, error, ...request.args) : cacheErrors
       if (duration === false) return
       durationMs = parseDuration(duration, "cacheErrors")
-      weight = entries.weigh(table, id, undefined, undefined)
     } catch (fault) {
       this.#hookFailed("cacheErrors", load, fault)
       return
@@ -329,14 +329,14 @@ export class Landing {
       // Kept for as long again without being served, so that the next failure knows that it is not the first.
       aged: { deadlineMs: ALWAYS, aging: { ...aging, graceMs: expiresAtMs - nowMs } },
       rare: { isError: true, isCloned: false, failures, keyVersion: undefined, rivalVersion: 0 },
-      weight,
+      weight: entries.weighError(id, error),
       bornMs: load.startedAtMs,
     })
   }
 
   #hookFailed(hook: string, load: Load, error: unknown): void {
     const key = load.table.keyOf(load.id)
-    this.#options.outbox.fault(error instanceof HookError ? error : new HookError(hook, key, error), key)
+    this.#options.outbox.fault(asHookError(hook, key, error), key)
   }
 }
 

@@ -13,6 +13,7 @@ import type { Entry, Intake } from "../entries/table.js"
 import type { CacheSettings, LeaseTerms } from "../options/settings.js"
 import type { Lease, LeaseAnswer, LeaseEnd, Leases } from "../ports/leases.js"
 import type { TagTrie } from "../tags/tag-trie.js"
+import { intakeOf } from "./definition.js"
 import type { Flight } from "./flight.js"
 import type { LoadRequest } from "./load-request.js"
 
@@ -87,9 +88,7 @@ export class LeaseWait {
     const { flight, request } = options
     this.#options = options
     this.#flight = flight
-    const { behaviour, hooks } = request.definition
-    const { table } = flight
-    this.#intake = table.isManual ? { behaviour, sizeOf: hooks.sizeOf, validate: hooks.validate } : table.intake
+    this.#intake = intakeOf(request.definition)
   }
 
   /** Begun for no caller: a refresh of what is served meanwhile. */

@@ -2,8 +2,13 @@ import { collapseChanges } from "./change.js"
 import { BackOff, jittered } from "../base/back-off.js"
 import { inRootContext } from "../base/contexts.js"
 import type { Clock, Timer } from "../base/clock.js"
-import { inRootContext } from "../base/contexts.js"
-import { InvalidationNotAcknowledgedError, LogError, type ZooCacheError } from "../base/errors.js"
+import {
+  asLogError,
+  InvalidationNotAcknowledgedError,
+  LogError,
+  messageOf,
+  type ZooCacheError,
+} from "../base/errors.js"
 import { changeId } from "../ports/change.js"
 import { Listeners, pause, waitUntil, whenAborted, whenTold } from "../base/waits.js"
 import type { AppendReply, LogChange, LogPosition, RemoteLog } from "../ports/log.js"
@@ -206,9 +211,9 @@ export class Appender {
     // A late failure of what a repetition has brought through is no news.
     if (this.#isClosed || append.isAcknowledged) return
     const isFinal = isPermanent(error)
-    this.#options.sink.fault(error instanceof LogError ? error : new LogError("append", error))
+    this.#options.sink.fault(asLogError("append", error))
     this.#addToBacklog(append)
-    if (isFinal) this.#answer(append, { reason: describe(error), cause: error })
+    if (isFinal) this.#answer(append, { reason: messageOf(error), cause: error })
     this.#scheduleRetry(isFinal)
     this.#collapse()
   }
@@ -260,10 +265,10 @@ export class Appender {
       },
       (error: unknown) => {
         finish(() => {
-          this.#options.sink.fault(error instanceof LogError ? error : new LogError("append", error))
+          this.#options.sink.fault(asLogError("append", error))
           const isFinal = isPermanent(error)
           if (isFinal) {
-            for (const append of appends) this.#answer(append, { reason: describe(error), cause: error })
+            for (const append of appends) this.#answer(append, { reason: messageOf(error), cause: error })
           }
           this.#scheduleRetry(isFinal)
         })
@@ -319,10 +324,6 @@ function checkedReply(reply: AppendReply): AppendReply {
     throw new LogError("append", "it answered without a version")
   }
   return reply
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 function unacknowledged(

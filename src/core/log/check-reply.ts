@@ -1,4 +1,4 @@
-import { LogError } from "../base/errors.js"
+import { fieldOf, LogError } from "../base/errors.js"
 import type { LoggedChange, PullReply } from "../ports/log.js"
 import { isVersion } from "../tags/version.js"
 
@@ -21,5 +21,5 @@ export function checkPull(reply: PullReply): void {
 
 /** Repeating will not help soon. */
 export function isPermanent(error: unknown): boolean {
-  return (error as { permanent?: unknown } | null | undefined)?.permanent === true
+  return fieldOf(error, "permanent") === true
 }

@@ -1,4 +1,4 @@
-import { CacheClosedError, LogError } from "../base/errors.js"
+import { asLogError, CacheClosedError } from "../base/errors.js"
 import { whole } from "../base/outbox.js"
 import type { LocalLog, LogChange, LogNews } from "../ports/log.js"
 import { formatToken, parseToken, type Token } from "../tags/version.js"
@@ -71,7 +71,7 @@ export class LocalClient implements LocalLogClient {
     try {
       this.#pull()
     } catch (error) {
-      this.#options.sink.fault(error instanceof LogError ? error : new LogError("pull", error))
+      this.#options.sink.fault(asLogError("pull", error))
     }
   }
 

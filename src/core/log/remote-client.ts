@@ -1,6 +1,6 @@
 import type { Timer } from "../base/clock.js"
 import { inRootContext } from "../base/contexts.js"
-import { CacheClosedError, LogError, SyncTimeoutError } from "../base/errors.js"
+import { asLogError, CacheClosedError, LogError, SyncTimeoutError } from "../base/errors.js"
 import { SaidRarely } from "../base/said-rarely.js"
 import { after, Closing, Deferred, type Ending, pause, waitFor, whenAborted, whenClosed } from "../base/waits.js"
 import type { AppendReply, LogChange, LogNews, PullReply, RemoteLog } from "../ports/log.js"
@@ -301,8 +301,4 @@ export class RemoteClient implements RemoteLogClient {
   #replay(): void {
     if (!this.#closing.isOver && !this.#state.replay()) void this.#pull()
   }
-}
-
-function asLogError(operation: string, error: unknown): LogError {
-  return error instanceof LogError ? error : new LogError(operation, error)
 }

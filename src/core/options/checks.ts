@@ -52,8 +52,12 @@ const NAMES_ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["onError", "onFault"],
 ])
 
+/** Names of options elsewhere that invalidate, which is a call here. */
+const INVALIDATING = new Set(["invalidates", "invalidate", "invalidatesTags", "invalidateTags", "revalidateTags"])
+
 /** The option that was probably meant, as a sentence; empty where none is near. */
 function hintFor(name: string, known: ReadonlySet<string>): string {
+  if (INVALIDATING.has(name)) return ". No option invalidates: call `cache.invalidate(...tags)` after the change"
   const elsewhere = NAMES_ELSEWHERE.get(name)
   if (elsewhere !== undefined && known.has(elsewhere)) {
     return `. Did you mean \`${elsewhere === "memory" ? "memory: { maxEntries }" : elsewhere}\`?`

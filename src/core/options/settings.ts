@@ -70,6 +70,8 @@ export interface CacheSettings {
   readonly maxLoads: number
   readonly enabled: boolean
   readonly redefine: boolean
+  /** NODE_ENV, as it was when the cache was made. */
+  readonly isProduction: boolean
   readonly onFault: ((fault: Fault) => void) | undefined
   readonly clock: Clock
   readonly random: () => number
@@ -175,6 +177,7 @@ export function normalizeCacheOptions(options: CacheOptions): CacheSettings {
       "there is nothing to be strict about without a `backend` or a `codec`",
     )
   }
+  const production = isProduction()
   return Object.freeze({
     prefix,
     backend,
@@ -194,7 +197,8 @@ export function normalizeCacheOptions(options: CacheOptions): CacheSettings {
     ackTimeoutMs: nonNegative(parseDuration(options.ackTimeout ?? 5000, "ackTimeout"), "ackTimeout"),
     maxLoads: positiveInteger(options.maxLoads ?? backend?.maxLoads ?? Number.POSITIVE_INFINITY, "maxLoads"),
     enabled: boolean(options.enabled ?? true, "enabled"),
-    redefine: boolean(options.redefine ?? !isProduction(), "redefine"),
+    redefine: boolean(options.redefine ?? !production, "redefine"),
+    isProduction: production,
     onFault: optionalFunction(options.onFault, "onFault"),
     clock: checkClock(options.clock),
     random: optionalFunction(options.random, "random") ?? Math.random,

@@ -2,7 +2,7 @@ import { LoadTimeoutError } from "../base/errors.js"
 import { after, waitFor, whenAborted } from "../base/waits.js"
 import { ageOf, deadlineOf } from "../entries/age.js"
 import type { Entry, Intake, Table } from "../entries/table.js"
-import type { Definition } from "../loads/definition.js"
+import { type Definition, intakeOf } from "../loads/definition.js"
 import type { Frame } from "../loads/frame.js"
 import type { Run } from "../loads/run.js"
 import type { WhenUnsure } from "../options/options.js"
@@ -220,9 +220,4 @@ export class Reader {
     }
     return promise
   }
-}
-
-/** How an entry of the shared tier is taken in for a call: keys given by hand say it with each call. */
-function intakeOf({ table, behaviour, hooks }: Definition): Intake {
-  return table.isManual ? { behaviour, sizeOf: hooks.sizeOf, validate: hooks.validate } : table.intake
 }

@@ -1,4 +1,5 @@
 import { InvalidOptionError, InvalidTagError } from "../base/errors.js"
+import { definedNames } from "./known-names.js"
 import type { TagValue } from "./tag.js"
 import { coveringTag, formatTag, parametersOf, parseTagTemplate } from "./tag-template.js"
 
@@ -61,7 +62,11 @@ export function defineTags<const Templates extends Readonly<Record<string, strin
   }
   // No prototype, so that a name can't be one of its properties.
   const makers = Object.create(null) as Record<string, TagMaker>
-  for (const [name, template] of Object.entries(templates)) makers[name] = makerOf(template)
+  for (const [name, template] of Object.entries(templates)) {
+    makers[name] = makerOf(template)
+    const first = template.split(":", 1)[0] as string
+    if (!first.includes("{")) definedNames.note(first)
+  }
   return Object.freeze(makers) as unknown as DefinedTags<Templates>
 }
 

@@ -1,4 +1,4 @@
-import type { TagNode } from "./tag-node.js"
+import type { SoftMark, TagNode } from "./tag-node.js"
 import type { Stamp, TagTrie } from "./tag-trie.js"
 import type { Version } from "./version.js"
 
@@ -70,9 +70,13 @@ function freshnessOfPath(dependency: TagNode, asOf: Version): Freshness {
     const mark = node.mark
     if (mark === null) continue
     if (mark.pending > 0 || mark.invalidated > asOf) return "stale"
-    if (mark.pendingExpiry > 0 || mark.expired > asOf) freshness = "expired"
+    if (mark.soft !== null && isAfter(mark.soft, asOf)) freshness = "expired"
   }
   return freshness
+}
+
+function isAfter(soft: SoftMark, asOf: Version): boolean {
+  return soft.pending > 0 || soft.expired > asOf
 }
 
 /** Whether the key, or its function, was invalidated after `keyVersion`. The root is every entry's dependency instead. */
@@ -94,9 +98,8 @@ export function expiredSince(dependencies: Dependencies, asOf: Version, root: Ta
   let sinceMs = Number.POSITIVE_INFINITY
   const look = (dependency: TagNode) => {
     for (let node: TagNode | null = dependency; node !== null; node = node.parent) {
-      const mark = node.mark
-      if (mark !== null && (mark.pendingExpiry > 0 || mark.expired > asOf))
-        sinceMs = Math.min(sinceMs, mark.expiredAtMs)
+      const soft = node.mark?.soft
+      if (soft != null && isAfter(soft, asOf)) sinceMs = Math.min(sinceMs, soft.expiredAtMs)
     }
   }
   look(root)

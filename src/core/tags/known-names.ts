@@ -40,3 +40,6 @@ export class KnownNames {
     return nearestName(name, this.#names)
   }
 }
+
+/** The names of all tags that `defineTags` was given: whoever uses one has not mistyped it. */
+export const definedNames = new KnownNames(1000)

@@ -14,11 +14,13 @@ export class Scope {
   /** `""` for all. */
   readonly prefix: string
   readonly #trie: TagTrie
+  /** How many segments the prefix has. */
+  readonly #depth: number
 
   constructor(trie: TagTrie, prefix: string) {
     this.#trie = trie
     this.prefix = prefix
-    if (prefix !== "") parseTag(prefix)
+    this.#depth = prefix === "" ? 0 : parseTag(prefix).length
   }
 
   get isWhole(): boolean {
@@ -26,7 +28,10 @@ export class Scope {
   }
 
   below(tag: string): Scope {
-    return new Scope(this.#trie, this.path(tag))
+    const inner = new Scope(this.#trie, this.path(tag))
+    // From outside, what is in the scope has tags that begin with its name.
+    if (!this.isWhole) this.announce(tag)
+    return inner
   }
 
   /** The whole tag of one given within this scope, checked. */
@@ -42,7 +47,15 @@ export class Scope {
   /** The node of a tag that something depends on, with one use more. */
   acquire(tag: string): TagNode {
     const segments = parseTag(tag)
-    return this.#trie.acquireDependency(this.prefix === "" ? segments : parseTag(`${this.prefix}:${tag}`))
+    if (this.prefix === "") return this.#trie.acquireDependency(segments)
+    return this.#trie.acquireDependency(parseTag(`${this.prefix}:${tag}`), this.#depth)
+  }
+
+  /** Takes note of a tag on which results will depend, before any does. It may be none, and is refused later then. */
+  announce(tag: string): void {
+    const end = tag.indexOf(":")
+    const names = this.prefix === "" ? this.#trie.names : this.#trie.scopedNames
+    names.note(end < 0 ? tag : tag.slice(0, end))
   }
 
   /** The node of the scope itself with one use more; undefined for the whole cache. */
@@ -57,23 +70,19 @@ export class Scope {
   /** Whether a function of that whole name belongs here. */
   owns(functionName: string): boolean {
     if (this.prefix === "") return true
-    const end = functionName.indexOf(NAME_SEPARATOR)
-    const scope = end < 0 ? "" : functionName.slice(0, end)
+    const scope = prefixOfFunction(functionName)
     return scope === this.prefix || scope.startsWith(`${this.prefix}:`)
   }
 
   /** The scope of a key given by hand: of a whole key, as an event names it, the one in which it was made. */
   ofKey(key: string): Scope {
-    if (!key.startsWith(SCOPED_KEY)) return this
-    const end = key.indexOf(NAME_SEPARATOR)
-    // In front of the separator stands a colon.
-    return end < 0 ? this : this.#at(key.slice(SCOPED_KEY.length, end - 1))
+    const prefix = prefixOfKey(key)
+    return prefix === "" ? this : this.#at(prefix)
   }
 
   /** The scope in which a function of that whole name was defined. */
   ofFunction(functionName: string): Scope {
-    const end = functionName.indexOf(NAME_SEPARATOR)
-    return this.#at(end < 0 ? "" : functionName.slice(0, end))
+    return this.#at(prefixOfFunction(functionName))
   }
 
   #at(prefix: string): Scope {
@@ -92,4 +101,17 @@ export class Scope {
     }
     return this.prefix === "" ? key : `${SCOPED_KEY}${this.prefix}:${NAME_SEPARATOR}${key}`
   }
+}
+
+/** The tag of the scope in which a key was given by hand, as an event names the key; empty without one. */
+export function prefixOfKey(key: string): string {
+  const end = key.startsWith(SCOPED_KEY) ? key.indexOf(NAME_SEPARATOR) : -1
+  // In front of the separator stands a colon.
+  return end < 0 ? "" : key.slice(SCOPED_KEY.length, end - 1)
+}
+
+/** The tag of the scope in which a function of that whole name was defined; empty without one. */
+export function prefixOfFunction(functionName: string): string {
+  const end = functionName.indexOf(NAME_SEPARATOR)
+  return end < 0 ? "" : functionName.slice(0, end)
 }

@@ -1,22 +1,33 @@
 import { assert } from "../base/assert.js"
 import type { Version } from "./version.js"
 
-/** The newest invalidations of one node. Most nodes were never invalidated, and have no mark. */
-export interface Mark {
-  /** The newest invalidation. */
-  invalidated: Version
-  /** The newest soft invalidation: what it covers counts as past its ttl. */
-  expired: Version
-  /** How many invalidations of this node are not acknowledged yet. One of these is newer than any version. */
+/** The changes of one kind, hard or soft, of one node. */
+interface Changes {
+  /** How many are not acknowledged yet. One of these is newer than any version. */
   pending: number
-  pendingExpiry: number
-  /** When and by whom the newest was applied here, for sentences; Unix milliseconds. */
+  /** When the newest of those was made here; Unix milliseconds, for sentences. */
+  pendingAtMs: number
+  /** When and by whom the newest with a version was applied here, for sentences; Unix milliseconds. */
   atWallMs: number
   by: string
-  /** When the newest soft one was noticed here, in the turn's time: grace counts from then. */
-  expiredAtMs: number
+}
+
+/** What is known of the invalidations of one node. Most nodes have none, and then no mark either. */
+export interface Mark extends Changes {
+  /** The newest invalidation. */
+  invalidated: Version
+  /** Null until there is a soft one: fewer are. */
+  soft: SoftMark | null
   /** Whether the trie's queue of marks that nothing refers to has it. */
   isQueued: boolean
+}
+
+/** What is known of soft invalidations: what they cover counts as past its ttl. */
+export interface SoftMark extends Changes {
+  /** The newest. */
+  expired: Version
+  /** When the newest was noticed here, in the turn's time: grace counts from then. */
+  expiredAtMs: number
 }
 
 /**
@@ -41,37 +52,39 @@ export class TagNode {
 }
 
 export function markOf(node: TagNode): Mark {
-  node.mark ??= {
-    invalidated: 0,
-    expired: 0,
-    pending: 0,
-    pendingExpiry: 0,
-    atWallMs: 0,
-    by: "",
-    expiredAtMs: 0,
-    isQueued: false,
-  }
+  node.mark ??= { invalidated: 0, pending: 0, soft: null, isQueued: false, pendingAtMs: 0, atWallMs: 0, by: "" }
   return node.mark
 }
 
-/** An invalidation is on its way to the log: newer than any version until {@link endPending}, once for each. */
-export function beginPending(mark: Mark, isSoft: boolean): void {
-  if (isSoft) mark.pendingExpiry += 1
-  else mark.pending += 1
+export function softMarkOf(mark: Mark): SoftMark {
+  mark.soft ??= { expired: 0, pending: 0, expiredAtMs: 0, pendingAtMs: 0, atWallMs: 0, by: "" }
+  return mark.soft
+}
+
+/**
+ * An invalidation is on its way to the log: newer than any version until {@link endPending}, once for each.
+ *
+ * @param nowMs in the time of `Turn.now`.
+ */
+export function beginPending(mark: Mark, isSoft: boolean, atWallMs: number, nowMs: number): void {
+  const changes = isSoft ? softMarkOf(mark) : mark
+  changes.pending += 1
+  changes.pendingAtMs = atWallMs
+  if (isSoft) (changes as SoftMark).expiredAtMs = nowMs
 }
 
 export function endPending(mark: Mark, isSoft: boolean): void {
-  if (isSoft) mark.pendingExpiry -= 1
-  else mark.pending -= 1
-  assert(mark.pending >= 0 && mark.pendingExpiry >= 0, "an invalidation was settled twice")
+  const changes = isSoft ? softMarkOf(mark) : mark
+  changes.pending -= 1
+  assert(changes.pending >= 0, "an invalidation was settled twice")
 }
 
 /** Whether something is still on its way to the log for this node: it may not be forgotten. */
 export function isPending(node: TagNode): boolean {
-  return node.mark !== null && node.mark.pending + node.mark.pendingExpiry > 0
+  return node.mark !== null && node.mark.pending + (node.mark.soft?.pending ?? 0) > 0
 }
 
 /** The newest version that a node itself carries. */
 export function newestVersion(mark: Mark): Version {
-  return mark.invalidated > mark.expired ? mark.invalidated : mark.expired
+  return mark.soft !== null && mark.soft.expired > mark.invalidated ? mark.soft.expired : mark.invalidated
 }

@@ -1,7 +1,7 @@
 import { assert } from "../base/assert.js"
 import { KnownNames } from "./known-names.js"
 import { NodeTable } from "./node-table.js"
-import { type Mark, isPending, markOf, newestVersion, TagNode } from "./tag-node.js"
+import { type Mark, isPending, markOf, newestVersion, type SoftMark, softMarkOf, TagNode } from "./tag-node.js"
 import { type Epoch, isVersion, NO_VERSION, type Version } from "./version.js"
 
 /**
@@ -70,6 +70,8 @@ export class TagTrie {
   readonly forgotten: Version = NO_VERSION
   /** Top-level names on which something ever depended. */
   readonly names = new KnownNames(MOST_NAMES)
+  /** The same for tags in scopes, whichever: the first name below that of the scope. */
+  readonly scopedNames = new KnownNames(MOST_NAMES)
   readonly #table: NodeTable
   readonly #options: TrieOptions
   /**
@@ -113,9 +115,14 @@ export class TagTrie {
     return node
   }
 
-  /** The same for the tag of something that depends on it: its name is known from then on. */
-  acquireDependency(segments: readonly string[]): TagNode {
+  /**
+   * The same for the tag of something that depends on it: its name is known from then on.
+   *
+   * @param depth how many of the segments are the tag of the scope.
+   */
+  acquireDependency(segments: readonly string[], depth = 0): TagNode {
     this.names.note(segments[0] as string)
+    if (depth > 0 && segments.length > depth) this.scopedNames.note(segments[depth] as string)
     return this.acquire(segments)
   }
 
@@ -146,16 +153,18 @@ export class TagTrie {
   /** Sets a version on a node; an older one changes nothing. Follow with {@link moved} or {@link advanced}. */
   apply(node: TagNode, soft: boolean, version: Version, atWallMs: number, by: string, nowMs: number): void {
     const mark = markOf(node)
+    const changes = soft ? softMarkOf(mark) : mark
     if (soft) {
-      if (version <= mark.expired) return
-      mark.expired = version
-      mark.expiredAtMs = nowMs
+      const softMark = changes as SoftMark
+      if (version <= softMark.expired) return
+      softMark.expired = version
+      softMark.expiredAtMs = nowMs
     } else {
       if (version <= mark.invalidated) return
       mark.invalidated = version
     }
-    mark.atWallMs = atWallMs
-    mark.by = by
+    changes.atWallMs = atWallMs
+    changes.by = by
   }
 
   /**
@@ -208,7 +217,7 @@ export class TagTrie {
     for (const { mark } of [this.root, ...this.#table]) {
       if (mark === null) continue
       mark.invalidated = NO_VERSION
-      mark.expired = NO_VERSION
+      if (mark.soft !== null) mark.soft.expired = NO_VERSION
     }
     this.stamp = { epoch, asOf: NO_VERSION }
     this.trusted = null

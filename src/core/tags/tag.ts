@@ -36,6 +36,7 @@ export function parseTag(tag: unknown): readonly string[] {
     } else if (code <= 32 || code === 42 /* * */ || code === 127) {
       throw new InvalidTagError(tag, `a tag has no ${describe(code)}`)
     } else if (code > 127) {
+      if (index === 0 && isKey(tag)) throw new InvalidTagError(tag, KEY_REASON)
       if (isForbiddenBeyondAscii(code)) throw new InvalidTagError(tag, `a tag has no ${describe(code)}`)
       if (code < 0x800) extraBytes++
       else if (code < 0xd800 || code > 0xdfff) extraBytes += 2
@@ -115,6 +116,15 @@ export function encodeTagValue(value: unknown, before: string, name?: string): s
 
 function place(before: string, name: string | undefined): string {
   return name === undefined ? `the value after ${JSON.stringify(before || "the start")}` : `the value of \`${name}\``
+}
+
+const KEY_REASON =
+  "it is the key of an entry, and what results depend on are tags. To remove that entry call `delete(key)`, or `delete` of " +
+  "its cached function with the arguments of the call"
+
+/** Keys of cached functions, and of scopes: no tag may be taken for one. */
+function isKey(tag: string): boolean {
+  return tag.startsWith("ƒ:") || tag.startsWith("ƒscope:")
 }
 
 function emptySegment(tag: string, position: number): InvalidTagError {

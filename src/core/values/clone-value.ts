@@ -1,3 +1,4 @@
+import { isA } from "../base/errors.js"
 import { dateTime, kindOf, regExpFlags, regExpSource, type View, viewOf } from "./built-ins.js"
 import {
   isData,
@@ -90,7 +91,7 @@ class Cloning implements Walk {
   }
 
   #explained(error: unknown, parent: number): unknown {
-    if (!(error instanceof Refusal)) return error
+    if (!isA(error, Refusal)) return error
     const reason = `can't be copied as it is: it ${error.reason}. Return plain data, or choose another \`isolation\`.`
     return misfit(this, parent, error.value, this.#subject, reason)
   }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto"
-import { InvalidKeyError } from "../base/errors.js"
+import { InvalidKeyError, isA } from "../base/errors.js"
 import { encodeBuiltIn } from "./built-ins.js"
 import { hasElementGetter, isData, isDirectArray, isPlainObject } from "./inspect-object.js"
 import { nameText, quote, step } from "./key-text.js"
@@ -43,7 +43,7 @@ export function encodeArguments(args: readonly unknown[], count: number): string
     }
     return text
   } catch (error) {
-    if (error instanceof Refusal) {
+    if (isA(error, Refusal)) {
       const { path } = error
       const shown = path.length > 120 ? `${path.slice(0, 60)} … ${path.slice(-50)}` : path
       throw new InvalidKeyError(error.value, `args[${index}]${shown} ${error.reason}. ${hint}`)

@@ -1,3 +1,5 @@
+import { isA } from "../base/errors.js"
+
 /** An argument that can't be part of a key. The path grows while the stack unwinds, so that the way down keeps no record. */
 export class Refusal extends Error {
   readonly value: unknown
@@ -13,7 +15,7 @@ export class Refusal extends Error {
 
 /** The same error, with the place in its path. */
 export function below(place: string, error: unknown): unknown {
-  if (error instanceof Refusal) error.path = place + error.path
+  if (isA(error, Refusal)) error.path = place + error.path
   return error
 }
 

@@ -1,6 +1,6 @@
 import type { Duration } from "../base/duration.js"
 import { parseDuration } from "../base/duration.js"
-import { EntryTooLargeError, HookError, InvalidOptionError, StoreError, ZooCacheError } from "../base/errors.js"
+import { asHookError, asStoreError, EntryTooLargeError, InvalidOptionError } from "../base/errors.js"
 import type { Outbox } from "../base/outbox.js"
 import type { Turn } from "../base/turn.js"
 import { type Aged, agingOf, lookedAtAlways } from "../entries/age.js"
@@ -152,7 +152,7 @@ export class Preparer {
       return entries.weigh(table, id, value, sizeOf)
     } catch (error) {
       const key = table.keyOf(id)
-      outbox.fault(error instanceof HookError ? error : new HookError("sizeOf", key, error), key)
+      outbox.fault(asHookError("sizeOf", key, error), key)
       return undefined
     }
   }
@@ -177,7 +177,7 @@ export class Preparer {
       const bytes = encoder.encode(value, { table, id, dependencies: nodes, stamp, keyVersion: undefined, aged })
       return { bytes, isRefused: false }
     } catch (error) {
-      const refusal = error instanceof ZooCacheError ? error : new StoreError("encode", error)
+      const refusal = asStoreError("encode", error)
       if (settings.strict && !(refusal instanceof EntryTooLargeError)) throw refusal
       outbox.fault(refusal, table.keyOf(id))
       return { bytes: undefined, isRefused: true }

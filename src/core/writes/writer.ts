@@ -1,4 +1,4 @@
-import { CacheClosedError, InvalidationNotAcknowledgedError, ZooCacheError } from "../base/errors.js"
+import { CacheClosedError, InvalidationNotAcknowledgedError, isA, ZooCacheError } from "../base/errors.js"
 import type { Lifetime } from "../base/lifetime.js"
 import type { Outbox } from "../base/outbox.js"
 import type { Table } from "../entries/table.js"
@@ -256,7 +256,7 @@ export class Writer {
 
 /** A transaction whose work succeeded must not be run again because the log was silent. */
 function asCommitted(error: unknown, changes: readonly LogChange[], result: unknown): unknown {
-  if (!(error instanceof ZooCacheError)) return error
+  if (!isA(error, ZooCacheError)) return error
   const subjects = changes.map((change) => (change.path === "" ? "everything" : change.path))
   const cause = error instanceof InvalidationNotAcknowledgedError ? error.cause : error
   return new InvalidationNotAcknowledgedError(subjects, "see the cause; the transaction itself succeeded", {

@@ -8,7 +8,7 @@ import {
   freshnessOfDependencies,
   nodesOf,
 } from "../../../src/core/tags/freshness.js"
-import { type Mark, markOf, TagNode } from "../../../src/core/tags/tag-node.js"
+import { markOf, softMarkOf, TagNode } from "../../../src/core/tags/tag-node.js"
 import type { Epoch, Version } from "../../../src/core/tags/version.js"
 
 const numRuns = Number(process.env["ZOOCACHE_RUNS"] ?? 1000)
@@ -31,11 +31,27 @@ function tree() {
 
 type Tree = ReturnType<typeof tree>
 type Name = keyof Tree
-type Marks = Partial<Record<Name, Partial<Mark>>>
+
+/** What is said of a node, hard and soft. */
+interface Said {
+  readonly invalidated: Version
+  readonly pending: number
+  readonly expired: Version
+  readonly pendingExpiry: number
+  readonly expiredAtMs: number
+}
+
+type Marks = Partial<Record<Name, Partial<Said>>>
 
 function marked(marks: Marks): Tree {
   const nodes = tree()
-  for (const [name, mark] of Object.entries(marks)) Object.assign(markOf(nodes[name as Name]), mark)
+  for (const [name, said] of Object.entries(marks)) {
+    const { invalidated = 0, pending = 0, expired = 0, pendingExpiry = 0, expiredAtMs = 0 } = said
+    const mark = Object.assign(markOf(nodes[name as Name]), { invalidated, pending })
+    if (expired > 0 || pendingExpiry > 0) {
+      Object.assign(softMarkOf(mark), { expired, pending: pendingExpiry, expiredAtMs })
+    }
+  }
   return nodes
 }
 

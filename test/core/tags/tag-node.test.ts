@@ -1,5 +1,5 @@
 import { expect, test } from "vitest"
-import { beginPending, isPending, markOf, newestVersion, TagNode } from "../../../src/core/tags/tag-node.js"
+import { beginPending, isPending, markOf, newestVersion, softMarkOf, TagNode } from "../../../src/core/tags/tag-node.js"
 
 test("a node has no mark until something is said of it, and one from then on", () => {
   const node = new TagNode(null, "", 0)
@@ -12,7 +12,7 @@ test("a node has no mark until something is said of it, and one from then on", (
 
 test.each([false, true])("a node is pending while anything is (soft: %s)", (isSoft) => {
   const node = new TagNode(null, "", 0)
-  beginPending(markOf(node), isSoft)
+  beginPending(markOf(node), isSoft, 0, 0)
   expect(isPending(node)).toBe(true)
 })
 
@@ -20,7 +20,7 @@ test("the newest version of a node is of either kind", () => {
   const node = new TagNode(null, "", 0)
   const mark = markOf(node)
   expect(newestVersion(mark)).toBe(0)
-  mark.expired = 3
+  softMarkOf(mark).expired = 3
   expect(newestVersion(mark)).toBe(3)
   mark.invalidated = 5
   expect(newestVersion(mark)).toBe(5)
