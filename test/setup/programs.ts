@@ -16,6 +16,8 @@ const programs = {
   "open-and-close": "test/lmdb/support/open-and-close.ts",
   leak: "test/stress/leak.ts",
   library: "src/index.ts",
+  everything: "test/processes/support/everything.ts",
+  requests: "test/processes/support/requests.ts",
 }
 
 export type ProgramName = keyof typeof programs

@@ -14,9 +14,9 @@ export function captureContext(): RunInContext {
  */
 export const doPromisesPinContexts = "_propagate" in AsyncLocalStorage.prototype
 
-// Async hooks note the value of each storage on a resource, under a symbol of the first name. Later versions note all of
-// them in one frame, under a symbol of the second.
-const CONTEXT_SYMBOLS = new Set(["kResourceStore", "context_frame"])
+// The properties in which resources note contexts. Async hooks note the value of each storage, under the first name, or
+// from Node.js 24 on the second; without them there is one frame for all storages.
+const CONTEXT_SYMBOLS = new Set(["kResourceStore", "kAsyncLocalStorageContext", "context_frame"])
 
 const shared = emptiedResource()
 /** The resources of nested root contexts, by their depth. */

@@ -192,6 +192,7 @@ export class Landing {
   #keep(request: LoadRequest, load: Load, outcome: Outcome): ZooCacheError | undefined {
     const { value } = outcome
     const { entries, shared, encoder, running } = this.#options
+    writeOutStack(value)
     const { definition, id } = request
     const { table, behaviour } = definition
     const asked = this.#askHooks(request, load, outcome)
@@ -305,6 +306,7 @@ export class Landing {
         typeof cacheErrors === "function" ? cacheErrors.call(request.self, error, ...request.args) : cacheErrors
       if (duration === false) return
       durationMs = parseDuration(duration, "cacheErrors")
+      writeOutStack(error)
     } catch (fault) {
       this.#hookFailed("cacheErrors", load, fault)
       return
@@ -337,6 +339,19 @@ export class Landing {
   #hookFailed(hook: string, load: Load, error: unknown): void {
     const key = load.table.keyOf(load.id)
     this.#options.outbox.fault(asHookError(hook, key, error), key)
+  }
+}
+
+/**
+ * Has the stack of an error made into text. Until somebody reads it, V8 keeps the functions that were running, and with them
+ * the arguments and the request of the call for which the error was made.
+ */
+function writeOutStack(value: unknown): void {
+  if (!(value instanceof Error)) return
+  try {
+    void value.stack
+  } catch {
+    // `Error.prepareStackTrace` is user code.
   }
 }
 
