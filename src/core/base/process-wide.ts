@@ -1,3 +1,5 @@
+import { warn } from "./warn-once.js"
+
 /**
  * State that is one per process, however often this library is loaded: as a second install, in a second version, or
  * bundled twice. It lies on `globalThis` under a symbol that names its protocol.
@@ -20,10 +22,10 @@ export function oncePerProcess<T>(kind: string, protocol: number, make: () => T)
   const protocols = copies.get(kind) ?? new Set()
   copies.set(kind, protocols.add(protocol))
   if (protocols.size === 2) {
-    globalThis.process?.emitWarning?.(
+    warn(
+      "ZOOCACHE_TWO_VERSIONS",
       `Versions of zoocache are loaded in this process that do not see each other's ${kind} (protocols ${[...protocols].join(" and ")}). ` +
         "A result of one that uses cached functions of the other would stay stale. Install one version: see `npm ls zoocache`.",
-      { type: "ZooCacheWarning", code: "ZOOCACHE_TWO_VERSIONS" },
     )
   }
   const symbol = Symbol.for(`zoocache.${kind}.${protocol}`)
