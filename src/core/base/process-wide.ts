@@ -1,3 +1,5 @@
+import { warn } from "./warn-once.js"
+
 /**
  * State that is one per process, however often this library is loaded: as a second install, in a second version, or
  * bundled twice. The state lies on `globalThis` under a symbol that names its protocol.
@@ -21,10 +23,10 @@ export function oncePerProcess<T>(kind: string, protocol: number, make: () => T)
   const isNew = !protocols.has(protocol)
   copies.set(kind, protocols.add(protocol))
   if (isNew && protocols.size === 2) {
-    globalThis.process?.emitWarning?.(
+    warn(
+      "ZOOCACHE_TWO_VERSIONS",
       `Versions of zoocache are loaded in this process that do not see each other's ${kind} (protocols ${[...protocols].join(" and ")}). ` +
         "A result of one that uses cached functions of the other would stay stale. Install one version: see `npm ls zoocache`.",
-      { type: "ZooCacheWarning", code: "ZOOCACHE_TWO_VERSIONS" },
     )
   }
   const symbol = Symbol.for(`zoocache.${kind}.${protocol}`)

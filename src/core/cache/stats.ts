@@ -12,7 +12,10 @@ export interface Stats extends Counters {
   readonly faults: number
   /** Stored now. */
   readonly entries: number
-  /** As `sizeOf` tells; 0 without a budget of bytes. */
+  /**
+   * As `sizeOf` tells, with some 300 per entry; 0 without a budget of bytes. May exceed `memory.maxBytes` for a moment, while
+   * evictions go in slices.
+   */
   readonly bytes: number
   /** Tags known now. */
   readonly tags: number

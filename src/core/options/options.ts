@@ -73,7 +73,10 @@ export type WhenUnsure = "load" | "serve" | "throw"
 export interface MemoryOptions {
   /** Default 100,000. */
   maxEntries?: number | undefined
-  /** Bytes, as `sizeOf` tells, plus some 300 per entry. Default: not bounded. */
+  /**
+   * Bytes, as `sizeOf` tells, plus some 300 per entry. May be exceeded for a moment: evictions go in slices. Default: not
+   * bounded.
+   */
   maxBytes?: number | undefined
   /** Bytes of a value. Default: an estimate of its size in the heap. Only asked where `maxBytes` is set. */
   sizeOf?: ((value: unknown) => number) | undefined

@@ -144,7 +144,8 @@ describe("objects", () => {
     expect(() => checkLog({ ...log, local: "yes" })).toThrow(InvalidOptionError)
     expect(() => checkLog({ ...log, pull: 1 })).toThrow(InvalidOptionError)
     expect(checkClock(undefined)).toBe(systemClock)
-    expect(checkClock(systemClock)).toBe(systemClock)
+    // A clock of users calls back in the root context.
+    expect(checkClock({ ...systemClock, wall: () => 5 }).wall()).toBe(5)
     for (const clock of [null, {}, Date, { now() {} }]) expect(() => checkClock(clock)).toThrow(InvalidOptionError)
   })
 })
