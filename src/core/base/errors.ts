@@ -438,6 +438,13 @@ export function asStoreError(operation: string, error: unknown): ZooCacheError {
   return isA(error, ZooCacheError) ? error : new StoreError(operation, error)
 }
 
+/** A fault of this library itself, or of a value that nothing can be done with. */
+export function asInternalError(error: unknown): ZooCacheError {
+  return isA(error, ZooCacheError)
+    ? error
+    : new ZooCacheError("ERR_ZOOCACHE_INTERNAL", messageOf(error), { cause: error })
+}
+
 const LONGEST_SHOWN = 80
 // Larger numbers take time to write out, and nobody reads them.
 const LARGEST_SHOWN = 10n ** 80n

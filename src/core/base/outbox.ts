@@ -14,20 +14,38 @@ export interface Fault {
  * The changes that are under way in this process, and what is kept until they are complete. One for all caches: an append to
  * a log that several of them share reaches the others in the middle of a change of the first.
  */
-const underWay = oncePerProcess<{ holds: number; kept: (() => void)[] }>("outbox", 1, () => ({ holds: 0, kept: [] }))
+interface UnderWay {
+  holds: number
+  /** What listeners are being told, and what has come to it meanwhile. */
+  isTelling: boolean
+  kept: (() => void)[]
+}
+
+const underWay = oncePerProcess<UnderWay>("outbox", 1, () => ({ holds: 0, isTelling: false, kept: [] }))
+
+/** Events of one round. Beyond them a listener that always causes another event recurses, and its stack ends that. */
+const MOST_OF_A_ROUND = 100_000
 
 /** A state begins to change: nothing goes out until the matching {@link release}, which the same call stack reaches. */
 function hold(): void {
   underWay.holds += 1
 }
 
-/** A change is complete. The outermost one lets out what was kept, and never throws what a listener throws. */
+/**
+ * A change is complete. The outermost one lets out what was kept, and never throws what a listener throws. A change that a
+ * listener makes is told after what was there before it.
+ */
 function release(): void {
   underWay.holds -= 1
-  if (underWay.holds > 0 || underWay.kept.length === 0) return
+  if (underWay.holds > 0 || underWay.isTelling || underWay.kept.length === 0) return
   const { kept } = underWay
+  let index = 0
+  underWay.isTelling = true
+  // The list grows while it is told. None of these throws.
+  for (; index < kept.length && index < MOST_OF_A_ROUND; index += 1) (kept[index] as () => void)()
+  underWay.isTelling = false
   underWay.kept = []
-  for (const tell of kept) tell()
+  for (; index < kept.length; index += 1) (kept[index] as () => void)()
 }
 
 /** Makes a change of several parts, or of several caches. */
@@ -76,7 +94,7 @@ export class Outbox {
 
   /** Publishes a message, or keeps it until the state is whole. Ask `channel.hasSubscribers` before making one. */
   publish(channel: Channel, message: object): void {
-    if (underWay.holds === 0) channel.publish(message)
+    if (underWay.holds === 0 && !underWay.isTelling) channel.publish(message)
     else underWay.kept.push(() => channel.publish(message))
   }
 
@@ -84,7 +102,7 @@ export class Outbox {
   fault(error: ZooCacheError, key?: string): void {
     this.faults += 1
     const fault: Fault = { error, key }
-    if (underWay.holds === 0) this.#tell(fault)
+    if (underWay.holds === 0 && !underWay.isTelling) this.#tell(fault)
     else underWay.kept.push(() => this.#tell(fault))
   }
 

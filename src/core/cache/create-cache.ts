@@ -16,7 +16,7 @@ export function createCache(options: CacheOptions = {}): Cache {
   try {
     core.checkLease(core.settings.behaviour)
   } catch (error) {
-    void core.close()
+    core.close().catch(() => {})
     throw error
   }
   return Cache.of(core, new Scope(core.trie, ""))

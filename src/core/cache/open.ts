@@ -62,9 +62,20 @@ type State = Pick<
 
 /** Puts the parts together, each after those that it is given, so that nothing is used before it exists. */
 function open(settings: CacheSettings): OpenCache {
-  const { clock, random } = settings
   const outbox = new Outbox(settings.prefix, settings.onFault)
   const backing = openBacking(settings, outbox)
+  try {
+    return openOn(backing, settings, outbox)
+  } catch (error) {
+    // The client would have closed the log.
+    const ownLog = settings.log === undefined ? backing.log : undefined
+    closeAll([() => ownLog?.close(), ...backing.closing]).catch(() => {})
+    throw error
+  }
+}
+
+function openOn(backing: Backing, settings: CacheSettings, outbox: Outbox): OpenCache {
+  const { clock, random } = settings
   const { log, store, codec, leases, keepsExpired, isAlone, isStored } = backing
   const { tables, latestSets, ...state } = openState(settings, outbox, backing)
   const { turn, trie, lifetime, entries, held, running } = state
@@ -94,6 +105,7 @@ function open(settings: CacheSettings): OpenCache {
   const sets = new SetsByHand({ trie, clock, ackTimeoutMs, running, latest: latestSets, shared })
   const preparer = new Preparer({ settings, trie, turn, outbox, entries, encoder })
   const writer = new Writer({ trie, client, running, preparer, sets, outbox, lifetime })
+  let closed: Promise<void> | undefined
   turn.watch((isNewTurn) => {
     restContext()
     if (!lifetime.isOver) client.checkTrust(isNewTurn, turn.readAtMs)
@@ -113,15 +125,19 @@ function open(settings: CacheSettings): OpenCache {
       // A cache that shares nothing is a cluster of one.
       if (lease !== undefined && !isAlone && leases === undefined) throw leaseError(settings)
     },
-    close: async () => {
-      if (lifetime.isOver) return
-      launcher.close()
-      lifetime.isOver = true
-      trie.setTrusted(false)
-      // Functions outlive their cache; what it stored does not have to.
-      entries.close()
-      await client.close()
-      for (const close of backing.closing) await close()
+    close: () => {
+      closed ??= closeAll([
+        () => {
+          launcher.close()
+          lifetime.isOver = true
+          trie.setTrusted(false)
+          // Functions outlive their cache; what it stored does not have to.
+          entries.close()
+        },
+        () => client.close(),
+        ...backing.closing,
+      ])
+      return closed
     },
   }
 }
@@ -146,6 +162,21 @@ function openState(settings: CacheSettings, outbox: Outbox, { log, store, isAlon
   const running = new RunningLoads({ trie, turn, entries })
   const latestSets = new LatestSets()
   return { settings, clock, turn, trie, outbox, lifetime, held, tables, entries, running, latestSets }
+}
+
+/** Closes one after the other, all of them, whatever one throws; then throws what the first threw. */
+async function closeAll(closing: readonly (() => Promise<void> | void)[]): Promise<void> {
+  let failure: { readonly error: unknown } | undefined
+  for (const close of closing) {
+    try {
+      // Without a wait that is not needed: parts that close at once are closed when the call returns.
+      const closed = close()
+      if (closed !== undefined) await closed
+    } catch (error) {
+      failure ??= { error }
+    }
+  }
+  if (failure !== undefined) throw failure.error
 }
 
 function follow(log: InvalidationLog, options: Omit<LogClientOptions<unknown>, "log">): LogClient {

@@ -210,6 +210,11 @@ export class Table {
     return this.trie.acquireChild(this.keyNode, this.segmentOf(id))
   }
 
+  /** The node of all own keys, with one use more. */
+  acquireFunctionNode(): TagNode {
+    return this.trie.acquireChild(this.trie.keyRoot, this.name)
+  }
+
   /** An event about the entry of an id. */
   event(id: EntryId): CacheEvent {
     return { cache: this.#prefix, function: this.functionName, key: this.keyOf(id) }

@@ -1,7 +1,7 @@
 import { assert } from "../base/assert.js"
 import type { Clock, Timer } from "../base/clock.js"
 import { inRootContext } from "../base/contexts.js"
-import { InvalidOptionError, LoadTimeoutError } from "../base/errors.js"
+import { asInternalError, InvalidOptionError, LoadTimeoutError } from "../base/errors.js"
 import { channels, type LoadEvent } from "../base/events.js"
 import type { Lifetime } from "../base/lifetime.js"
 import type { LeaseEnd } from "../ports/leases.js"
@@ -179,18 +179,30 @@ export class Departures {
     // The run had timed out or been given up, and has given back what it held.
     if (run.isSettled) return
     this.#settleRun(departure)
-    this.#finish(departure)
     // Changes that others have made meanwhile, and whether this process is still up to date, are known before the rule is
     // applied, and stay as they are until the result is stored.
     turn.read()
     outbox.hold()
     try {
       flights.forEach((flight, index) => {
-        if (!flight.isLanded) this.#landFlight(flight, requests[index] as LoadRequest, outcomeFor(index))
+        if (!flight.isLanded) this.#landInAnyCase(flight, requests[index] as LoadRequest, outcomeFor(index))
       })
       run.end()
     } finally {
       outbox.release()
+      // Loads that wait for the slot are user code: they find a load that has ended, or none.
+      this.#finish(departure)
+    }
+  }
+
+  /** Landing answers everyone who waits, whatever happens inside: a key that nobody answers for would be lost for good. */
+  #landInAnyCase(flight: Flight, request: LoadRequest, loaded: Outcome): void {
+    try {
+      this.#landFlight(flight, request, loaded)
+    } catch (error) {
+      this.#options.outbox.fault(asInternalError(error), flight.key)
+      if (flight.isLanded) return
+      this.#end(flight, { isError: true, value: error }, false, { event: "error", lease: "failed" })
     }
   }
 
@@ -268,8 +280,6 @@ export class Departures {
     const { run, flights, requests } = departure
     const { outbox } = this.#options
     this.#settleRun(departure)
-    // Code of its loader that still runs is part of no load any more, and may need the slot that it would otherwise hold.
-    this.#finish(departure)
     outbox.hold()
     try {
       flights.forEach((flight, index) => {
@@ -280,6 +290,8 @@ export class Departures {
       run.end()
     } finally {
       outbox.release()
+      // Loads that wait for the slot are user code, and so is what the signal tells: they find flights that have ended.
+      this.#finish(departure)
     }
     run.abort(reason)
   }

@@ -82,6 +82,7 @@ export class Landing {
       run.isStorable &&
       !run.isTainted &&
       !flight.isPrivate &&
+      !flight.table.isReplaced &&
       areDependenciesKnown &&
       outcome.isError === loaded.isError
     if (flight.isPrivate) load.isTainted = true

@@ -12,10 +12,18 @@ export class BatchOutcomes {
 
   constructor(outcomes: readonly Outcome[]) {
     this.outcomes = outcomes
+    batches.add(this)
   }
+}
+
+// Told by membership: `instanceof` would run the traps of a proxy that a loader returns.
+const batches = new WeakSet<object>()
+
+function isBatch(value: unknown): value is BatchOutcomes {
+  return typeof value === "object" && value !== null && batches.has(value)
 }
 
 /** A batch answers with one outcome per flight, a single load with its value. */
 export function outcomeOf(value: unknown, index: number): Outcome {
-  return value instanceof BatchOutcomes ? (value.outcomes[index] as Outcome) : { isError: false, value }
+  return isBatch(value) ? (value.outcomes[index] as Outcome) : { isError: false, value }
 }

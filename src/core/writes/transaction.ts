@@ -5,6 +5,7 @@ import { nodesOf } from "../tags/freshness.js"
 import type { TagNode } from "../tags/tag-node.js"
 import type { TagTrie } from "../tags/tag-trie.js"
 import type { Token, Version } from "../tags/version.js"
+import { cloneValue } from "../values/clone-value.js"
 import type { EntryId } from "../values/id.js"
 import type { SetByHand } from "./latest-sets.js"
 
@@ -17,6 +18,8 @@ export interface TransactionHandle {
 /** A value that is to be stored when the transaction has committed. */
 export interface Written {
   readonly value: unknown
+  /** Each reader gets a copy. */
+  readonly isCloned: boolean
   /** Held by the change that set it, for as long as the transaction lasts. */
   readonly dependencies: readonly TagNode[]
   readonly store: (keyVersion: Version | null) => SetByHand | undefined
@@ -54,7 +57,8 @@ export class Transaction implements TransactionHandle, Frame {
   readonly #order: Order
   /** Invalidated nodes, those of own keys included, with the place of the newest change. Each counts as one use. */
   readonly #nodes = new Map<TagNode, number>()
-  readonly #functions = new Map<Table, number>()
+  /** By table name: a function that was redefined has another table of the same name. */
+  readonly #functions = new Map<string, number>()
   /** By table name and segment: the newest change of a key, which has set or deleted it. */
   readonly #keys = new Map<string, number>()
   readonly #sets = new Map<string, SetInside>()
@@ -94,9 +98,8 @@ export class Transaction implements TransactionHandle, Frame {
   addFunction(table: Table): void {
     this.changes.push({ kind: "function", path: table.name })
     const order = this.#next()
-    table.keyNode.uses += 1
-    this.#addNode(table.keyNode, order)
-    this.#functions.set(table, order)
+    this.#addNode(table.acquireFunctionNode(), order)
+    this.#functions.set(table.name, order)
   }
 
   /** Whether anything was changed here or around, so that reads inside may find something else than reads outside. */
@@ -106,7 +109,7 @@ export class Transaction implements TransactionHandle, Frame {
 
   /** Whether something collected here, or in a transaction around, invalidates an entry. */
   covers(entry: Entry): boolean {
-    if (this.#functions.has(entry.table) || this.#keys.has(nameOf(entry.table, entry.id))) return true
+    if (this.#functions.has(entry.table.name) || this.#keys.has(nameOf(entry.table, entry.id))) return true
     if (this.#isBelow(nodesOf(entry.dependencies), -1)) return true
     return this.outer?.covers(entry) ?? false
   }
@@ -115,7 +118,8 @@ export class Transaction implements TransactionHandle, Frame {
   written(table: Table, id: EntryId): { value: unknown } | undefined {
     const name = nameOf(table, id)
     const set = this.#newestSet(name)
-    return set === undefined || this.#isOutdated(set) ? undefined : { value: set.value }
+    if (set === undefined || this.#isOutdated(set)) return undefined
+    return { value: set.isCloned ? cloneValue(set.value) : set.value }
   }
 
   /** The newest change of a key, here or around; undefined where that has deleted it, or there is none. */
@@ -133,7 +137,9 @@ export class Transaction implements TransactionHandle, Frame {
     this.isSettled = true
     for (const change of this.changes) outer.changes.push(change)
     for (const [node, order] of this.#nodes) outer.#addNode(node, order)
-    for (const [table, order] of this.#functions) outer.#functions.set(table, order)
+    for (const [name, order] of this.#functions) {
+      if ((outer.#functions.get(name) ?? -1) < order) outer.#functions.set(name, order)
+    }
     for (const [name, order] of this.#keys) {
       // Both may have changed the key meanwhile.
       if ((outer.#keys.get(name) ?? -1) > order) continue
@@ -180,7 +186,7 @@ export class Transaction implements TransactionHandle, Frame {
 
   /** Whether something was invalidated here, after a value was set, on which that value depends. */
   #outdates({ table, dependencies, order }: SetInside): boolean {
-    return (this.#functions.get(table) ?? -1) > order || this.#isBelow(dependencies, order)
+    return (this.#functions.get(table.name) ?? -1) > order || this.#isBelow(dependencies, order)
   }
 
   /**

@@ -1,4 +1,10 @@
-import { CacheClosedError, InvalidationNotAcknowledgedError, isA, ZooCacheError } from "../base/errors.js"
+import {
+  asInternalError,
+  CacheClosedError,
+  InvalidationNotAcknowledgedError,
+  isA,
+  ZooCacheError,
+} from "../base/errors.js"
 import type { Lifetime } from "../base/lifetime.js"
 import type { Outbox } from "../base/outbox.js"
 import type { Table } from "../entries/table.js"
@@ -135,9 +141,18 @@ export class Writer {
     } catch (error) {
       throw asCommitted(error, transaction.changes, result)
     } finally {
-      transaction.settle()
+      this.#settle(transaction)
     }
     return result
+  }
+
+  /** The work has been committed: no fault of the books may make it look as if it had failed. */
+  #settle(transaction: Transaction): void {
+    try {
+      transaction.settle()
+    } catch (error) {
+      this.#options.outbox.fault(asInternalError(error))
+    }
   }
 
   #appendTags(kind: "tag" | "expiry", paths: readonly string[], options?: AppendOptions): Promise<Token | undefined> {
@@ -186,6 +201,7 @@ export class Writer {
       for (const ready of prepared) {
         transaction.addKey(ready.item.table, ready.item.id, {
           value: ready.value,
+          isCloned: ready.item.behaviour.isolation === "clone",
           dependencies: ready.nodes,
           store: (keyVersion) => preparer.store(ready, keyVersion),
         })

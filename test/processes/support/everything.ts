@@ -1,3 +1,4 @@
+export * from "zoocache/backend"
 /** The library with its backends as one module, for programs that decide when it is loaded. */
 export * from "../../../src/index.js"
 export { lmdb } from "../../../src/lmdb/index.js"
