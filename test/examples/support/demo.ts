@@ -42,4 +42,4 @@ export function tableOf(out: string): Map<string, string[]> {
 }
 
 /** Rather few rows, and a moment for each way. */
-export const small = ["--products", "500", "--seconds", "0.75", "--clients", "8"]
+export const small = ["--products", "500", "--seconds", "0.5", "--clients", "8"]
