@@ -235,6 +235,23 @@ function checks(zoocache, testing) {
       assert.match(error.code, /^ERR_ZOOCACHE_/)
     }),
 
+    "what runs for nobody's request sees the store of none": withCache(async (cache) => {
+      const { AsyncLocalStorage } = require("node:async_hooks")
+      const requests = new AsyncLocalStorage()
+      const seen = []
+      const look = () => {
+        seen.push(requests.getStore())
+        return seen.length
+      }
+      const many = cache.cacheableMany(async (ids) => ids.map(look), { name: "many" })
+      const root = cache.cacheable(async () => look(), { name: "root", context: "root" })
+      await requests.run("first", () => Promise.all([many([1]), root()]))
+      await requests.run("second", () => Promise.all([many([2]), root.refresh()]))
+      await requests.run("third", () => root.with({ fresh: true })())
+      assert.deepEqual(seen, Array.from({ length: 5 }).fill(undefined))
+      assert.equal(await requests.run("caller", () => cache.getOrLoad("key", () => requests.getStore())), "caller")
+    }),
+
     "the default cache at the root": async () => {
       let loads = 0
       try {

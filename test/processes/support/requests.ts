@@ -51,7 +51,7 @@ function silentLog(): Everything.RemoteLog {
   return {
     local: false,
     append: () => new Promise((resolve) => unanswered.push(resolve)),
-    pull: async () => ({ epoch, floor: 0, head: 1, changes: [] }) as unknown as Everything.PullReply,
+    pull: async () => ({ epoch, head: 1, floor: 0, keyFloor: 0, changes: [] }),
     listen: () => () => {},
     close: () => {},
   } as unknown as Everything.RemoteLog
@@ -67,9 +67,7 @@ function open(zoocache: typeof Everything, options: Everything.CacheOptions = {}
 
 /** Each way of using a cache, in requests of their own. Gives what the process would hold for ever. */
 async function useEverything(zoocache: typeof Everything): Promise<unknown> {
-  const cache = request(() =>
-    open(zoocache, { prefix: "uses", onFault: ({ error }) => void (process.env["SHOW"] && console.log(error)) }),
-  )
+  const cache = request(() => open(zoocache, { prefix: "uses" }))
   await request(() => cache.ready())
   const row = cache.cacheable(async (id: number) => ({ id }), { name: "row", deps: (id) => [`row:${id}`] })
   const limited = cache.cacheable(async (id: number) => id, { name: "limited", ttl: "1h", timeout: "1h" })
@@ -82,8 +80,7 @@ async function useEverything(zoocache: typeof Everything): Promise<unknown> {
   const copied = cache.cacheable(async (id: number) => ({ id }), { name: "copied", isolation: "clone" })
   const slow = cache.cacheable(async (id: number) => (await sleep(10), id), { name: "slow", ttl: "1h" })
   const many = cache.cacheableMany(async (ids: readonly number[]) => ids.map((id) => ({ id })), { name: "many" })
-  const sync = cache.cacheableSync((id: number) => id, { name: "sync" })
-  const isAtHand = kind !== "redis"
+  const sync = kind === "redis" ? undefined : cache.cacheableSync((id: number) => id, { name: "sync" })
   for (let id = 0; id < 5; id += 1) {
     await row(id)
     const uses: (() => unknown)[] = [
@@ -99,7 +96,7 @@ async function useEverything(zoocache: typeof Everything): Promise<unknown> {
       () => slow.with({ signal: shutdown.signal })(id + 100),
       () => many([id, id + 1, id + 2]),
       () => many.one(id),
-      () => (isAtHand ? sync(id) : undefined),
+      () => sync?.(id),
       () => cache.set(`set:${id}`, { id }, { deps: [`row:${id}`] }).catch(() => {}),
       () => cache.get(`set:${id}`),
       () => cache.getMany([`set:${id}`, "none"]),
