@@ -12,7 +12,7 @@ interface AnyWrite extends Queueable {
   /** The caller whose write this is; undefined for what the store writes by itself. */
   own: Waiter | undefined
   /** Callers whose writes were merged into this one. */
-  readonly others: Waiter[]
+  others: Waiter[]
 }
 
 export interface Put extends AnyWrite {
@@ -89,16 +89,23 @@ function mergeAmendments(a: Amendment, b: Amendment): Amendment {
   return { ...a, ...b, asOf: Math.max(a.asOf, b.asOf) }
 }
 
+/** All waiters of two writes that become one, in the longer of their lists: of many writes that merge, none is copied again and again. */
+function joined(some: Waiter[], more: Waiter[]): Waiter[] {
+  const [into, from] = some.length < more.length ? [more, some] : [some, more]
+  for (const waiter of from) into.push(waiter)
+  return into
+}
+
 /** `next` takes the place of `last`. */
 function replace(last: StoreWrite, next: StoreWrite): StoreWrite {
-  next.others.push(...last.others)
+  next.others = joined(last.others, next.others)
   if (last.own !== undefined) next.others.push(last.own)
   return next
 }
 
 /** `next` is done when `last` is. */
 function join<Write extends StoreWrite>(last: Write, next: StoreWrite): Write {
-  last.others.push(...next.others)
+  last.others = joined(last.others, next.others)
   if (next.own !== undefined) last.others.push(next.own)
   return last
 }

@@ -35,10 +35,10 @@ export interface CachedMethods<F extends AnyFunction> {
    * Rejects with InvalidOptionError without `asOf`.
    *
    * @example
-   * const asOf = cache.position()
-   * const row = await db.updateUser(42, { name: "Ada" })
+   * await db.rename(42, "Ada")
    * await cache.invalidate("user:42")
-   * await getUser.prime([42], row, { asOf: "now" })
+   * const asOf = cache.position()
+   * await getUser.prime([42], await db.user(42), { asOf })
    */
   prime(...given: [...call: ResultOfCall<F>, options: PrimeOptions]): Promise<Token | undefined>
   /** Stores the results of several calls in one append; of several for one call the last counts. */

@@ -95,6 +95,7 @@ export class KeyLookup {
   /** A load that has found nothing under the key of a function that is not defined here depends on that key all the same. */
   #visitUnknown(key: string): void {
     const { trie, tables } = this.#view.core
-    visitNode(key, trie, () => trie.acquire(tables.resolve({ kind: "key", path: key })?.path ?? [], trie.keyRoot))
+    const path = tables.resolve({ kind: "key", path: key })?.path
+    if (path !== undefined) visitNode(key, trie, () => trie.acquire(path, trie.keyRoot))
   }
 }
