@@ -385,16 +385,17 @@ export class Cache {
   }
 
   #mark(kind: "tag" | "expiry", given: readonly unknown[]): Promise<Token | undefined> {
+    if (this.#core.hints.looksAtTags) {
+      const call = kind === "tag" ? "invalidate" : "expire"
+      this.#core.hints.tags(this.#scope, Array.isArray(given[0]) ? given[0] : given, call)
+    }
     return attempt(() => {
       const [first] = given
-      const tags = (Array.isArray(first) ? first : given) as readonly string[]
-      const call = kind === "tag" ? "invalidate" : "expire"
-      if (!this.#core.lifetime.isOver) this.#core.hints.tags(this.#scope, tags, call)
-      if (!Array.isArray(first)) return this.#core.writer.invalidate(this.#scope, kind, tags)
+      if (!Array.isArray(first)) return this.#core.writer.invalidate(this.#scope, kind, given as readonly string[])
       const options = (given[1] ?? {}) as InvalidateOptions
-      checkNames(options, INVALIDATE_OPTIONS, call)
+      checkNames(options, INVALIDATE_OPTIONS, kind === "tag" ? "invalidate" : "expire")
       const { wait, signal } = options
-      return this.#core.writer.invalidate(this.#scope, kind, tags, {
+      return this.#core.writer.invalidate(this.#scope, kind, first as readonly string[], {
         wait,
         signal: checkSignal(signal),
       })

@@ -35,11 +35,16 @@ export class Hints {
     this.#options = options
   }
 
+  /** Whether there is anything to tell of tags: in production, without keys given by hand, there is not. */
+  get looksAtTags(): boolean {
+    const { manual, tellsUnknownTags } = this.#options
+    return tellsUnknownTags || manual.entries.size > 0
+  }
+
   /** Looks at tags that are about to be invalidated. They may be anything, and are refused elsewhere if they are none. */
   tags(scope: Scope, tags: readonly unknown[], call: TagCall): void {
     const { manual, tellsUnknownTags } = this.#options
     const hasKeys = manual.entries.size > 0
-    if (!hasKeys && !tellsUnknownTags) return
     for (const tag of tags) {
       if (typeof tag !== "string" || tag === "") continue
       if (hasKeys && this.#tellKey(scope, tag, call)) continue

@@ -36,8 +36,7 @@ export function parseTag(tag: unknown): readonly string[] {
     } else if (code <= 32 || code === 42 /* * */ || code === 127) {
       throw new InvalidTagError(tag, `a tag has no ${describe(code)}`)
     } else if (code > 127) {
-      if (index === 0 && isKey(tag)) throw new InvalidTagError(tag, KEY_REASON)
-      if (isForbiddenBeyondAscii(code)) throw new InvalidTagError(tag, `a tag has no ${describe(code)}`)
+      checkBeyondAscii(tag, index, code)
       if (code < 0x800) extraBytes++
       else if (code < 0xd800 || code > 0xdfff) extraBytes += 2
       else {
@@ -121,6 +120,11 @@ function place(before: string, name: string | undefined): string {
 const KEY_REASON =
   "it is the key of an entry, and what results depend on are tags. To remove that entry call `delete(key)`, or `delete` of " +
   "its cached function with the arguments of the call"
+
+function checkBeyondAscii(tag: string, index: number, code: number): void {
+  if (index === 0 && isKey(tag)) throw new InvalidTagError(tag, KEY_REASON)
+  if (isForbiddenBeyondAscii(code)) throw new InvalidTagError(tag, `a tag has no ${describe(code)}`)
+}
 
 /** Keys of cached functions, and of scopes: no tag may be taken for one. */
 function isKey(tag: string): boolean {
