@@ -70,16 +70,15 @@ describe("tables", () => {
 test("unnamed functions of one name get numbers, by version, and no number twice", () => {
   const { tables } = make()
   const inScope = (name: string) => `s ${name}`.replace(" ", "/")
-  const make3 = (version?: number) =>
-    Array.from({ length: 3 }, () => {
-      const name = tables.uniqueName("f", version, inScope)
-      return { name, table: tables.add(inScope(name), version) }
-    })
+  const make3 = (version?: number) => Array.from({ length: 3 }, () => tables.addUnnamed("f", version, inScope))
   const unversioned = make3()
-  expect(unversioned.map(({ name }) => name)).toEqual(["f", "f#2", "f#3"])
-  expect(make3(1).map(({ name }) => name)).toEqual(["f", "f#2", "f#3"])
-  tables.drop(unversioned[1]!.table)
-  expect(tables.uniqueName("f", undefined, inScope)).toBe("f#4")
+  const names = unversioned.map(({ functionName }) => functionName)
+  expect(names).toEqual(["f", "f#2", "f#3"].map(inScope))
+  expect(make3(1).map(({ functionName }) => functionName)).toEqual(names)
+  tables.drop(unversioned[1]!)
+  expect(tables.addUnnamed("f", undefined, inScope).functionName).toBe(inScope("f#4"))
+  for (const table of [...tables]) if (table !== tables.manual) tables.drop(table)
+  expect(tables.addUnnamed("f", undefined, inScope).functionName).toBe(inScope("f#5"))
 })
 
 describe("resolve", () => {

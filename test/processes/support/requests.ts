@@ -7,6 +7,7 @@
 import { AsyncLocalStorage } from "node:async_hooks"
 import { subscribe } from "node:diagnostics_channel"
 import { setTimeout as sleep } from "node:timers/promises"
+import type { RemoteLog } from "../../../src/core/ports/log.js"
 import type * as Everything from "./everything.js"
 
 interface Request {
@@ -45,7 +46,7 @@ async function requestsAlive(): Promise<number> {
 }
 
 /** A log that answers pulls, and never an append. */
-function silentLog(): Everything.RemoteLog {
+function silentLog(): RemoteLog {
   const epoch = { ordinal: 1_767_225_600, nonce: "silent" }
   const unanswered: unknown[] = []
   return {
@@ -54,7 +55,7 @@ function silentLog(): Everything.RemoteLog {
     pull: async () => ({ epoch, head: 1, floor: 0, keyFloor: 0, changes: [] }),
     listen: () => () => {},
     close: () => {},
-  } as unknown as Everything.RemoteLog
+  } as unknown as RemoteLog
 }
 
 function open(zoocache: typeof Everything, options: Everything.CacheOptions = {}): Everything.Cache {
