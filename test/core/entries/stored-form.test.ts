@@ -78,7 +78,7 @@ describe("dependencies of a stored entry", () => {
   test("are nodes of tags and of own keys, each with one use more", () => {
     const trie = makeTrie()
     const table = makeTable(trie, "g")
-    const nodes = acquireDependencies(header({ tags: ["a:b"], keys: ["ƒ:g::2", "by hand"] }), trie)
+    const nodes = acquireDependencies(header({ tags: ["a:b"], keys: ["ƒ:g::2", "by hand"] }), trie, "")
     expect(nodes).toEqual([trie.find(["a", "b"]), table.keyNodeOf(2), trie.find(["", "by hand"], trie.keyRoot)])
     expect(nodes.map(({ uses }) => uses)).toEqual([1, 1, 1])
   })
@@ -86,7 +86,7 @@ describe("dependencies of a stored entry", () => {
   test("that are none make the entry a corrupt one, and hold nothing", () => {
     const trie = makeTrie()
     const { size } = trie
-    expect(() => acquireDependencies(header({ tags: ["fine", "not a tag"] }), trie)).toThrow(
+    expect(() => acquireDependencies(header({ tags: ["fine", "not a tag"] }), trie, "")).toThrow(
       expect.objectContaining({ code: "ERR_ZOOCACHE_CORRUPT_ENTRY" }),
     )
     expect(trie.size).toBe(size)
@@ -127,7 +127,7 @@ describe("the encoder", () => {
         keys: ["ƒ:f::2"],
       }),
     )
-    expect(acquireDependencies(given, trie)).toEqual(dependencies)
+    expect(acquireDependencies(given, trie, "")).toEqual(dependencies)
     expect(expiryOf(agedOf(given, { nowMs: 100, wallMs, retryAtMs: 0 }, behaviour))).toBe(expiryOf(aged))
     expect(rankOf(given)).toEqual({ epoch, keyVersion: 6, asOf: 5 })
   })

@@ -67,19 +67,20 @@ describe("tables", () => {
   })
 })
 
-test("unnamed functions of one name get numbers, by version, and no number twice", () => {
+test("unnamed functions of one name get numbers, and no name twice", () => {
   const { tables } = make()
-  const inScope = (name: string) => `s ${name}`.replace(" ", "/")
-  const make3 = (version?: number) =>
-    Array.from({ length: 3 }, () => {
-      const name = tables.uniqueName("f", version, inScope)
-      return { name, table: tables.add(inScope(name), version) }
-    })
-  const unversioned = make3()
-  expect(unversioned.map(({ name }) => name)).toEqual(["f", "f#2", "f#3"])
-  expect(make3(1).map(({ name }) => name)).toEqual(["f", "f#2", "f#3"])
-  tables.drop(unversioned[1]!.table)
-  expect(tables.uniqueName("f", undefined, inScope)).toBe("f#4")
+  const inScope = (name: string) => `s/${name}`
+  const add = () => tables.addUnnamed("f", undefined, inScope)
+  const [first, second, third] = [add(), add(), add()]
+  expect([first, second, third].map(({ functionName }) => functionName)).toEqual(["s/f", "s/f#2", "s/f#3"])
+  expect(tables.addUnnamed("f", 1, inScope).functionName).toBe("s/f")
+  const names = new Set(["s/f", "s/f#2", "s/f#3"])
+  for (const table of [first, second, third]) tables.drop(table)
+  for (let round = 0; round < 3; round += 1) {
+    const { functionName } = add()
+    expect(names).not.toContain(functionName)
+    names.add(functionName)
+  }
 })
 
 describe("resolve", () => {

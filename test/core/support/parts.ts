@@ -10,7 +10,7 @@ import type { EntryId } from "../../../src/core/values/id.js"
 
 export const { behaviour } = normalizeCacheOptions({})
 export const epoch = { ordinal: 1, nonce: "n" }
-export const intake = { behaviour, sizeOf: undefined, validate: undefined }
+export const intake = { behaviour, sizeOf: undefined, validate: undefined, hasAbsences: false }
 
 export function makeTrie(): TagTrie {
   return new TagTrie({
