@@ -45,11 +45,14 @@ describe("where parts of a cache meet", () => {
     const cache = createCache()
     const f = cache.cacheable(
       async () =>
-        new Proxy({}, {
-          getPrototypeOf() {
-            throw new Error("trap")
+        new Proxy(
+          {},
+          {
+            getPrototypeOf() {
+              throw new Error("trap")
+            },
           },
-        }),
+        ),
       { name: "f" },
     )
     const late = new Promise((resolve) => setTimeout(() => resolve("wedged"), 500))

@@ -498,11 +498,12 @@ describe("of many ids", () => {
     const { cache } = makeCache()
     const loader = vi.fn(async () => new Map<number, string>())
     const cacheIf = vi.fn(() => false)
-    const users = cache.cacheableMany(loader, { name: "users", cacheIf })
+    const depsOf = vi.fn(() => [])
+    const users = cache.cacheableMany(loader, { name: "users", cacheIf, depsOf })
     await users.prime(1, undefined as never, { asOf: "now" })
     expect(await users([1])).toEqual(new Map())
     expect(loader).not.toHaveBeenCalled()
-    expect(cacheIf).not.toHaveBeenCalled()
+    expect([cacheIf, depsOf].map(({ mock }) => mock.calls)).toEqual([[], []])
   })
 
   test("an error is no value of an id", async () => {

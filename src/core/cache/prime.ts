@@ -87,10 +87,9 @@ function itemOf(view: View, definition: FunctionDefinition, { self, args, value,
   const call = args as readonly unknown[]
   const declared = typeof hooks.deps === "function" ? hooks.deps.call(self, ...call) : (hooks.deps ?? [])
   if (!isStringArray(declared)) throw new InvalidOptionError("deps", declared, "it must return an array of tags")
-  const isAbsent = definition.batch !== undefined && value === undefined
   const base = { table, id, value, scope, keyScope, behaviour, asOf: position, sizeOf: hooks.sizeOf }
-  // As after a load: where an id has no value there is nothing to ask about, and what `depsOf` would say is unknown.
-  if (isAbsent) return { ...base, deps: declared, ttlMs: undefined, isWanted: hooks.depsOf === undefined }
+  // As after a load: where an id has no value there is nothing to ask the hooks about.
+  if (isAbsent(value, table.intake)) return { ...base, deps: declared, ttlMs: undefined, isWanted: true }
   const asked = askHooks(view, definition, { self, args, value }, id)
   if (asked === undefined) return { ...base, deps: declared, ttlMs: undefined, isWanted: false }
   return { ...base, deps: [...declared, ...asked.deps], ttlMs: asked.ttlMs, isWanted: asked.isWanted }
@@ -103,7 +102,6 @@ function askHooks(
   { self, args, value }: Omit<Priming, "position">,
   id: EntryId,
 ): Pick<Item, "deps" | "ttlMs" | "isWanted"> | undefined {
-  if (isAbsent(value, table.intake)) return { deps: [], ttlMs: undefined, isWanted: true }
   let hook = "depsOf"
   try {
     const deps = hooks.depsOf?.call(self, value, ...args) ?? []

@@ -16,7 +16,7 @@ function listen(onMessage: (message: { readonly name: string }) => void): void {
   ends.push(() => unsubscribe(topic.name, listener))
 }
 
-function make(onFault?: (fault: Fault) => void) {
+function make(onFault?: (fault: Fault) => unknown) {
   const heard: string[] = []
   listen(({ name }) => heard.push(name))
   const outbox = new Outbox("test", onFault)

@@ -67,18 +67,20 @@ describe("tables", () => {
   })
 })
 
-test("unnamed functions of one name get numbers, by version, and no number twice", () => {
+test("unnamed functions of one name get numbers, and no name twice", () => {
   const { tables } = make()
-  const inScope = (name: string) => `s ${name}`.replace(" ", "/")
-  const make3 = (version?: number) => Array.from({ length: 3 }, () => tables.addUnnamed("f", version, inScope))
-  const unversioned = make3()
-  const names = unversioned.map(({ functionName }) => functionName)
-  expect(names).toEqual(["f", "f#2", "f#3"].map(inScope))
-  expect(make3(1).map(({ functionName }) => functionName)).toEqual(names)
-  tables.drop(unversioned[1]!)
-  expect(tables.addUnnamed("f", undefined, inScope).functionName).toBe(inScope("f#4"))
-  for (const table of [...tables]) if (table !== tables.manual) tables.drop(table)
-  expect(tables.addUnnamed("f", undefined, inScope).functionName).toBe(inScope("f#5"))
+  const inScope = (name: string) => `s/${name}`
+  const add = () => tables.addUnnamed("f", undefined, inScope)
+  const [first, second, third] = [add(), add(), add()]
+  expect([first, second, third].map(({ functionName }) => functionName)).toEqual(["s/f", "s/f#2", "s/f#3"])
+  expect(tables.addUnnamed("f", 1, inScope).functionName).toBe("s/f")
+  const names = new Set(["s/f", "s/f#2", "s/f#3"])
+  for (const table of [first, second, third]) tables.drop(table)
+  for (let round = 0; round < 3; round += 1) {
+    const { functionName } = add()
+    expect(names).not.toContain(functionName)
+    names.add(functionName)
+  }
 })
 
 describe("resolve", () => {
