@@ -40,6 +40,7 @@ function tell(transaction: Transaction, trie: TagTrie, ...tags: string[]): void 
 function written(trie: TagTrie, value: unknown, stored: unknown[], ...tags: string[]): Written {
   return {
     value,
+    isCloned: false,
     dependencies: tags.map((tag) => nodeOf(trie, tag)),
     store: () => {
       stored.push(value)
