@@ -1,9 +1,12 @@
 import { UnsureError } from "../base/errors.js"
 import { channels } from "../base/events.js"
+import type { Turn } from "../base/turn.js"
 import { ageOf, NEVER } from "../entries/age.js"
 import { type Entry, GONE, type Intake, type Table } from "../entries/table.js"
 import { currentFrame, frames } from "../loads/frame.js"
+import type { MemoryTier } from "../memory/memory-tier.js"
 import type { WhenUnsure } from "../options/options.js"
+import type { TagTrie } from "../tags/tag-trie.js"
 import type { EntryId } from "../values/id.js"
 import type { Transaction } from "../writes/transaction.js"
 import type { ReadContext } from "./context.js"
@@ -14,9 +17,16 @@ export type Look = { readonly entry: Entry; readonly age: "current" | "due" | "g
 /** Looks for entries that may be used, in memory and in a shared tier at hand, and clears away those that may not. */
 export class Looks {
   readonly #context: ReadContext
+  // Of their own, because every hit of a key given by hand looks at them.
+  readonly #turn: Turn
+  readonly #trie: TagTrie
+  readonly #tier: MemoryTier<Entry> | undefined
 
   constructor(context: ReadContext) {
     this.#context = context
+    this.#turn = context.turn
+    this.#trie = context.trie
+    this.#tier = context.entries.tier
   }
 
   /** Whether entries may be used at all: this process knows that it is up to date, or was told not to care. */
@@ -28,16 +38,16 @@ export class Looks {
   quickHit(table: Table, id: EntryId): Entry | undefined {
     const entry = table.entries.get(id)
     if (entry === undefined || (frames.active !== 0 && currentFrame() !== undefined)) return undefined
-    const { turn, trie, entries } = this.#context
+    const turn = this.#turn
     if (--turn.left < 0) turn.read()
     if (
-      entry.stamp !== trie.trusted ||
+      entry.stamp !== this.#trie.trusted ||
       (turn.now >= entry.deadlineMs && entry.deadlineMs !== NEVER) ||
       channels.hit.hasSubscribers
     )
       return undefined
     table.counters.hits += 1
-    entries.tier?.touch(entry)
+    this.#tier?.touch(entry)
     return entry
   }
 
