@@ -56,8 +56,8 @@ let callbackNs = now()
 const callbacks = new Set<number>()
 createHook({
   init: (id, type) => {
-    // Promise jobs and ticks run within a callback.
-    if (type !== "PROMISE" && type !== "TickObject" && type !== "Microtask") callbacks.add(id)
+    // Promise jobs and ticks run within a callback, and so does what the library runs in its root context.
+    if (!["PROMISE", "TickObject", "Microtask", "ZOOCACHE"].includes(type)) callbacks.add(id)
   },
   before: (id) => {
     if (callbacks.has(id)) callbackNs = now()
