@@ -50,7 +50,8 @@ export function testSingleFlight({ nodes, rows: count }: Callers): void {
       expect(new Set(values.map(({ id }) => id)).size).toBe(rows.length)
       expect(await loadsOf(fleet.nodes)).toBe(rows.length)
       const stats = await Promise.all(fleet.nodes.map((node) => node.call("stats")))
-      expect(stats.reduce((sum, { leases }) => sum + leases, 0)).toBe(rows.length)
+      // A node that asks late gets the lease too, finds what was stored meanwhile, and gives it back.
+      expect(stats.reduce((sum, { leases }) => sum + leases, 0)).toBeGreaterThanOrEqual(rows.length)
       expect(stats.reduce((sum, { leaseTimeouts }) => sum + leaseTimeouts, 0)).toBe(0)
       expect(await server.command("KEYS", "zc1:l:*")).toEqual([])
       await fleet.finish({ reads: 0 })
