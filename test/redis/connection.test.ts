@@ -250,6 +250,10 @@ test("behind sentinels, a failover begins a new epoch on the new master", async 
   const { news } = listen(log)
   const before = await appendTags(log, "a")
   const rings = news.length
+  // Written after the append, so that a replica that has this has the log, too: it is to know what it continues.
+  const [master] = watched.servers as [RedisServer]
+  await master.command("SET", "marker", "1")
+  expect(await master.command("WAIT", 1, 60_000)).toBe("1")
   await watched.failover()
   const position = { epoch: before.epoch, cursor: before.version }
   const after = await until(() => log.pull(position), { what: "a pull" })
