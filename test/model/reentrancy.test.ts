@@ -57,6 +57,22 @@ describe("a hook or a listener", () => {
       ],
     }))
 
+  test("that invalidates inside `sizeOf` outdates the value that is being set, inside a transaction too", () =>
+    run({
+      commands: [
+        {
+          do: "transaction",
+          actions: [
+            { do: "set", id: 0 },
+            { do: "get", id: 0 },
+          ],
+          commits: true,
+          after: "settle",
+        },
+      ],
+      reactions: [at("sizeOf", row)],
+    }))
+
   test("that reads inside `zoocache:invalidate` gets the new value", () =>
     run({
       commands: [load, { ...row, after: "settle" }],

@@ -22,13 +22,13 @@ export interface Written {
   readonly isCloned: boolean
   /** Held by the change that set it, for as long as the transaction lasts. */
   readonly dependencies: readonly TagNode[]
+  /** Place after which a change makes it outdated: before it was measured, as user code that measures it may change its tags. */
+  readonly since: number
   readonly store: (keyVersion: Version | null) => SetByHand | undefined
 }
 
 interface SetInside extends Written {
   readonly table: Table
-  /** Place in the order of what was done inside. */
-  readonly order: number
 }
 
 /** Counts what is done inside a transaction and those in it, so that later can be told from earlier. */
@@ -91,7 +91,7 @@ export class Transaction implements TransactionHandle, Frame {
       this.#sets.delete(name)
       return
     }
-    this.#sets.set(name, { ...written, table, order })
+    this.#sets.set(name, { ...written, table })
     for (const node of written.dependencies) this.#held.push(node)
   }
 
@@ -100,6 +100,11 @@ export class Transaction implements TransactionHandle, Frame {
     const order = this.#next()
     this.#addNode(table.acquireFunctionNode(), order)
     this.#functions.set(table.name, order)
+  }
+
+  /** Place of the newest change here and around, which what is set from now on comes after. */
+  get place(): number {
+    return this.#order.last
   }
 
   /** Whether anything was changed here or around, so that reads inside may find something else than reads outside. */
@@ -185,8 +190,8 @@ export class Transaction implements TransactionHandle, Frame {
   }
 
   /** Whether something was invalidated here, after a value was set, on which that value depends. */
-  #outdates({ table, dependencies, order }: SetInside): boolean {
-    return (this.#functions.get(table.name) ?? -1) > order || this.#isBelow(dependencies, order)
+  #outdates({ table, dependencies, since }: SetInside): boolean {
+    return (this.#functions.get(table.name) ?? -1) > since || this.#isBelow(dependencies, since)
   }
 
   /**

@@ -95,7 +95,8 @@ export class Writer {
   setAll(items: readonly Item[], what: "set" | "prime" = "set"): Promise<Token> {
     return this.#attempt(what, () => {
       const { preparer } = this.#options
-      if (items.length === 1) return this.#setPrepared([preparer.prepare(items[0] as Item)])
+      const since = this.#transaction()?.place ?? 0
+      if (items.length === 1) return this.#setPrepared([preparer.prepare(items[0] as Item)], since)
       if (items.length === 0) return Promise.resolve(this.#tokenOfNow())
       const last = new Map<string, Item>()
       for (const item of items) last.set(item.table.keyOf(item.id), item)
@@ -110,7 +111,7 @@ export class Writer {
         for (const { nodes } of prepared) preparer.release(nodes)
         throw error
       }
-      return this.#setPrepared(prepared)
+      return this.#setPrepared(prepared, since)
     })
   }
 
@@ -192,7 +193,8 @@ export class Writer {
     })
   }
 
-  #setPrepared(prepared: readonly Prepared[]): Promise<Token | undefined> {
+  /** @param since in a transaction, the place of the newest change before the values were looked at. */
+  #setPrepared(prepared: readonly Prepared[], since: number): Promise<Token | undefined> {
     const { client, preparer, sets, outbox } = this.#options
     const transaction = this.#transaction()
     if (transaction !== undefined) {
@@ -201,6 +203,7 @@ export class Writer {
           value: ready.value,
           isCloned: ready.item.behaviour.isolation === "clone",
           dependencies: ready.nodes,
+          since,
           store: (keyVersion) => preparer.store(ready, keyVersion),
         })
       }

@@ -37,10 +37,11 @@ function tell(transaction: Transaction, trie: TagTrie, ...tags: string[]): void 
 }
 
 /** A value that is set inside; `stored` notes what is stored in the end. */
-function written(trie: TagTrie, value: unknown, stored: unknown[], ...tags: string[]): Written {
+function written({ place }: Transaction, trie: TagTrie, value: unknown, stored: unknown[], ...tags: string[]): Written {
   return {
     value,
     isCloned: false,
+    since: place,
     dependencies: tags.map((tag) => nodeOf(trie, tag)),
     store: () => {
       stored.push(value)
@@ -89,8 +90,8 @@ describe("covers", () => {
 describe("a value that was set inside", () => {
   test("is the newest of its key, until that is deleted", () => {
     const { trie, f, transaction } = make()
-    transaction.addKey(f, 1, written(trie, "first", []))
-    transaction.addKey(f, 1, written(trie, undefined, []))
+    transaction.addKey(f, 1, written(transaction, trie, "first", []))
+    transaction.addKey(f, 1, written(transaction, trie, undefined, []))
     expect(transaction.written(f, 1)).toEqual({ value: undefined })
     expect(transaction.written(f, 2)).toBeUndefined()
     transaction.addKey(f, 1)
@@ -106,7 +107,7 @@ describe("a value that was set inside", () => {
     const { trie, f, transaction } = make()
     const stored: unknown[] = []
     invalidate(transaction, trie, f)
-    transaction.addKey(f, 1, written(trie, "kept", stored, "a:b"))
+    transaction.addKey(f, 1, written(transaction, trie, "kept", stored, "a:b"))
     expect(transaction.written(f, 1)).toEqual({ value: "kept" })
     invalidate(transaction, trie, f)
     expect(transaction.written(f, 1)).toBeUndefined()
@@ -116,12 +117,12 @@ describe("a value that was set inside", () => {
 
   test("is seen by a transaction inside, which may outdate it for itself", () => {
     const { trie, f, transaction } = make()
-    transaction.addKey(f, 1, written(trie, "outer", [], "a"))
+    transaction.addKey(f, 1, written(transaction, trie, "outer", [], "a"))
     const inner = new Transaction(trie, transaction)
     expect(inner.written(f, 1)).toEqual({ value: "outer" })
     tell(inner, trie, "a")
     expect([inner.written(f, 1), transaction.written(f, 1)]).toEqual([undefined, { value: "outer" }])
-    inner.addKey(f, 1, written(trie, "inner", [], "a"))
+    inner.addKey(f, 1, written(inner, trie, "inner", [], "a"))
     expect(inner.written(f, 1)).toEqual({ value: "inner" })
   })
 })
@@ -130,11 +131,11 @@ describe("a nested transaction that succeeds", () => {
   test("gives its changes and its values to the one around, in the order in which they were made", () => {
     const { trie, f, transaction } = make()
     const stored: unknown[] = []
-    transaction.addKey(f, 1, written(trie, "outer", stored))
+    transaction.addKey(f, 1, written(transaction, trie, "outer", stored))
     const inner = new Transaction(trie, transaction)
-    inner.addKey(f, 1, written(trie, "inner", stored))
-    inner.addKey(f, 2, written(trie, "two", stored, "a"))
-    transaction.addKey(f, 3, written(trie, "three", stored))
+    inner.addKey(f, 1, written(inner, trie, "inner", stored))
+    inner.addKey(f, 2, written(inner, trie, "two", stored, "a"))
+    transaction.addKey(f, 3, written(transaction, trie, "three", stored))
     inner.joinOuter(transaction)
     expect([inner.isSettled, transaction.written(f, 1), transaction.changes.length]).toEqual([
       true,
@@ -149,7 +150,7 @@ describe("a nested transaction that succeeds", () => {
   test("does not take back what the one around has said later", () => {
     const { trie, f, transaction } = make()
     const inner = new Transaction(trie, transaction)
-    inner.addKey(f, 1, written(trie, "inner", []))
+    inner.addKey(f, 1, written(inner, trie, "inner", []))
     transaction.addKey(f, 1)
     inner.joinOuter(transaction)
     expect(transaction.written(f, 1)).toBeUndefined()
@@ -163,7 +164,7 @@ test("settling gives back every use that it held, also what a nested one has han
   const inner = new Transaction(trie, transaction)
   for (const each of [transaction, inner]) {
     tell(each, trie, "a", "a", "b")
-    each.addKey(f, 1, written(trie, 1, [], "c"))
+    each.addKey(f, 1, written(each, trie, 1, [], "c"))
     each.addFunction(f)
     each.addFunction(f)
   }
