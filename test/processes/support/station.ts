@@ -54,10 +54,11 @@ const BOUND_NS = 5e9
 /** When the event loop last called something: what the cache has looked at since may be as old as that, and not older. */
 let callbackNs = now()
 const callbacks = new Set<number>()
+/** Promise jobs, ticks, and code that is run in another context, as the library does, begin none. */
+const WITHIN_A_CALLBACK = /^(?:PROMISE|TickObject|Microtask|ZOOCACHE|bound-.*)$/
 createHook({
   init: (id, type) => {
-    // Promise jobs and ticks run within a callback, and so does what the library runs in its root context.
-    if (!["PROMISE", "TickObject", "Microtask", "ZOOCACHE"].includes(type)) callbacks.add(id)
+    if (!WITHIN_A_CALLBACK.test(type)) callbacks.add(id)
   },
   before: (id) => {
     if (callbacks.has(id)) callbackNs = now()
