@@ -49,7 +49,7 @@ describe("a fleet under load reads nothing stale and loses nothing", () => {
     await fleet.untilDelivered()
 
     const { proxy } = fleet.node(0)
-    proxy.clog()
+    await proxy.clog()
     await untilDropped(server)
     await fleet.goOn(BOUND_MS)
     await untilState(fleet.node(0), "ready")

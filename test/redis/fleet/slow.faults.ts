@@ -14,7 +14,7 @@ describe("a fleet under load reads nothing stale and loses nothing", () => {
     await using server = await RedisServer.start({ config })
     await using fleet = await Fleet.start(server)
     const { proxy } = fleet.node(0)
-    proxy.clog()
+    await proxy.clog()
     await untilDropped(server)
     // It asks, and is answered, all the time.
     await fleet.goOn(BOUND_MS + 500)
@@ -33,7 +33,7 @@ describe("a fleet under load reads nothing stale and loses nothing", () => {
     await using fleet = await Fleet.start(server, { hasLoad: false })
     const [reading, changing] = [fleet.node(0), fleet.node(1)]
     const { id } = await reading.call("row", 1)
-    reading.proxy.clog()
+    await reading.proxy.clog()
     await untilDropped(server)
     await changing.call("change", 1)
     await setTimeout(BOUND_MS)

@@ -1,6 +1,7 @@
 import { once } from "node:events"
 import { connect, createServer, type Server, type Socket } from "node:net"
 import { freePort } from "./ports.js"
+import { until } from "./until.js"
 
 export type Direction = "toServer" | "toClient"
 
@@ -64,10 +65,11 @@ export class FaultyProxy implements AsyncDisposable {
 
   /**
    * Nothing is read any more of what the server says on connections that listen to a channel, so that it piles up there.
-   * What gets through when they are read again is late.
+   * What gets through when they are read again is late. Resolves when there is one: after a cut, it is the last to be back.
    */
-  clog(): void {
-    for (const link of this.#links) link.clog()
+  async clog(): Promise<void> {
+    const clogAll = () => [...this.#links].map((link) => link.clog()).includes(true)
+    await until(clogAll, { what: "a connection that listens" })
   }
 
   unclog(): void {
@@ -144,8 +146,10 @@ class Link {
     this.#forward(server, client, "toClient")
   }
 
-  clog(): void {
+  /** False if it listens to nothing. */
+  clog(): boolean {
     if (this.#listens) this.#options.server.pause()
+    return this.#listens
   }
 
   unclog(): void {
