@@ -68,10 +68,11 @@ const modes = {
 
 /**
  * Files that share processes, which saves the start of one for each. All others have one of their own, as must those that
- * look at what belongs to the process: its memory, its default cache, what it has registered with a package.
+ * look at what belongs to the process: its memory, its default cache, what it has registered with a package, or that
+ * replace a module for all that import it.
  */
-const sharing = "{behaviour,codec,core,decorators,decorators-legacy,parity,pitfalls,testing}"
-const apart = "contexts|garbage|lifecycle|refusals|size"
+const sharing = "{behaviour,codec,core,decorators,decorators-legacy,docs,lmdb,model,parity,pitfalls,redis,testing}"
+const apart = "contexts|faults|garbage|lifecycle|reconnects|refusals|size"
 
 export default defineConfig(({ mode }) => {
   const { include, timeoutMs } = modes[mode === "faults" || mode === "stress" ? mode : "test"]
@@ -95,7 +96,7 @@ export default defineConfig(({ mode }) => {
       pool: "forks",
       execArgv: ["--expose-gc"],
       // More than there are processors: much of what takes long waits for servers and processes.
-      maxWorkers: availableParallelism() + 1,
+      maxWorkers: availableParallelism() + 2,
       restoreMocks: true,
       unstubEnvs: true,
       unstubGlobals: true,

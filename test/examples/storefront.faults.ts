@@ -4,6 +4,18 @@ import { demo, end, small, start, tableOf } from "./support/demo.js"
 
 // Side by side: most of their time goes into starting up.
 describe.concurrent("the demo", () => {
+  test("measures three ways, finds nothing stale with zoocache, and explains a write", async () => {
+    const { code, out, err } = await demo(...small)
+    expect(err).toBe("")
+    const table = tableOf(out)
+    expect([...table.keys()]).toEqual(["no cache", "TTL cache", "zoocache"])
+    expect(table.get("no cache")?.at(-1)).toBe("0")
+    expect(table.get("zoocache")?.at(-1)).toBe("0")
+    expect(out).toMatch(/home\(\) +stale: depends on `product:\d+`, invalidated/)
+    expect(out).not.toContain("\u001b")
+    expect(code).toBe(0)
+  })
+
   test("fails when zoocache's writers forget to invalidate", async () => {
     const { code, out } = await demo(...small, "--seconds", "2", "--sabotage")
     expect(tableOf(out).get("zoocache")?.at(-1)).toMatch(/^[1-9]/)

@@ -1,4 +1,4 @@
 import { testPromise } from "./support/promise.js"
 
 // Many more histories are in promise.faults.ts.
-testPromise({ own: 200, shared: 100, faulty: 200 })
+testPromise({ own: 100, shared: 50, faulty: 100 })

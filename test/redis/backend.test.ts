@@ -237,13 +237,15 @@ describe("options", () => {
     const { url } = await start(RedisServer.start())
     const { cache } = await join({ url })
     const { cache: other } = await join({ url }, { maxLoads: 2 })
-    const never = (of: Cache) => of.cacheable((_id: number) => new Promise(() => {}), { name: "never" })
-    for (let id = 0; id < 300; id += 1) {
-      void never(cache)(id)
-      void never(other)(id)
-    }
+    let release: () => void = () => {}
+    const released = new Promise<void>((resolve) => (release = resolve))
+    const held = (of: Cache) => of.cacheable((_id: number) => released, { name: "held" })
+    const calls: Promise<void>[] = []
+    for (let id = 0; id < 300; id += 1) calls.push(held(cache)(id), held(other)(id))
     const begun = ({ running, waiting }: ReturnType<Cache["stats"]>) => running + waiting
     await until(() => begun(cache.stats()) === 300 && begun(other.stats()) === 300, { what: "loads" })
     expect([cache.stats().running, other.stats().running]).toEqual([256, 2])
+    release()
+    await Promise.all(calls)
   })
 })

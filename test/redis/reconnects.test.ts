@@ -5,4 +5,4 @@ import { reconnectOften } from "./support/reconnects.js"
 afterEach(cleanUp)
 
 // Many more are in reconnects.faults.ts.
-test("a cache whose connections are killed again and again leaves nothing of them behind", () => reconnectOften(150))
+test("a cache whose connections are killed again and again leaves nothing of them behind", () => reconnectOften(20))

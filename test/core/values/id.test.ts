@@ -467,8 +467,10 @@ describe("idOf", () => {
       }, inner)
     fc.assert(
       fc.property(value, value, wrap, (left, right, steps) => {
-        expect(id(wrapped(left, steps)) === id(wrapped(right, steps))).toBe(
-          steps.length === 0 ? sameCall([left], [right]) && !Number.isNaN(left) : same(left, right),
+        const [one, other] = [wrapped(left, steps), wrapped(right, steps)]
+        // Of the wrapped ones: a set, and the keys of a map, have no -0.
+        expect(id(one) === id(other)).toBe(
+          steps.length === 0 ? sameCall([left], [right]) && !Number.isNaN(left) : same(one, other),
         )
       }),
       { numRuns },

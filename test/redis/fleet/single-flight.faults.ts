@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest"
 import { RedisServer } from "../support/server.js"
 import { Fleet } from "./support/fleet.js"
-import { testSingleFlight } from "./support/single-flight-tests.js"
+import { testLostLeases, testOneLoad } from "./support/single-flight-tests.js"
 
-testSingleFlight({ nodes: 8, rows: 80 })
+testOneLoad({ nodes: 8, rows: 80 })
+testLostLeases()
 
 describe("a fleet under load in which one node loads for all reads nothing stale and loses nothing", () => {
   test("when nodes are killed, stand still and are cut off", async () => {

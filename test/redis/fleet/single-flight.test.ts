@@ -1,3 +1,4 @@
-import { testSingleFlight } from "./support/single-flight-tests.js"
+import { testOneLoad } from "./support/single-flight-tests.js"
 
-testSingleFlight({ nodes: 4, rows: 20 })
+// What the faults of a node cost is in single-flight.faults.ts.
+testOneLoad({ nodes: 4, rows: 20 })

@@ -39,7 +39,7 @@ async function untilWaiting(nodes: readonly FleetNode[]): Promise<void> {
   }
 }
 
-export function testSingleFlight({ nodes, rows: count }: Callers): void {
+export function testOneLoad({ nodes, rows: count }: Callers): void {
   describe("one load among processes", () => {
     test("of each key, however many ask at once", async () => {
       await using server = await RedisServer.start()
@@ -75,7 +75,9 @@ export function testSingleFlight({ nodes, rows: count }: Callers): void {
       await fleet.finish({ reads: 0 })
     })
   })
+}
 
+export function testLostLeases(): void {
   describe("costs its lease at most", () => {
     const faults: readonly (readonly [string, (node: FleetNode) => Promise<void> | void])[] = [
       ["a node that is killed while it loads", (node) => node.kill()],
