@@ -8,7 +8,7 @@ import { UnencodableValueError } from "../../src/core/base/errors.js"
 import { bare, codec, header, roundTrip } from "./support.js"
 
 const eager = createCodec({ threshold: 0 })
-const numRuns = Number(process.env["ZOOCACHE_RUNS"] ?? 1_000)
+const numRuns = Number(process.env["ZOOCACHE_RUNS"] ?? 500)
 
 describe("a value comes back as it was", () => {
   for (const [group, table] of Object.entries(KEPT_VALUES)) {

@@ -1,5 +1,8 @@
 import { describe, test } from "vitest"
+import { testInner } from "./support/inner.js"
 import { terminateThreads } from "./support/terminations.js"
+
+testInner("startClusterWorker")
 
 describe("worker threads that are terminated in the middle of writing", () => {
   test("hold up nobody, and leave nothing behind", () => terminateThreads(100, {}))

@@ -5,7 +5,7 @@ import { checkManualKey, functionKey, parseFunctionKey } from "../../../src/core
 import { idOf } from "../../../src/core/values/id.js"
 import { call } from "./support/calls.js"
 
-const numRuns = Number(process.env["ZOOCACHE_RUNS"] ?? 2_000)
+const numRuns = Number(process.env["ZOOCACHE_RUNS"] ?? 1_000)
 
 describe("functionKey and parseFunctionKey", () => {
   test.each<[string, string | number | undefined, unknown[], string]>([

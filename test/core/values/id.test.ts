@@ -5,7 +5,7 @@ import { InvalidKeyError } from "../../../src/core/base/errors.js"
 import { decodeId, encodeId, type EntryId, idOf } from "../../../src/core/values/id.js"
 import { call, rebuilt, reversed, same, sameCall, value } from "./support/calls.js"
 
-const numRuns = Number(process.env["ZOOCACHE_RUNS"] ?? 2_000)
+const numRuns = Number(process.env["ZOOCACHE_RUNS"] ?? 1_000)
 
 const foreign = (source: string): unknown => runInNewContext(source)
 const id = (...args: unknown[]): EntryId => idOf(args)
