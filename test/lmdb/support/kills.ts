@@ -12,11 +12,12 @@ export async function killWriters(kills: number): Promise<void> {
   const acknowledged = new Map<string, number>()
   for (let kill = 0; kill < kills; kill += 1) {
     const child = forkChild("append-for-ever", path, String(kill * 1_000_000))
+    const closed = once(child, "close")
     const lines = linesOf(child)
     await once(child.stdout as NodeJS.ReadableStream, "data")
     await new Promise((resolve) => setTimeout(resolve, Math.random() * 60))
     child.kill("SIGKILL")
-    await once(child, "close")
+    await closed
     for (const line of lines) {
       const [round, version] = line.split(" ")
       if (version !== undefined) acknowledged.set(`round:${round}`, Number(version))
