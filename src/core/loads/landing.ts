@@ -223,12 +223,12 @@ export class Landing {
       return undefined
     }
     running.supersedeOlder(load)
-    if (bytes !== undefined && aged.aging !== null) shared?.noteWritten(aged.aging, rankOf(load))
+    if (bytes !== undefined && aged.aging !== null) shared?.writes.noteWritten(aged.aging, rankOf(load))
     const isCloned = behaviour.isolation === "clone"
     const rare = isCloned ? { isCloned, isError: false, failures: 0, keyVersion: undefined, rivalVersion: 0 } : null
     const { weight } = asked
     entries.store({ table, id, value, dependencies, aged, rare, weight, bornMs: load.startedAtMs })
-    if (bytes !== undefined) load.written = shared?.put(table.keyOf(id), bytes)
+    if (bytes !== undefined) load.written = shared?.writes.put(table.keyOf(id), bytes)
     return undefined
   }
 
@@ -290,7 +290,7 @@ export class Landing {
     this.#options.running.supersedeOlder(load)
     const previous = table.entries.get(load.id)
     if (previous !== undefined) this.#options.entries.remove(previous)
-    this.#options.shared?.remove(table.keyOf(load.id), rankOf(load))
+    this.#options.shared?.writes.remove(table.keyOf(load.id), rankOf(load))
   }
 
   #keepError(flight: Flight, request: LoadRequest, load: Load, error: unknown): void {

@@ -134,7 +134,7 @@ export class Grace {
     const { turn, shared } = this.#context
     const retryAtMs = turn.current() + GRACE_RETRY_MS
     if (entry?.aging != null) entry.aging.retryAtMs = retryAtMs
-    if (entry === undefined || entry.slot < 0) shared?.postpone(table.keyOf(id), retryAtMs)
+    shared?.retries.postponeEntry(table.keyOf(id), entry, retryAtMs)
   }
 
   #tellFailure(table: Table, id: EntryId, error: unknown): void {

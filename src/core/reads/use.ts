@@ -17,7 +17,7 @@ export function use({ turn, trie, entries, shared, outbox }: ReadContext, entry:
   const { aging } = entry
   if (aging !== null && aging.idleTtlMs !== Number.POSITIVE_INFINITY) {
     aging.idleUntilMs = turn.now + aging.idleTtlMs
-    shared?.slide(entry)
+    shared?.writes.slide(entry)
   }
   inheritEntry({ turn, trie }, entry, run)
   if (channels.hit.hasSubscribers) outbox.publish(channels.hit, entry.table.event(entry.id))

@@ -49,8 +49,8 @@ export class SetsByHand {
   share({ table, id, entry, bytes, epoch, asOf }: SetByHand, version: Version, writes: Promise<void>[]): void {
     const { shared, trie } = this.#options
     if (shared === undefined || bytes === undefined || !isSameEpoch(epoch, trie.epoch)) return
-    if (entry?.aging != null) shared.noteWritten(entry.aging, { epoch, keyVersion: version, asOf })
-    writes.push(shared.putSet(table.keyOf(id), bytes, version))
+    if (entry?.aging != null) shared.writes.noteWritten(entry.aging, { epoch, keyVersion: version, asOf })
+    writes.push(shared.writes.putSet(table.keyOf(id), bytes, version))
   }
 
   /** Resolves when the shared tier has what was written, or has had as long for it as the log had. */
