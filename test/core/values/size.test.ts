@@ -83,7 +83,8 @@ const samples: readonly [name: string, copies: number, make: (index: number) => 
 
 describe("estimateSize", () => {
   test.each(samples)("is within a factor of two of the heap for %s", (_name, copies, make) => {
-    const measured = measure(make, copies)
+    // The median: what the engine compiles or frees meanwhile, later on a busy machine, is measured too.
+    const measured = [1, 2, 3].map(() => measure(make, copies)).toSorted((a, b) => a - b)[1] as number
     const estimated = estimateSize(make(1))
     expect(estimated / measured, `estimated ${estimated}, measured ${measured.toFixed(0)}`).toBeGreaterThan(0.5)
     expect(estimated / measured, `estimated ${estimated}, measured ${measured.toFixed(0)}`).toBeLessThan(2)
