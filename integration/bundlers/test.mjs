@@ -4,7 +4,7 @@ import { spawn } from "node:child_process"
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
+import { basename, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { bundlers } from "./bundlers.mjs"
 
@@ -105,11 +105,8 @@ async function buildApp({ name, build }, format, { app, external }) {
 }
 
 async function runBundle(file, { beside, copiesWriter }) {
-  const folder = mkdtempSync(join(base, "run-"))
-  const modules = join(folder, "node_modules")
+  const folder = mkdtempSync(join(placeWith(beside), "run-"))
   cpSync(dirname(file), folder, { recursive: true })
-  mkdirSync(modules)
-  for (const name of beside) copyPackage(name, modules)
   if (copiesWriter) cpSync(join(installed, "zoocache/dist/chunks/writer-main.cjs"), join(folder, "writer-main.cjs"))
   const env = {
     ...process.env,
@@ -117,7 +114,17 @@ async function runBundle(file, { beside, copiesWriter }) {
     LMDB_PATH: join(folder, "cache"),
     PREFIX: `p${(prefixes += 1)}`,
   }
-  return await output(process.execPath, [join(folder, file.slice(dirname(file).length + 1))], { cwd: folder, env })
+  return await output(process.execPath, [join(folder, basename(file))], { cwd: folder, env })
+}
+
+/** A folder in which nothing is installed but these packages. One for all bundles that run beside them. */
+function placeWith(names) {
+  const folder = join(base, `with-${names.join("-")}`)
+  const modules = join(folder, "node_modules")
+  if (existsSync(modules)) return folder
+  mkdirSync(modules, { recursive: true })
+  for (const name of names) copyPackage(name, modules)
+  return folder
 }
 
 /** With what it needs itself. Copied: a link would be followed, and everything found from there. */

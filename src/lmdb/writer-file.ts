@@ -2,10 +2,15 @@ import { pathToFileURL } from "node:url"
 import { ConfigurationError, messageOf } from "../core/base/errors.js"
 import { findWriter } from "../packages/installed.js"
 
+/** Put in by the build. */
+declare const ZOOCACHE_VERSION: string | undefined
+
 /** The program of the thread that writes. @throws ConfigurationError where a bundle has left it behind */
 export function writerFile(): URL {
   // From the sources it needs a loader for TypeScript, which tests and development have.
-  if (String(import.meta.url).endsWith(".ts")) return new URL("./writer-main-source.mjs", import.meta.url)
+  if (typeof ZOOCACHE_VERSION !== "string" && import.meta.url.endsWith(".ts")) {
+    return new URL("./writer-main-source.mjs", import.meta.url)
+  }
   try {
     return pathToFileURL(findWriter())
   } catch (error) {
