@@ -2,15 +2,18 @@
  * Builds `dist/`:
  *
  * - the library as CommonJS, with everything below `src/core` hoisted into one scope;
- * - for `import` a thin wrapper around the very same files. Two builds would be two libraries in one process, with two
- *   default caches and two `ZooCacheError`s that are no `instanceof` each other;
- * - declarations, which the wrapper's ones re-export for the same reason.
+ * - for `import` in Node.js a thin wrapper around the very same files. Two builds would be two libraries in one process, with
+ *   two `ZooCacheError`s that are no `instanceof` each other;
+ * - for bundlers, below `dist/esm`, an ES module for each source file, of which they take what is used;
+ * - declarations, which the wrapper's ones re-export for the same reason as above.
+ *
+ * See docs/adr/0032-es-modules-for-bundlers.md.
  */
 import { spawnSync } from "node:child_process"
 import { mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, isAbsolute } from "node:path"
-import { rolldown } from "rolldown"
-import { entries, root } from "./entries.js"
+import { type InputOptions, rolldown } from "rolldown"
+import { entries, packageJson, root } from "./entries.js"
 
 const dist = `${root}dist`
 
@@ -18,65 +21,42 @@ const dist = `${root}dist`
  * Files that run in a thread of their own: imported by nobody, and started by their path, which is the same as that of the
  * module that starts them.
  */
-const threads = [{ name: "chunks/writer-main", file: "lmdb/writer-main", startedBy: "src/lmdb/start-writer.ts" }]
+const threads = [{ name: "chunks/writer-main", file: "lmdb/writer-main" }]
 rmSync(dist, { recursive: true, force: true })
 
-const bundle = await rolldown({
+const common: InputOptions = {
   cwd: root,
-  input: Object.fromEntries(
-    [...entries.map(({ file }) => ({ name: file, file })), ...threads].map(({ name, file }) => [
-      name,
-      `src/${file}.ts`,
-    ]),
-  ),
   platform: "node",
   tsconfig: "tsconfig.json",
-  // Dependencies stay outside: optional peers must not be loaded by those who don't have them.
-  external: (id) => !id.startsWith(".") && !isAbsolute(id),
-  transform: { target: "es2022" },
-})
-const { output } = await bundle.write({
-  dir: dist,
-  format: "cjs",
-  exports: "named",
-  // No `__esModule` mark: with it some bundlers look for a `default` when the wrapper imports the CommonJS file.
-  esModule: false,
-  // The sources are modules, hence strict; assigning to a frozen value must throw here as it does there.
-  strict: true,
-  generatedCode: { symbols: false },
-  sourcemap: true,
-  entryFileNames: "[name].cjs",
-  chunkFileNames: "chunks/[name].cjs",
-  codeSplitting: {
-    // One chunk, and not what each entry happens to share: inside it names are bound directly, across chunks every use
-    // is a property look-up.
-    groups: [
-      { name: "core", test: /[\\/]src[\\/]core[\\/]/ },
-      { name: "codec", test: /[\\/]src[\\/]codec[\\/](?!index)/ },
-      // In a chunk whoever imports it, so that the thread is always found beside it.
-      { name: "lmdb", test: /[\\/]src[\\/]lmdb[\\/](?!index|writer-main)/ },
-    ],
-  },
-})
-await bundle.close()
-
-for (const { name, startedBy } of threads) {
-  const starter = output.find((part) => part.type === "chunk" && part.moduleIds.some((id) => id.endsWith(startedBy)))
-  if (starter === undefined || dirname(starter.fileName) !== dirname(name)) {
-    throw new Error(`${startedBy} would not find ${name}.cjs from ${starter?.fileName}`)
-  }
+  transform: { target: "es2022", define: { ZOOCACHE_VERSION: JSON.stringify(packageJson.version) } },
 }
+const inputs = entries.map(({ file }) => ({ name: file, file }))
+const [commonJs] = await Promise.all([buildCommonJs(inputs), buildEsModules(inputs)])
+// In one file each, so that they can be copied beside a bundle. One after the other: each would write the same chunks.
+for (const thread of threads) await buildCommonJs([thread])
 
+const exported = new Map<string, readonly string[]>()
 for (const { file } of entries) {
-  const chunk = output.find((part) => part.type === "chunk" && part.isEntry && part.name === file)
+  const chunk = commonJs.find((part) => part.type === "chunk" && part.isEntry && part.name === file)
   if (chunk?.type !== "chunk") throw new Error(`The bundler made no entry ${file}`)
   if (chunk.exports.includes("default")) throw new Error(`src/${file}.ts has a default export; name it`)
   const names = [...chunk.exports].sort()
+  exported.set(file, names)
   write(
     `${file}.mjs`,
     `import library from "./index.cjs"\n\n${names.map((name) => `export const ${name} = library.${name}\n`).join("")}`,
   )
 }
+
+// Whoever imports anything there is told at once. The names are for bundlers, which look for them.
+const refusal =
+  "zoocache does not run on an edge runtime without the modules of Node.js. In Next.js write `export const runtime = " +
+  '"nodejs"` in the file of the route or page, which is the default, and keep zoocache out of code for `runtime = "edge"`.'
+const names = [...new Set([...exported.values()].flat())].sort()
+write(
+  "edge-light.mjs",
+  `throw new Error(${JSON.stringify(refusal)})\n\n${names.map((name) => `export const ${name} = undefined\n`).join("")}`,
+)
 
 // The folder is CommonJS for whoever reads `.d.ts` and `.cjs.map`; the package around it is not.
 write("package.json", `${JSON.stringify({ type: "commonjs" })}\n`)
@@ -84,8 +64,81 @@ const tsc = [`${root}node_modules/typescript/bin/tsc`, "-p", `${root}tsconfig.bu
 if (spawnSync(process.execPath, tsc, { stdio: "inherit" }).status !== 0) process.exit(1)
 for (const { file } of entries) write(`${file}.d.mts`, `export * from "./index.js"\n`)
 
-for (const part of output) {
+for (const part of commonJs) {
   if (part.type === "chunk") console.log(`dist/${part.fileName}  ${(part.code.length / 1024).toFixed(1)} KB`)
+}
+
+type Inputs = readonly { readonly name: string; readonly file: string }[]
+
+async function buildCommonJs(inputs: Inputs) {
+  const bundle = await rolldown({
+    ...common,
+    input: inputOf(inputs),
+    // Dependencies stay outside: optional peers must not be loaded by those who don't have them. So do files of this build
+    // that are loaded when they are used, by their path.
+    external: (id) => (!id.startsWith(".") && !isAbsolute(id)) || id.endsWith(".cjs"),
+    plugins: [
+      {
+        name: "literal-requires",
+        resolveId: (id, importer) =>
+          id.endsWith("/installed.js") && importer !== undefined
+            ? `${root}src/packages/installed-commonjs.ts`
+            : undefined,
+      },
+    ],
+  })
+  const isThread = inputs.length === 1
+  const { output } = await bundle.write({
+    dir: dist,
+    format: "cjs",
+    exports: "named",
+    // No `__esModule` mark: with it some bundlers look for a `default` when the wrapper imports the CommonJS file.
+    esModule: false,
+    // The sources are modules, hence strict; assigning to a frozen value must throw here as it does there.
+    strict: true,
+    generatedCode: { symbols: false },
+    sourcemap: true,
+    entryFileNames: "[name].cjs",
+    chunkFileNames: "chunks/[name].cjs",
+    ...(isThread
+      ? {}
+      : {
+          codeSplitting: {
+            // One chunk, and not what each entry happens to share: inside it names are bound directly, across chunks every
+            // use is a property look-up.
+            groups: [
+              { name: "core", test: /[\\/]src[\\/]core[\\/]/ },
+              // In a chunk whoever imports it, so that what it loads by its path is always found beside it.
+              { name: "packages", test: /[\\/]src[\\/]packages[\\/]/ },
+              { name: "codec", test: /[\\/]src[\\/]codec[\\/](?!index)/ },
+              { name: "lmdb", test: /[\\/]src[\\/]lmdb[\\/](?!index|writer-main)/ },
+            ],
+          },
+        }),
+  })
+  await bundle.close()
+  return output
+}
+
+async function buildEsModules(inputs: Inputs): Promise<void> {
+  const bundle = await rolldown({
+    ...common,
+    input: inputOf(inputs),
+    external: (id) => !id.startsWith(".") && !isAbsolute(id),
+  })
+  await bundle.write({
+    dir: `${dist}/esm`,
+    format: "es",
+    preserveModules: true,
+    preserveModulesRoot: "src",
+    generatedCode: { symbols: false },
+    entryFileNames: "[name].mjs",
+  })
+  await bundle.close()
+}
+
+function inputOf(inputs: Inputs): Record<string, string> {
+  return Object.fromEntries(inputs.map(({ name, file }) => [name, `src/${file}.ts`]))
 }
 
 function write(file: string, text: string): void {

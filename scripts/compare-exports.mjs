@@ -1,8 +1,10 @@
-// Run by check-package.ts beside an installed zoocache: node compare-exports.mjs <specifier> <file with the wrapper's names>
+// Run by check-package.ts beside an installed zoocache:
+// node compare-exports.mjs <specifier> <file with the wrapper's names> <the ES module for bundlers>
 import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
+import { pathToFileURL } from "node:url"
 
-const [specifier, file] = process.argv.slice(2)
+const [specifier, file, module] = process.argv.slice(2)
 const listed = JSON.parse(readFileSync(file, "utf8"))
 const required = createRequire(import.meta.url)(specifier)
 const imported = await import(specifier)
@@ -17,6 +19,10 @@ for (const name of Object.keys(required)) {
   if (typeof required[name] === "function" && required[name].name !== name) {
     problems.push(`${name} is named ${JSON.stringify(required[name].name)} in the build`)
   }
+}
+const bundled = Object.keys(await import(pathToFileURL(module).href)).sort()
+if (bundled.join() !== [...listed].sort().join()) {
+  problems.push(`the ES module for bundlers has other names than the CommonJS build: ${bundled.join(", ")}`)
 }
 if (listed.length === 0) problems.push("it exports nothing")
 

@@ -1,7 +1,7 @@
-import { createRequire } from "node:module"
 import type * as Lz4 from "lz4-napi"
 import type * as Msgpackr from "msgpackr"
-import { ConfigurationError } from "../core/base/errors.js"
+import { requirePeer } from "../packages/installed.js"
+import { peerError } from "../packages/peer-error.js"
 
 export interface Peers {
   readonly msgpackr: typeof Msgpackr
@@ -13,15 +13,10 @@ export function loadPeers(): Peers {
   return { msgpackr: load("msgpackr") as typeof Msgpackr, lz4: load("lz4-napi") as typeof Lz4 }
 }
 
-const load = (name: string): unknown => {
+function load(name: "msgpackr" | "lz4-napi"): unknown {
   try {
-    return createRequire(import.meta.url)(name)
+    return requirePeer(name)
   } catch (error) {
-    const { code, message } = error as { code?: string; message?: string }
-    const isMissing = code === "MODULE_NOT_FOUND" && message?.includes(`'${name}'`) === true
-    const reason = isMissing
-      ? `the package ${name} is not installed`
-      : `the package ${name} can't be loaded: ${message}`
-    throw new ConfigurationError(`A codec can't be made, ${reason}. Install both: npm install msgpackr lz4-napi`)
+    throw peerError({ what: "A codec", name, install: "msgpackr lz4-napi" }, error)
   }
 }

@@ -1,4 +1,4 @@
-import { createRequire } from "node:module"
+import { requirePeer } from "../packages/installed.js"
 
 /** The part of an open database of lmdb-js that is used. */
 export interface Database {
@@ -46,30 +46,26 @@ export interface OpenOptions {
   readonly noSync?: boolean
 }
 
-/**
- * `require` and not `import`: what is built is CommonJS, and must also run where `import()` is not at hand, as in a test
- * of Jest on Node 20.
- */
-const require = createRequire(import.meta.url)
-
-/** Whether the package `lmdb` can be found, without loading it. */
-export function hasLmdb(): boolean {
-  try {
-    require.resolve("lmdb")
-    return true
-  } catch {
-    return false
-  }
-}
-
 interface Lmdb {
   open(options: object): Database
   readonly version: { readonly patch: number }
+  readonly nativeAddon: { readonly Env: new () => NativeEnvironment }
+}
+
+/** The part of an environment of lmdb-js below its databases that is used. */
+export interface NativeEnvironment {
+  open(options: object, flags: number, jsFlags: number): void
+  close(): void
+}
+
+/** When it is used, so that an `import` of this package never fails. */
+export function loadLmdb(): Lmdb {
+  return requirePeer("lmdb") as Lmdb
 }
 
 /** The installed lmdb may have been built for either of two formats of data files. */
 export function dataFormat(): { readonly version: number; readonly headerBytes: number } {
-  const { version } = require("lmdb") as Lmdb
+  const { version } = loadLmdb()
   return version.patch < 90 ? { version: 1, headerBytes: 16 } : { version: 2, headerBytes: 24 }
 }
 
@@ -77,8 +73,7 @@ export function dataFormat(): { readonly version: number; readonly headerBytes: 
 export const MAX_READERS = 1024
 
 export function openDatabase(options: OpenOptions): Database {
-  const lmdb = require("lmdb") as Lmdb
-  return lmdb.open({
+  return loadLmdb().open({
     ...options,
     noSubdir: true,
     encoding: "binary",

@@ -1,13 +1,4 @@
-import { createRequire } from "node:module"
-import { type Database, MAX_READERS, openDatabase } from "./database.js"
-
-const require = createRequire(import.meta.url)
-
-/** The part of an environment of lmdb-js below its databases that is used. */
-interface NativeEnvironment {
-  open(options: object, flags: number, jsFlags: number): void
-  close(): void
-}
+import { type Database, loadLmdb, MAX_READERS, openDatabase } from "./database.js"
 
 const NO_SUBDIRECTORY = 0x4000
 const NO_SYNC = 0x10000
@@ -19,8 +10,7 @@ const NO_SYNC = 0x10000
  * but without a database, because opening one would take a transaction, in which this thread could be ended.
  */
 export function openReader(path: string, mapSize: number, isSynced: boolean): Database {
-  const { nativeAddon } = require("lmdb") as { readonly nativeAddon: { readonly Env: new () => NativeEnvironment } }
-  const environment = new nativeAddon.Env()
+  const environment = new (loadLmdb().nativeAddon.Env)()
   const flags = NO_SUBDIRECTORY | (isSynced ? 0 : NO_SYNC)
   environment.open({ path, mapSize, maxReaders: MAX_READERS, keyBytes: Buffer.alloc(4096) }, flags, 0)
   try {

@@ -1,6 +1,8 @@
 import type { EntryCodec } from "../core/ports/codec.js"
-import { ConfigurationError, InvalidOptionError } from "../core/base/errors.js"
-import { hasLmdb } from "./database.js"
+import { InvalidOptionError } from "../core/base/errors.js"
+import { findPeer } from "../packages/installed.js"
+import { peerError } from "../packages/peer-error.js"
+import { writerFile } from "./writer-file.js"
 
 /** Options of {@link lmdb}. */
 export interface LmdbOptions {
@@ -88,11 +90,13 @@ export function checkOptions(options: LmdbOptions, internal: InternalOptions): L
     bootId: internal.bootId,
     sweepPauseMs: internal.sweepPauseMs ?? 1000,
   }
-  if (!hasLmdb()) {
-    throw new ConfigurationError(
-      "`lmdb({ path })` needs the package lmdb, which is not installed. Run `npm install lmdb msgpackr lz4-napi`.",
-    )
+  try {
+    findPeer("lmdb")
+  } catch (error) {
+    throw peerError({ what: "`lmdb({ path })`", name: "lmdb", install: "lmdb msgpackr lz4-napi" }, error)
   }
+  // Here, where it is thrown to whoever made the mistake, and not in the background.
+  writerFile()
   return Object.freeze(settings)
 }
 

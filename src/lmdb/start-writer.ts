@@ -2,6 +2,7 @@ import { isMainThread, Worker } from "node:worker_threads"
 import { Brake } from "./brake.js"
 import { WriterProcess } from "./process.js"
 import type { FromWriter, ToWriter, WriterSettings } from "./protocol.js"
+import { writerFile } from "./writer-file.js"
 
 /** The thread or process that writes. Messages come as `message`, the end as `error` or `exit`. */
 export interface WriterHandle {
@@ -24,10 +25,8 @@ export interface WriterHandle {
  * started wherever they are, and nobody is told before. A writer keeps no process alive unless told to.
  */
 export function startWriter(settings: WriterSettings): WriterHandle {
-  // From the sources it needs a loader for TypeScript, which tests and development have.
-  const file = import.meta.url.endsWith(".ts") ? "./writer-main-source.mjs" : "./writer-main.cjs"
-  const url = new URL(file, import.meta.url)
-  return isMainThread ? startThread(url, settings) : new WriterProcess(url, settings)
+  const file = writerFile()
+  return isMainThread ? startThread(file, settings) : new WriterProcess(file, settings)
 }
 
 function startThread(file: URL, settings: WriterSettings): WriterHandle {

@@ -1,5 +1,5 @@
-import { createRequire } from "node:module"
-import { ConfigurationError } from "../core/base/errors.js"
+import { requirePeer } from "../packages/installed.js"
+import { peerError } from "../packages/peer-error.js"
 import type { RedisSubscriber } from "./client.js"
 
 /** The part of the package ioredis that is used. */
@@ -22,14 +22,9 @@ export interface ClusterClient extends OwnClient {
 /** ioredis, loaded when the first client is made, so that an `import` of this package never fails. */
 export function loadIoredis(): Ioredis {
   try {
-    return createRequire(import.meta.url)("ioredis") as Ioredis
+    return requirePeer("ioredis") as Ioredis
   } catch (error) {
-    const { code, message } = error as { code?: string; message?: string }
-    const isMissing = code === "MODULE_NOT_FOUND" && message?.includes("'ioredis'") === true
-    const reason = isMissing ? "is not installed" : `can't be loaded: ${message}`
-    throw new ConfigurationError(
-      `\`redis({ … })\` needs the package ioredis, which ${reason}. Run \`npm install ioredis msgpackr lz4-napi\`, ` +
-        "or pass a `client` of your own.",
-    )
+    const what = "`redis({ … })` without a `client` of your own"
+    throw peerError({ what, name: "ioredis", install: "ioredis msgpackr lz4-napi" }, error)
   }
 }

@@ -283,8 +283,8 @@ export class ConfigurationError extends ZooCacheError {
     name(this, "ConfigurationError")
   }
 
-  constructor(message: string) {
-    super("ERR_ZOOCACHE_CONFIGURATION", message)
+  constructor(message: string, cause?: unknown) {
+    super("ERR_ZOOCACHE_CONFIGURATION", message, { cause })
   }
 }
 

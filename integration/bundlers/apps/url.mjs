@@ -1,0 +1,10 @@
+import { configure, createCache, defaultCache, reset } from "zoocache"
+import "zoocache/redis"
+import { check, run } from "./checks.mjs"
+
+run(async () => {
+  configure({ storageUrl: process.env.REDIS_URL, prefix: process.env.PREFIX })
+  await check(defaultCache())
+  await reset()
+  await createCache().close()
+})
