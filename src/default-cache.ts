@@ -1,5 +1,5 @@
 import type { Cache } from "./core/cache/cache.js"
-import { createCache } from "./core/cache/create-cache.js"
+import { openUnnamed } from "./core/cache/create-cache.js"
 import type {
   Cached,
   CachedMany,
@@ -15,13 +15,16 @@ import type { CurrentLoad } from "./core/loads/run.js"
 import { type CacheableDecorator, decoratorOf, type MethodOptions, methodOptionsOf } from "./core/cache/decorator.js"
 import type { Backend } from "./core/ports/backend.js"
 import { ConfigurationError, InvalidOptionError } from "./core/base/errors.js"
+import { placeCalling, withPlace } from "./core/base/place.js"
+import { oncePerProcess } from "./core/base/process-wide.js"
 import type { AnyFunction, CacheOptions, FunctionOptions } from "./core/options/options.js"
 import { checkObject } from "./core/options/checks.js"
+import { givenAgain, type GivenOptions, givenOptions, REDEFINE_ADVICE } from "./core/options/given-options.js"
 import { normalizeCacheOptions, normalizeFunctionBehaviour } from "./core/options/settings.js"
 import { backendOf } from "./storage-url.js"
 
-/** Options of the default cache. */
-export interface ConfigureOptions extends CacheOptions {
+/** Options of the default cache, which needs no name: there is one in a process. */
+export interface ConfigureOptions extends Omit<CacheOptions, "name"> {
   /**
    * The place where entries and invalidations are shared, instead of `backend`: `lmdb://` and a path, such as
    * `lmdb://./cache` or `lmdb:///var/cache/shop?maxEntries=100000`, or `redis://user:password@host:6379/0` and
@@ -35,15 +38,27 @@ export interface ConfigureOptions extends CacheOptions {
   busUrl?: string | undefined
 }
 
-/** The one cache behind the functions of this page; made when the first of them needs it. */
-let current: Cache | undefined
-let configured: ConfigureOptions | undefined
-let chosenBackend: Backend | undefined
-/** Counts the default caches there have been, so that functions notice that theirs has gone. */
-let generation = 0
+/** The one cache behind the functions of this page, and how it is set up. */
+interface DefaultCache {
+  /** Made when the first of the functions needs it. */
+  cache: Cache | undefined
+  configured: GivenOptions | undefined
+  backend: Backend | undefined
+  /** Counts the default caches there have been, so that functions notice that theirs has gone. */
+  generation: number
+}
+
+/** One in a process: a copy of this library that a bundler made uses the cache of the others. */
+const current = oncePerProcess<DefaultCache>("default cache", 1, () => ({
+  cache: undefined,
+  configured: undefined,
+  backend: undefined,
+  generation: 0,
+}))
 
 /**
- * Sets up the default cache, before anything uses it. Again with the same settings is fine.
+ * Sets up the default cache, before anything uses it. Again with the same settings is fine; functions are the same where
+ * their source text is. With other settings `redefine: "replace"` closes the cache that there is, and the next use makes another.
  *
  * @throws ConfigurationError with other settings, or when the default cache has been used already.
  * @throws InvalidOptionError
@@ -53,32 +68,43 @@ let generation = 0
 export function configure(options: ConfigureOptions = {}): void {
   checkObject(options, "configure")
   const { storageUrl, busUrl, ...rest } = options
+  const { name } = rest as CacheOptions
+  if (name !== undefined) {
+    throw new InvalidOptionError("name", name, "the default cache has none: there is one in a process")
+  }
   const hasUrl = storageUrl !== undefined || busUrl !== undefined
   if (hasUrl && rest.backend !== undefined) {
     const name = storageUrl === undefined ? "busUrl" : "storageUrl"
     throw new InvalidOptionError(name, "…", "there is a `backend` too; give one of them")
   }
   const backend = hasUrl ? backendOf(storageUrl, busUrl) : rest.backend
-  normalizeCacheOptions(withBackend(rest, backend))
-  if (configured !== undefined) {
-    if (isSame(configured, options)) return
-    throw new ConfigurationError(
-      "The default cache is configured already, with other settings. Configure it in one place, or `await reset()` first.",
-    )
+  const { redefine } = normalizeCacheOptions(withBackend(rest, backend))
+  const place = placeCalling(configure)
+  if (current.configured !== undefined) {
+    const again = givenAgain(current.configured, options, redefine, place)
+    if (again.kind === "same") return
+    if (again.kind === "differs") {
+      throw new ConfigurationError(
+        `The default cache is configured already, with another \`${again.option}\`. Configure it in one place, or ` +
+          `\`await reset()\` first. ${REDEFINE_ADVICE}`,
+      )
+    }
+    // Nobody waits for it: what it fails at is told to its `onFault`.
+    reset().catch(() => {})
   }
-  if (current !== undefined) {
+  if (current.cache !== undefined) {
     throw new ConfigurationError(
       "The default cache has been used already. Call `configure` before the first use, or `await reset()` first.",
     )
   }
-  configured = { ...options }
-  chosenBackend = backend
+  current.configured = givenOptions(options, place)
+  current.backend = backend
 }
 
 /** The options of `configure`, as `createCache` takes them. */
 function cacheOptions(): CacheOptions {
-  const { storageUrl: _storageUrl, busUrl: _busUrl, ...options } = configured ?? {}
-  return withBackend(options, chosenBackend)
+  const { storageUrl: _storageUrl, busUrl: _busUrl, ...options } = (current.configured?.options ?? {}) as ConfigureOptions
+  return withBackend(options, current.backend)
 }
 
 function withBackend(options: CacheOptions, backend: Backend | undefined): CacheOptions {
@@ -87,18 +113,18 @@ function withBackend(options: CacheOptions, backend: Backend | undefined): Cache
 
 /** Closes the default cache and forgets its settings; the next use begins anew. Wrapped functions follow. */
 export async function reset(): Promise<void> {
-  const closing = current
-  current = undefined
-  configured = undefined
-  chosenBackend = undefined
-  generation += 1
+  const closing = current.cache
+  current.cache = undefined
+  current.configured = undefined
+  current.backend = undefined
+  current.generation += 1
   await closing?.close()
 }
 
 /** The default cache itself. */
 export function defaultCache(): Cache {
-  current ??= createCache(cacheOptions())
-  return current
+  current.cache ??= openUnnamed(normalizeCacheOptions(cacheOptions())).cache
+  return current.cache
 }
 
 /** {@link Cache.cacheable} of the default cache. May be called before `configure`. */
@@ -116,12 +142,14 @@ export function cacheable(first: unknown, options?: unknown): unknown {
     const methodOptions = methodOptionsOf(first, options)
     const { keyThis: _keyThis, ...rest } = methodOptions
     check(rest)
-    return decoratorOf((method) => following((cache) => decorated(cache, method, methodOptions)).call)
+    const placed = withPlace(methodOptions, cacheable)
+    return decoratorOf((method) => following((cache) => decorated(cache, method, placed)).call)
   }
   const functionOptions = (options === undefined ? {} : options) as object
   check(functionOptions)
   const loader = first as AnyFunction
-  const bound = following((cache) => cache.cacheable(loader, functionOptions))
+  const placed = withPlace(functionOptions, cacheable)
+  const bound = following((cache) => cache.cacheable(loader, placed))
   return withMethods(
     bound,
     ["keyOf", "peek", "refresh", "delete", "clear", "explain", "prime", "primeMany", "with"],
@@ -140,7 +168,8 @@ export function cacheableSync(
   options: FunctionOptions<readonly unknown[], unknown> = {},
 ): unknown {
   check(options)
-  const bound = following((cache) => cache.cacheableSync(loader, options), false)
+  const placed = withPlace(options, cacheableSync)
+  const bound = following((cache) => cache.cacheableSync(loader, placed), false)
   return withMethods(bound, ["keyOf", "peek", "refresh", "delete", "clear", "explain", "prime", "primeMany"], loader)
 }
 
@@ -153,7 +182,8 @@ export function cacheableMany<Id, Value>(
   const { maxBatch, ...rest } = options
   checkMaxBatch(maxBatch)
   check(rest)
-  const bound = following((cache) => cache.cacheableMany(loader, options))
+  const placed = withPlace(options, cacheableMany)
+  const bound = following((cache) => cache.cacheableMany(loader, placed))
   const names = ["one", "keyOf", "peek", "refresh", "delete", "clear", "explain", "prime", "primeMany"]
   return withMethods(bound, names, loader) as unknown as CachedMany<Id, Value>
 }
@@ -239,16 +269,16 @@ function following(make: (cache: Cache) => AnyFunction, answersWithPromise = tru
   let bound: AnyFunction | undefined
   let boundIn = -1
   const made = (): AnyFunction => {
-    if (bound === undefined || boundIn !== generation) {
+    if (bound === undefined || boundIn !== current.generation) {
       bound = make(defaultCache())
-      boundIn = generation
+      boundIn = current.generation
     }
     return bound
   }
   const call = function (this: unknown, argument: unknown): unknown {
     let target: AnyFunction
     try {
-      target = bound !== undefined && boundIn === generation ? bound : made()
+      target = bound !== undefined && boundIn === current.generation ? bound : made()
     } catch (error) {
       // A name that is taken, say: whatever returns a promise rejects.
       if (answersWithPromise) return Promise.reject(error)
@@ -293,16 +323,4 @@ function decorated(cache: Cache, method: AnyFunction, options: MethodOptions): A
 /** Options are wrong where they are given, not where they are first used. */
 function check(options: object): void {
   normalizeFunctionBehaviour(options, normalizeCacheOptions(cacheOptions()).behaviour)
-}
-
-/** Whether two sets of options say the same; functions and objects of classes are the same only if they are one. */
-function isSame(a: unknown, b: unknown): boolean {
-  if (Object.is(a, b)) return true
-  if (!isPlain(a) || !isPlain(b)) return false
-  const names = new Set([...Object.keys(a), ...Object.keys(b)])
-  return [...names].every((name) => isSame(a[name], b[name]))
-}
-
-function isPlain(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype
 }

@@ -70,6 +70,7 @@ export type {
   CacheOptions,
   FunctionOptions,
   MemoryOptions,
+  Redefine,
   Singleflight,
   StalenessOptions,
 } from "./core/options/options.js"

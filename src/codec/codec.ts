@@ -1,5 +1,6 @@
 import type { Packr } from "msgpackr"
 import type { EntryCodec, EntryHeader, HeaderChange } from "../core/ports/codec.js"
+import { madeOf } from "../core/ports/made-of.js"
 import {
   CorruptEntryError,
   EntryTooLargeError,
@@ -97,6 +98,7 @@ class MessagePackCodec implements Codec {
   readonly #maxObjects: number
 
   constructor(peers: Peers, settings: Settings, types: UserTypes) {
+    madeOf(this, ["codec", settings, ...types.byName.values()])
     this.#peers = peers
     this.#settings = settings
     this.#types = types

@@ -1,6 +1,7 @@
 import { createCodec } from "../codec/index.js"
 import type { Backend, BackendContext, OpenBackend } from "../core/ports/backend.js"
 import type { EntryCodec } from "../core/ports/codec.js"
+import { madeOf } from "../core/ports/made-of.js"
 import { LmdbLog } from "./log.js"
 import { checkOptions, type InternalOptions, type LmdbOptions, type LmdbSettings } from "./options.js"
 import { LmdbStore } from "./store.js"
@@ -24,7 +25,8 @@ export function lmdb(options: LmdbOptions): Backend {
 /** @internal */
 export function makeBackend(options: LmdbOptions, internal: InternalOptions): LmdbBackend {
   const settings = checkOptions(options, internal)
-  return { name: "lmdb", needsOwnLog: true, open: (context) => open(settings, context) }
+  const backend: LmdbBackend = { name: "lmdb", needsOwnLog: true, open: (context) => open(settings, context) }
+  return madeOf(backend, ["lmdb", { ...options }, { ...internal }])
 }
 
 interface OpenLmdb extends OpenBackend {

@@ -1,6 +1,7 @@
 import { createCodec } from "../codec/index.js"
 import { assert } from "../core/base/assert.js"
 import type { Backend, BackendContext, OpenBackend } from "../core/ports/backend.js"
+import { madeOf } from "../core/ports/made-of.js"
 import { openConnection, type RedisConnection } from "./connection.js"
 import { type Failure, logError } from "./failures.js"
 import { RedisLog } from "./log.js"
@@ -24,7 +25,12 @@ const MOST_LOADS = 256
 export function redis(options: RedisOptions): Backend {
   const settings = checkOptions(options)
   const logSettings = settings.logUrl === undefined ? settings : checkOptions(logOptionsOf(options, settings.logUrl))
-  return { name: "redis", maxLoads: MOST_LOADS, open: (context) => open(settings, logSettings, context) }
+  const backend: Backend = {
+    name: "redis",
+    maxLoads: MOST_LOADS,
+    open: (context) => open(settings, logSettings, context),
+  }
+  return madeOf(backend, ["redis", { ...options }])
 }
 
 function open(settings: RedisSettings, logSettings: RedisSettings, context: BackendContext): OpenBackend {

@@ -102,7 +102,7 @@ describe("with enabled: false", () => {
 
 describe("stats", () => {
   test("counts of a function go on where it is defined again, and no sum ever falls", async () => {
-    const { cache } = makeCache({ redefine: true })
+    const { cache } = makeCache({ redefine: "replace" })
     const define = () => cache.cacheable(async (id: number) => id, { name: "f" })
     let before = cache.stats()
     for (let round = 1; round <= 3; round += 1) {
@@ -120,7 +120,7 @@ describe("stats", () => {
   })
 
   test("an old definition that is still called counts, too", async () => {
-    const { cache } = makeCache({ redefine: true })
+    const { cache } = makeCache({ redefine: "replace" })
     const old = cache.cacheable(async () => 1, { name: "f" })
     const next = cache.cacheable(async () => 1, { name: "f" })
     await old()

@@ -111,7 +111,7 @@ describe("where parts of a cache meet", () => {
   )
 
   test("clearing a function that was redefined, inside a transaction, keeps the books", async () => {
-    const cache = createCache({ redefine: true })
+    const cache = createCache({ redefine: "replace" })
     const before = cache.cacheable(async () => 1, { name: "f" })
     cache.cacheable(async () => 2, { name: "f" })
     for (let i = 0; i < 5; i += 1) await cache.transaction(async () => void (await before.clear()))
@@ -195,7 +195,7 @@ describe("where parts of a cache meet", () => {
 
   test("a load of a function that was redefined meanwhile goes to no tier", async () => {
     const codec = createCodec()
-    const cache = createCache({ store: new MemoryStore({ codec }), codec, redefine: true })
+    const cache = createCache({ store: new MemoryStore({ codec }), codec, redefine: "replace" })
     let open = () => {}
     const gate = new Promise<void>((resolve) => (open = resolve))
     const old = cache.cacheable(async (_id: number) => gate.then(() => "old"), { name: "f" })

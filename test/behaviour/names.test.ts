@@ -1,4 +1,4 @@
-import { expect, test, vi } from "vitest"
+import { describe, expect, test, vi } from "vitest"
 import { checkInvariants } from "zoocache/testing"
 import { DuplicateNameError, MissingNameError } from "zoocache"
 import { makeCache, makeShared, rejectionOf, steered } from "../support/caches.js"
@@ -35,7 +35,7 @@ test("with a shared log a missing name rejects the first call, and each one afte
 })
 
 test("the same name twice throws", () => {
-  const { cache } = makeCache({ redefine: false })
+  const { cache } = makeCache()
   cache.cacheable(async () => 1, { name: "load" })
   for (const again of [
     () => cache.cacheable(async () => 2, { name: "load" }),
@@ -48,18 +48,88 @@ test("the same name twice throws", () => {
   expect(() => cache.scope("a").cacheable(async () => 2, { name: "load" })).not.toThrow()
 })
 
-test("by default names may be redefined in development and not in production", () => {
-  vi.stubEnv("NODE_ENV", "production")
-  const { cache: strict } = makeCache()
-  vi.stubEnv("NODE_ENV", "development")
-  const { cache: lenient } = makeCache()
-  for (const cache of [strict, lenient]) cache.cacheable(async () => 1, { name: "load" })
-  expect(() => strict.cacheable(async () => 2, { name: "load" })).toThrow(DuplicateNameError)
-  expect(() => lenient.cacheable(async () => 2, { name: "load" })).not.toThrow()
+test.each(["production", "development", "test"])("the same name twice throws with NODE_ENV=%s", (environment) => {
+  vi.stubEnv("NODE_ENV", environment)
+  const { cache } = makeCache()
+  class Users {
+    readonly byId = cache.cacheable(async (id: number) => id, { name: "Users.byId" })
+  }
+  expect(new Users()).toBeDefined()
+  expect(() => new Users()).toThrow(
+    expect.objectContaining({
+      code: "ERR_ZOOCACHE_DUPLICATE_NAME",
+      subject: "Users.byId",
+      recurrence: "again",
+      message: expect.stringMatching(
+        /^The name "Users\.byId" is taken: one place in the source at \S*names\.test\.ts:\d+:\d+ defined it twice, once per instance .* `keyThis`/,
+      ),
+    }),
+  )
+})
+
+describe("the error of a name that is taken tells", () => {
+  const duplicateOf = (define: () => unknown): DuplicateNameError => {
+    try {
+      define()
+    } catch (error) {
+      if (error instanceof DuplicateNameError) return error
+    }
+    return expect.fail("there was no DuplicateNameError")
+  }
+
+  test("two functions with one name", () => {
+    const { cache } = makeCache()
+    cache.cacheable(async () => 1, { name: "load" })
+    const error = duplicateOf(() => cache.cacheable(async () => 2, { name: "load" }))
+    expect(error.recurrence).toBe("elsewhere")
+    expect(error.message).toMatch(/give one of them another `name`.*`redefine: "share"`.*`redefine: "replace"`/)
+    const lines = [...error.message.matchAll(/names\.test\.ts:(\d+):/g)].map(([, line]) => Number(line))
+    expect(lines).toHaveLength(2)
+    expect((lines[1] as number) - (lines[0] as number)).toBe(1)
+  })
+
+  test("a function that is made for each request", () => {
+    const { cache } = makeCache()
+    const handle = (tenant: string) => cache.cacheable(async () => tenant, { name: "load" })
+    handle("a")
+    expect(duplicateOf(() => handle("b")).recurrence).toBe("again")
+  })
+
+  test("what a function without a name is called", () => {
+    const { cache } = makeCache()
+    cache.cacheable(async function load() {})
+    expect(duplicateOf(() => cache.cacheable(async () => 2, { name: "load" })).recurrence).toBe("unknown")
+  })
+
+  test("nothing of places where the engine does not tell them", () => {
+    const { cache } = makeCache()
+    vi.spyOn(Error, "captureStackTrace").mockImplementation(() => {})
+    cache.cacheable(async () => 1, { name: "load" })
+    const error = duplicateOf(() => cache.cacheable(async () => 2, { name: "load" }))
+    expect(error.recurrence).toBe("unknown")
+    expect(error.message).toContain("of this cache; this one is defined elsewhere.")
+  })
+
+  test("the place in spite of what the process does with stack traces", () => {
+    const { cache } = makeCache()
+    const before = { limit: Error.stackTraceLimit, prepare: Error.prepareStackTrace }
+    const prepare = () => "prepared"
+    Error.stackTraceLimit = 0
+    Error.prepareStackTrace = prepare
+    try {
+      const make = () => cache.cacheable(async () => 1, { name: "load" })
+      make()
+      expect(duplicateOf(make).recurrence).toBe("again")
+      expect([Error.stackTraceLimit, Error.prepareStackTrace]).toEqual([0, prepare])
+    } finally {
+      Error.stackTraceLimit = before.limit
+      Error.prepareStackTrace = before.prepare
+    }
+  })
 })
 
 test("a redefined function starts without entries, and the one before it stores no more", async () => {
-  const { cache } = makeCache({ redefine: true })
+  const { cache } = makeCache({ redefine: "replace" })
   const before = cache.cacheable(async () => "before", { name: "load" })
   await before()
   const after = cache.cacheable(async () => "after", { name: "load" })
@@ -72,7 +142,7 @@ test("a redefined function starts without entries, and the one before it stores 
 })
 
 test("a load of the function before it that lands after the redefinition is not stored for either", async () => {
-  const { cache } = makeCache({ redefine: true })
+  const { cache } = makeCache({ redefine: "replace" })
   const source = steered<string>()
   const before = cache.cacheable(source.loader, { name: "load", deps: ["t"] })
   const running = before()
@@ -85,7 +155,7 @@ test("a load of the function before it that lands after the redefinition is not 
 })
 
 test("a redefined function can still be used inside loads, before and after", async () => {
-  const { cache } = makeCache({ redefine: true })
+  const { cache } = makeCache({ redefine: "replace" })
   const before = cache.cacheable(async () => "before", { name: "load", deps: ["t"] })
   const page = cache.cacheable(async (id: number) => `${id} ${await before()}`, { name: "page" })
   await page(1)
@@ -109,14 +179,14 @@ test("a name may hold anything but control characters, and stays apart from what
 })
 
 test("a version is part of the key; a number and its text are the same version", () => {
-  const { cache } = makeCache({ redefine: false })
+  const { cache } = makeCache()
   expect(cache.cacheable(async () => 1, { name: "load", version: "2026-01" }).keyOf()).toBe("ƒ:load:2026-01:")
   cache.cacheable(async () => 1, { name: "load", version: 2 })
   expect(() => cache.cacheable(async () => 1, { name: "load", version: "2" })).toThrow(DuplicateNameError)
 })
 
 test("what an earlier definition of a name still uses does not spoil the books", async () => {
-  const { cache } = makeCache({ redefine: true })
+  const { cache } = makeCache({ redefine: "replace" })
   const old = cache.cacheable(async () => 1, { name: "inner" })
   cache.cacheable(async () => 2, { name: "inner" })
   const outer = cache.cacheable(async () => old(), { name: "outer" })

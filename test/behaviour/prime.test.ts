@@ -411,7 +411,7 @@ describe.each(forms)("prime of %s", (_form, make) => {
   })
 
   test("of a function that was defined again stores nothing", async () => {
-    const { cache } = makeCache({ redefine: true })
+    const { cache } = makeCache({ redefine: "replace" })
     const { prime } = make(cache)
     const later = make(cache)
     await prime("of the old one", now)
@@ -460,7 +460,7 @@ test("what cacheIf refuses is not on the shared store either, nor what was there
 test("of a function that was defined again, the shared store gets nothing", async () => {
   const machine = new Machine()
   const rows = new Map<number, unknown>([[1, "loaded"]])
-  const [here, there] = [await machine.join({ redefine: true }), await machine.join()]
+  const [here, there] = [await machine.join({ redefine: "replace" }), await machine.join()]
   const old = rowsOf(here.cache, rows)
   rowsOf(here.cache, rows)
   const theirs = rowsOf(there.cache, rows)

@@ -18,7 +18,7 @@ describe("a scope", () => {
   })
 
   test("has function names of its own", async () => {
-    const { cache } = makeCache({ redefine: false })
+    const { cache } = makeCache()
     const make = (view: typeof cache, value: string) => view.cacheable(async () => value, { name: "load" })
     const functions = [make(cache, "whole"), make(cache.scope("a"), "a"), make(cache.scope("b"), "b")]
     expect(await Promise.all(functions.map((load) => load()))).toEqual(["whole", "a", "b"])

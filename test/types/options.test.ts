@@ -37,6 +37,7 @@ const behaviour: AllUndefined<zoocache.BehaviourOptions> = {
 
 const ofCache: AllUndefined<zoocache.CacheOptions> = {
   ...behaviour,
+  name: undefined,
   prefix: undefined,
   backend: undefined,
   store: undefined,

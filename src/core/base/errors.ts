@@ -1,3 +1,5 @@
+import { type Place, type Recurrence, showPlace } from "./place.js"
+
 /** On the prototype of each class of errors: its name, whatever a minifier makes of that of the class. */
 const CLASS = Symbol.for("zoocache.error")
 
@@ -122,13 +124,42 @@ export class DuplicateNameError extends ZooCacheError {
     name(this, "DuplicateNameError")
   }
 
-  constructor(name: string) {
-    super(
-      "ERR_ZOOCACHE_DUPLICATE_NAME",
-      `The name ${show(name)} is taken by another cached function of this cache. Give one of them another \`name\`, ` +
-        "or create the cache with `redefine: true` if a later definition should replace the earlier one (hot reload).",
-      { subject: name },
-    )
+  /**
+   * What the second definition is to the first: `"again"`, the same place in the source, which ran twice; `"reloaded"`, the
+   * same module, which hot reload has loaded anew; `"elsewhere"`, another place; `"unknown"`.
+   */
+  readonly recurrence: Recurrence
+
+  constructor(name: string, recurrence: Recurrence = "unknown", places: readonly (Place | undefined)[] = []) {
+    const [here, there] = places.map((place) => (place === undefined ? "" : ` at ${showPlace(place)}`))
+    super("ERR_ZOOCACHE_DUPLICATE_NAME", duplicateText(show(name), recurrence, here ?? "", there ?? ""), {
+      subject: name,
+    })
+    this.recurrence = recurrence
+  }
+}
+
+function duplicateText(name: string, recurrence: Recurrence, here: string, there: string): string {
+  switch (recurrence) {
+    case "again":
+      return (
+        `The name ${name} is taken: one place in the source${here} defined it twice, once per instance or per call of what ` +
+        "surrounds it. Define the function once, outside of the class or function, with what differs among its arguments; " +
+        "for methods use the decorator `@cacheable`, with `keyThis`. If the module was loaded again by hot reload, give the " +
+        'cache `redefine: "replace"`.'
+      )
+    case "reloaded":
+      return (
+        `The name ${name} is taken by what the same module${here} defined when it was loaded before, as by hot reload. ` +
+        'Give the cache `redefine: "replace"`; where the module is bundled more than once too, as in Next.js, `redefine: "share"`.'
+      )
+    case "elsewhere":
+    case "unknown":
+      return (
+        `The name ${name} is taken by another cached function of this cache${there}; this one is defined${here || " elsewhere"}. ` +
+        "If they are two functions, give one of them another `name`. If they are one module that is bundled or loaded twice, as " +
+        'in Next.js, give the cache `redefine: "share"`. If a later definition should replace the earlier one, `redefine: "replace"`.'
+      )
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Duration, parseDuration } from "../base/duration.js"
 import { CacheClosedError, InvalidOptionError } from "../base/errors.js"
+import { placeOfDefinition } from "../base/place.js"
 import { promiseOf, type Table } from "../entries/table.js"
 import { detachedLoad } from "../loads/current-load.js"
 import type { Definition } from "../loads/definition.js"
@@ -100,12 +101,15 @@ export class Cache {
     options?: MethodOptions<Args, Value, This>,
   ): CacheableDecorator<Args, This>
   cacheable(first: unknown, options?: unknown): unknown {
-    if (typeof first === "function")
-      return makeCached(this.#view, first as AnyFunction, (options === undefined ? {} : options) as LooseOptions)
+    if (typeof first === "function") {
+      const given = (options === undefined ? {} : options) as LooseOptions
+      return makeCached(this.#view, first as AnyFunction, given, placeOfDefinition(given, this.cacheable))
+    }
     const methodOptions = methodOptionsOf(first, options)
+    const place = placeOfDefinition(methodOptions, this.cacheable)
     const { keyThis: _keyThis, ...rest } = methodOptions
     normalizeFunctionBehaviour(rest, this.#core.settings.behaviour)
-    return decoratorOf((method, name) => cacheMethod(this.#view, method, name, methodOptions))
+    return decoratorOf((method, name) => cacheMethod(this.#view, method, name, methodOptions, place))
   }
 
   /** The same for a function that returns its value instead of a promise. In memory and on LMDB. */
@@ -115,7 +119,7 @@ export class Cache {
     options?: FunctionOptions<HookParametersOf<F>, ValueOf<F>>,
   ): F extends AnyFunction ? CachedSync<F> : never
   cacheableSync(loader: AnyFunction, options: FunctionOptions<readonly unknown[], unknown> = {}): unknown {
-    return makeCachedSync(this.#view, loader, options)
+    return makeCachedSync(this.#view, loader, options, placeOfDefinition(options, this.cacheableSync))
   }
 
   /**
@@ -131,7 +135,7 @@ export class Cache {
    * await users.one(2) // undefined
    */
   cacheableMany<Id, Value>(loader: ManyLoader<Id, Value>, options: ManyOptions<Id, Value> = {}): CachedMany<Id, Value> {
-    return makeCachedMany(this.#view, loader, options)
+    return makeCachedMany(this.#view, loader, options, placeOfDefinition(options, this.cacheableMany))
   }
 
   /** Reads a key given by hand, loading it if need be, with all the guarantees of a cached function. */

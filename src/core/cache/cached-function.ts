@@ -1,5 +1,6 @@
 import { InvalidOptionError } from "../base/errors.js"
 import { channels } from "../base/events.js"
+import type { Place } from "../base/place.js"
 import { NEVER } from "../entries/age.js"
 import { type Entry, promiseOf } from "../entries/table.js"
 import { currentFrame, frames } from "../loads/frame.js"
@@ -11,9 +12,16 @@ import { define, type LooseOptions, nameAs, type View } from "./definition.js"
 import { functionMethods } from "./methods.js"
 
 /** Makes a cached function of a loader; throws `InvalidOptionError` and `DuplicateNameError`. */
-export function makeCached(view: View, loader: AnyFunction, options: LooseOptions): AnyFunction {
+export function makeCached(
+  view: View,
+  loader: AnyFunction,
+  options: LooseOptions,
+  place: Place | undefined,
+): AnyFunction {
   const { core } = view
   const definition = define(view, loader, options, {
+    form: "function",
+    place,
     load: (self, args) => loader.apply(self, args as unknown[]) as unknown,
   })
   const read = (self: unknown, args: readonly unknown[], isFresh: boolean, signal?: AbortSignal): Promise<unknown> => {
@@ -28,7 +36,10 @@ export function makeCached(view: View, loader: AnyFunction, options: LooseOption
   const hasPlainIds = options.key === undefined && definition.obstacle === undefined
   const { trie, turn } = core
   const { tier } = core.entries
-  const { entries, counters } = definition.table
+  let { entries, counters } = definition.table
+  definition.onMove = () => {
+    ;({ entries, counters } = definition.table)
+  }
   const hitChannel = channels.hit
 
   const theLongWay = function (this: unknown, ...args: unknown[]): Promise<unknown> {

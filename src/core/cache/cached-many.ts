@@ -1,4 +1,5 @@
 import { InvalidOptionError } from "../base/errors.js"
+import type { Place } from "../base/place.js"
 import { currentFrame } from "../loads/frame.js"
 import { BatchOutcomes, type Outcome } from "../loads/outcome.js"
 import type { AnyFunction } from "../options/options.js"
@@ -15,11 +16,14 @@ export function makeCachedMany<Id, Value>(
   view: View,
   loader: ManyLoader<Id, Value>,
   options: ManyOptions<Id, Value>,
+  place: Place | undefined,
 ): CachedMany<Id, Value> {
   checkObject(options, "cacheable")
   const { maxBatch, ...rest } = options
   const load = async (ids: readonly Id[]) => outcomesOf(ids, await loader(ids))
   const definition = define(view, loader as AnyFunction, rest as unknown as LooseOptions, {
+    form: "many",
+    place,
     batch: { max: checkMaxBatch(maxBatch), load: (calls) => load(calls.map(([id]) => id as Id)) },
     // On its own, inside a transaction: nobody may share what it sees.
     load: async (_self, args) => {

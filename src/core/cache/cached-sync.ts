@@ -1,4 +1,5 @@
 import { LoadCycleError } from "../base/errors.js"
+import type { Place } from "../base/place.js"
 import { ancestorCycle } from "../loads/cycles.js"
 import { currentFrame } from "../loads/frame.js"
 import type { AnyFunction } from "../options/options.js"
@@ -8,18 +9,26 @@ import { checkEntriesAtHand, define, type LooseOptions, nameAs, type View } from
 import { functionMethods } from "./methods.js"
 
 /** Makes a cached function of a loader that returns its value rather than a promise. */
-export function makeCachedSync(view: View, loader: AnyFunction, options: LooseOptions): AnyFunction {
+export function makeCachedSync(
+  view: View,
+  loader: AnyFunction,
+  options: LooseOptions,
+  place: Place | undefined,
+): AnyFunction {
   const { core } = view
   checkEntriesAtHand(core)
   const definition = define(view, loader, options, {
+    form: "sync",
+    place,
     load: (self, args) => loader.apply(self, args as unknown[]) as unknown,
   })
-  const { table, behaviour, idOfCall, obstacle } = definition
+  const { behaviour, idOfCall, obstacle } = definition
   const { reader, launcher } = core
   const read = (self: unknown, args: readonly unknown[], isFresh: boolean): unknown => {
     if (obstacle !== undefined) throw obstacle
     const id = idOfCall(self, args)
     if (reader.isBypassed) return definition.load(self, args, undefined)
+    const { table } = definition
     const frame = currentFrame()
     const visit = beginVisit(table, id, frame)
     const expired = table.entries.get(id)

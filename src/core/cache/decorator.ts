@@ -1,6 +1,8 @@
 import { attempt, define, type View } from "./definition.js"
 import { currentFrame } from "../loads/frame.js"
 import { InvalidOptionError } from "../base/errors.js"
+import type { Place } from "../base/place.js"
+import { oncePerProcess } from "../base/process-wide.js"
 import { identityOf } from "../values/custom-id.js"
 import { idOf } from "../values/id.js"
 import type { ReturnsPromise } from "./cached.js"
@@ -44,18 +46,26 @@ type Decorated<Method> =
 
 type Method = (this: unknown, ...args: unknown[]) => Promise<unknown>
 
-// The number by which an instance is known in keys. Held weakly: a key must not keep its instance alive.
-const instances = new WeakMap<object, number>()
-let lastInstance = 0
+// The number by which an instance is known in keys, whichever copy of this library asks. Held weakly: a key must not keep
+// its instance alive.
+const instances = oncePerProcess("instances", 1, () => ({ numbers: new WeakMap<object, number>(), last: 0 }))
 
 /** Wraps a method so that its results are cached per instance and arguments. */
-export function cacheMethod(view: View, method: AnyFunction, name: string, options: MethodOptions): Method {
+export function cacheMethod(
+  view: View,
+  method: AnyFunction,
+  name: string,
+  options: MethodOptions,
+  place: Place | undefined,
+): Method {
   const { keyThis, ...rest } = options
   if (keyThis !== undefined && typeof keyThis !== "function") {
     throw new InvalidOptionError("keyThis", keyThis, "it must be a function of the instance")
   }
   const named = Object.defineProperty(() => {}, "name", { value: name })
   const definition = define(view, named, rest, {
+    form: "method",
+    place,
     load: (self, args) => method.apply(self, args as unknown[]) as unknown,
   })
   const { key } = rest
@@ -113,11 +123,11 @@ function isStandardContext(context: unknown): context is { kind: string; name: s
 
 function numberOf(self: unknown): unknown {
   if ((typeof self !== "object" && typeof self !== "function") || self === null) return self
-  let number = instances.get(self)
+  let number = instances.numbers.get(self)
   if (number === undefined) {
-    lastInstance += 1
-    number = lastInstance
-    instances.set(self, number)
+    instances.last += 1
+    number = instances.last
+    instances.numbers.set(self, number)
   }
   return number
 }

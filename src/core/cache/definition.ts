@@ -1,4 +1,5 @@
-import { ConfigurationError, DuplicateNameError, InvalidOptionError, MissingNameError, show } from "../base/errors.js"
+import { ConfigurationError, InvalidOptionError, MissingNameError, show } from "../base/errors.js"
+import type { Place } from "../base/place.js"
 import type { Intake, Table } from "../entries/table.js"
 import type { Definition, Hooks } from "../loads/definition.js"
 import type { AnyFunction, FunctionOptions } from "../options/options.js"
@@ -8,6 +9,7 @@ import type { Scope } from "../tags/scope.js"
 import { customId } from "../values/custom-id.js"
 import { type EntryId, idOf } from "../values/id.js"
 import { synchronous } from "../values/thenable.js"
+import { claimName, type Form, noteCopy } from "./names.js"
 import type { OpenCache } from "./open.js"
 
 /** A view of a cache: all of it, or a scope. */
@@ -18,16 +20,24 @@ export interface View {
 
 /** A cached function, with everything that has been decided about it. */
 export interface FunctionDefinition extends Definition {
+  /** Changes where hot reload has loaded another copy of the function anew: see {@link claimName}. */
+  table: Table
   readonly idOfCall: (self: unknown, args: readonly unknown[]) => EntryId
   /** Why calls must be rejected; undefined if all is well. */
   readonly obstacle: MissingNameError | undefined
+  /** Hears that it has another table. */
+  onMove: (() => void) | undefined
 }
 
 /** Options of a function, without their argument types. */
 export type LooseOptions = FunctionOptions<readonly unknown[], unknown>
 
 /** The parts of a definition that differ between forms of cached functions. */
-export type Loading = Pick<Definition, "load" | "batch">
+export type Loading = Pick<Definition, "load" | "batch"> & {
+  readonly form: Form
+  /** Where the user defines it. */
+  readonly place: Place | undefined
+}
 
 /**
  * Defines a cached function: checks its options, claims its name, and decides about its ids and hooks.
@@ -48,7 +58,7 @@ export function define(view: View, loader: AnyFunction, options: LooseOptions, l
         )
       : undefined
   const hooks = hooksOf(options)
-  const table = claimTable(view, loader, options)
+  const table = claimTable(view, loader, options, loading)
   if (typeof options.deps === "object") for (const tag of options.deps) scope.announce(tag)
   const hasAbsences = loading.batch !== undefined
   table.intake =
@@ -65,8 +75,10 @@ export function define(view: View, loader: AnyFunction, options: LooseOptions, l
     batch: loading.batch,
     idOfCall: idOfCall(options.key, loader.length > 1 ? undefined : (args) => core.hints.mapped(table, args)),
     obstacle,
+    onMove: undefined,
   }
   if (options.name === undefined) dropWhenUnreachable(definition, core)
+  else noteCopy(definition, loading)
   return definition
 }
 
@@ -144,21 +156,16 @@ export function checkEntriesAtHand({ shared }: OpenCache): void {
   )
 }
 
-function claimTable({ core, scope }: View, loader: AnyFunction, options: LooseOptions): Table {
-  const { tables, settings, entries } = core
+function claimTable({ core, scope }: View, loader: AnyFunction, options: LooseOptions, loading: Loading): Table {
   const { name, version } = options
   if (name === undefined) {
     const base = loader.name === "" ? "anonymous" : loader.name
     const inScope = (plain: string) => scope.functionName(plain)
-    return tables.addUnnamed(base, version, inScope)
+    return core.tables.addUnnamed(base, version, inScope)
   }
   checkName(name)
-  const whole = scope.functionName(name)
-  const taken = tables.find(whole, version)
-  if (taken === undefined) return tables.add(whole, version)
-  if (!settings.redefine) throw new DuplicateNameError(name)
-  entries.removeAll(taken)
-  return tables.replace(taken)
+  const { form, place } = loading
+  return claimName(core, { name, whole: scope.functionName(name), version, form, place })
 }
 
 /**

@@ -24,15 +24,15 @@ export interface CommonMethods {
 
 export function commonMethods(view: View, definition: FunctionDefinition): CommonMethods {
   const { core } = view
-  const { table, behaviour, idOfCall } = definition
+  const { behaviour, idOfCall } = definition
   return {
-    keyOf: (self, args) => table.keyOf(idOfCall(self, args)),
+    keyOf: (self, args) => definition.table.keyOf(idOfCall(self, args)),
     peek: (self, args) =>
-      core.reader.peek(table, idOfCall(self, args), currentFrame(), true, behaviour.whenUnsure)?.value,
+      core.reader.peek(definition.table, idOfCall(self, args), currentFrame(), true, behaviour.whenUnsure)?.value,
     delete: (self, calls) =>
-      attempt(() => core.writer.deleteKeys(calls.map((args) => ({ table, id: idOfCall(self, args) })))),
-    clear: () => core.writer.clearFunction(table),
-    explain: (self, args) => explain(core, table, idOfCall(self, args)),
+      attempt(() => core.writer.deleteKeys(calls.map((args) => ({ table: definition.table, id: idOfCall(self, args) })))),
+    clear: () => core.writer.clearFunction(definition.table),
+    explain: (self, args) => explain(core, definition.table, idOfCall(self, args)),
     prime: (self, items, options) => attempt(() => primeAll(view, definition, self, items, options)),
   }
 }

@@ -89,7 +89,23 @@ export interface StalenessOptions {
   whenUnsure?: WhenUnsure | undefined
 }
 
+/**
+ * What a second function of one name and version comes to, and a second cache of one name whose options differ.
+ * - `"error"`: the second throws `DuplicateNameError`, a cache `ConfigurationError`.
+ * - `"replace"`: the second takes the place of the first, whose entries go and which keeps no more. For hot reload.
+ * - `"share"`: for one module that is bundled or loaded more than once, as Next.js does: its copies share one table, and each
+ *   runs its own loader. A copy that hot reload has loaded anew replaces its earlier self. One place in the source that defines
+ *   a name twice, once per instance or request, throws as with `"error"`.
+ */
+export type Redefine = "error" | "replace" | "share"
+
 export interface CacheOptions extends BehaviourOptions {
+  /**
+   * One cache per process: `createCache` of a name that there is already gives the same cache, if its options are the same, and
+   * throws `ConfigurationError` where they differ. For modules that are loaded more than once, by hot reload or a bundler.
+   * Default: each call makes a cache.
+   */
+  name?: string | undefined
   /**
    * The namespace in a backend, whose entries and invalidations no other prefix can reach; also names this cache in its
    * events and in `status()`. Default `""`. A log given by hand has a namespace of its own.
@@ -120,8 +136,8 @@ export interface CacheOptions extends BehaviourOptions {
   maxLoads?: number | undefined
   /** `false`: every call runs its loader, nothing is stored. Invalidations still reach a shared log. Default true. */
   enabled?: boolean | undefined
-  /** Whether a second function of the same name replaces the first. Default: true unless NODE_ENV is `production`. */
-  redefine?: boolean | undefined
+  /** What a second definition of a name comes to. Default `"error"`. See {@link Redefine}. */
+  redefine?: Redefine | undefined
   /** Hears of each fault. Its own errors are ignored. */
   onFault?: ((fault: Fault) => void) | undefined
   clock?: Clock | undefined

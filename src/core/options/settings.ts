@@ -21,7 +21,7 @@ import {
   optionalFunction,
   positiveInteger,
 } from "./checks.js"
-import type { BehaviourOptions, CacheOptions, FunctionOptions, Singleflight, WhenUnsure } from "./options.js"
+import type { BehaviourOptions, CacheOptions, FunctionOptions, Redefine, Singleflight, WhenUnsure } from "./options.js"
 
 /** The terms on which nodes agree who loads a key. */
 export interface LeaseTerms {
@@ -52,6 +52,7 @@ export interface Behaviour {
 
 /** {@link CacheOptions}, checked once and complete. Times in milliseconds. */
 export interface CacheSettings {
+  readonly name: string | undefined
   readonly prefix: string
   readonly backend: Backend | undefined
   readonly log: InvalidationLog | undefined
@@ -69,7 +70,7 @@ export interface CacheSettings {
   readonly ackTimeoutMs: number
   readonly maxLoads: number
   readonly enabled: boolean
-  readonly redefine: boolean
+  readonly redefine: Redefine
   /** NODE_ENV, as it was when the cache was made. */
   readonly isProduction: boolean
   readonly onFault: ((fault: Fault) => void) | undefined
@@ -96,6 +97,8 @@ const DEFAULT_BEHAVIOUR: Behaviour = Object.freeze({
 
 const DEFAULT_LEASE_MS = 10_000
 
+const REDEFINE = ["error", "replace", "share"] as const
+
 const WHEN_UNSURE = ["load", "serve", "throw"] as const
 
 export const DEFAULT_MAX_ENTRIES = 100_000
@@ -116,6 +119,7 @@ const BEHAVIOUR_NAMES = [
 
 const CACHE_NAMES = new Set<string>([
   ...BEHAVIOUR_NAMES,
+  "name",
   "prefix",
   "backend",
   "log",
@@ -154,6 +158,8 @@ export function normalizeCacheOptions(options: CacheOptions): CacheSettings {
   if (memory !== false) checkNames(memory, new Set(["maxEntries", "maxBytes", "sizeOf"]), "memory", "memory.")
   const staleness = options.staleness ?? {}
   checkNames(staleness, new Set(["bound", "whenUnsure"]), "staleness", "staleness.")
+  const { name } = options
+  if (name !== undefined) checkName(name)
   const prefix = options.prefix ?? ""
   if (typeof prefix !== "string") throw new InvalidOptionError("prefix", prefix, "it must be a string")
   const backend = checkParts<Backend>(options.backend, "backend", ["open"])
@@ -177,8 +183,8 @@ export function normalizeCacheOptions(options: CacheOptions): CacheSettings {
       "there is nothing to be strict about without a `backend` or a `codec`",
     )
   }
-  const production = isProduction()
   return Object.freeze({
+    name,
     prefix,
     backend,
     log: checkLog(options.log),
@@ -197,8 +203,8 @@ export function normalizeCacheOptions(options: CacheOptions): CacheSettings {
     ackTimeoutMs: nonNegative(parseDuration(options.ackTimeout ?? 5000, "ackTimeout"), "ackTimeout"),
     maxLoads: positiveInteger(options.maxLoads ?? backend?.maxLoads ?? Number.POSITIVE_INFINITY, "maxLoads"),
     enabled: boolean(options.enabled ?? true, "enabled"),
-    redefine: boolean(options.redefine ?? !production, "redefine"),
-    isProduction: production,
+    redefine: oneOf(options.redefine ?? "error", REDEFINE, "redefine"),
+    isProduction: isProduction(),
     onFault: optionalFunction(options.onFault, "onFault"),
     clock: checkClock(options.clock),
     random: optionalFunction(options.random, "random") ?? Math.random,

@@ -1,0 +1,119 @@
+/** Where something is defined in the source, by which one definition that ran twice is told from two definitions. */
+export interface Place {
+  /** The script, without what a bundler appends to its address to have it loaded again. */
+  readonly file: string
+  readonly line: number
+  readonly column: number
+  /** The code of a module itself, and of no function in it, as far as the names of frames tell. */
+  readonly isModuleLevel: boolean
+  /** The same for all that runs without a pause. */
+  readonly stretch: object
+  /** A hash of the text of the script, where the engine has one. */
+  readonly textHash: () => string | undefined
+}
+
+/**
+ * What a second definition is to an earlier one:
+ * - `"again"`: the same place ran twice, once per instance or call.
+ * - `"reloaded"`: the module was loaded anew, as hot reload does; nobody needs the earlier one any more.
+ * - `"elsewhere"`: another place, such as another function, or a second copy of the module.
+ * - `"unknown"`: there is nothing to tell by.
+ */
+export type Recurrence = "again" | "reloaded" | "elsewhere" | "unknown"
+
+/** The two frames that a place is made of: its own, and the one that called it. */
+const FRAMES = 2
+
+/**
+ * The place that called a function; undefined where the engine does not tell.
+ *
+ * @param entry the function of this library that is being called
+ */
+export function placeCalling(entry: (...args: never[]) => unknown): Place | undefined {
+  const [site, caller] = callSites(entry)
+  const file = fileOf(site)
+  if (site === undefined || file === undefined) return undefined
+  return {
+    file,
+    line: site.getLineNumber() ?? 0,
+    column: site.getColumnNumber() ?? 0,
+    isModuleLevel: isModuleLevel(site.getFunctionName(), fileOf(caller)),
+    stretch: currentStretch(),
+    // Asked for only where a name is taken: to hash a large bundle takes milliseconds.
+    textHash: () => (site as Partial<NodeJS.CallSite>).getScriptHash?.(),
+  }
+}
+
+/** Under it the options of a definition carry the place of one that is made later, at its first call. */
+const PLACE = Symbol.for("zoocache.place")
+
+/**
+ * The place of a definition: the one that its options carry, or the one that called `entry`. Undefined where it has no
+ * name, by which another could be mistaken for it; whoever checks the options looks at what they are.
+ */
+export function placeOfDefinition(options: unknown, entry: (...args: never[]) => unknown): Place | undefined {
+  if (typeof options !== "object" || options === null) return undefined
+  const { name, [PLACE]: place } = options as { readonly name?: unknown; readonly [PLACE]?: Place }
+  return name === undefined ? undefined : (place ?? placeCalling(entry))
+}
+
+/** Options that carry the place that called `entry`, for a definition that is made later. */
+export function withPlace<T extends object>(options: T, entry: (...args: never[]) => unknown): T {
+  return { ...options, [PLACE]: placeOfDefinition(options, entry) }
+}
+
+/** What the definition at a place is to an earlier one of the same name. */
+export function recurrenceOf(earlier: Place | undefined, later: Place | undefined): Recurrence {
+  if (earlier === undefined || later === undefined) return "unknown"
+  if (earlier.file !== later.file) return "elsewhere"
+  if (earlier.textHash() !== later.textHash()) return "reloaded"
+  if (earlier.line !== later.line || earlier.column !== later.column) return "elsewhere"
+  // A module runs once each time that it is loaded, unless there is a loop in it, which makes no pause.
+  return later.isModuleLevel && earlier.stretch !== later.stretch ? "reloaded" : "again"
+}
+
+/** A place as stack traces write it. */
+export function showPlace({ file, line, column }: Place): string {
+  return `${file}:${line}:${column}`
+}
+
+function callSites(entry: (...args: never[]) => unknown): readonly NodeJS.CallSite[] {
+  const { prepareStackTrace, stackTraceLimit } = Error
+  try {
+    Error.stackTraceLimit = FRAMES
+    Error.prepareStackTrace = (_error, sites) => sites
+    const traced: { stack?: unknown } = {}
+    Error.captureStackTrace(traced, entry)
+    return Array.isArray(traced.stack) ? (traced.stack as readonly NodeJS.CallSite[]) : []
+  } catch {
+    // An engine without call sites, or with frozen intrinsics.
+    return []
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+    Error.prepareStackTrace = prepareStackTrace
+  }
+}
+
+function fileOf(site: NodeJS.CallSite | undefined): string | undefined {
+  // Code that a bundler evaluates has an address, and no file.
+  const file = site?.getScriptNameOrSourceURL() ?? site?.getFileName()
+  return file?.replace(/\?.*$/s, "")
+}
+
+/** Whether a frame is that of a module. Bundlers wrap modules in functions, which they call by number or path. */
+function isModuleLevel(called: string | null, callerFile: string | undefined): boolean {
+  if (called === null) return callerFile?.startsWith("node:internal/modules/") === true
+  return called === "eval" || called === "module evaluation" || /^\d+$|[/\\]/.test(called)
+}
+
+let stretch: object | undefined
+
+function currentStretch(): object {
+  if (stretch === undefined) {
+    stretch = {}
+    queueMicrotask(() => {
+      stretch = undefined
+    })
+  }
+  return stretch
+}
