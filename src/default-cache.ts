@@ -9,6 +9,7 @@ import type {
   ManyOptions,
   ValueOf,
 } from "./core/cache/cached.js"
+import { cachedMethod, offerOnInstance } from "./core/cache/cached-method.js"
 import { attempt, type LoadOptions, nameAs } from "./core/cache/definition.js"
 import { checkMaxBatch } from "./core/cache/cached-many.js"
 import type { CurrentLoad } from "./core/loads/run.js"
@@ -116,17 +117,13 @@ export function cacheable(first: unknown, options?: unknown): unknown {
     const methodOptions = methodOptionsOf(first, options)
     const { keyThis: _keyThis, ...rest } = methodOptions
     check(rest)
-    return decoratorOf((method) => following((cache) => decorated(cache, method, methodOptions)).call)
+    return decoratorOf((method) => followingMethod(method, methodOptions))
   }
   const functionOptions = (options === undefined ? {} : options) as object
   check(functionOptions)
   const loader = first as AnyFunction
   const bound = following((cache) => cache.cacheable(loader, functionOptions))
-  return withMethods(
-    bound,
-    ["keyOf", "peek", "refresh", "delete", "clear", "explain", "prime", "primeMany", "with"],
-    loader,
-  )
+  return withMethods(bound, METHODS, loader)
 }
 
 /** {@link Cache.cacheableSync} of the default cache. */
@@ -262,6 +259,9 @@ function following(make: (cache: Cache) => AnyFunction, answersWithPromise = tru
   return { call, made }
 }
 
+/** The methods of a cached function that answers with a promise. */
+const METHODS = ["keyOf", "peek", "refresh", "delete", "clear", "explain", "prime", "primeMany", "with"]
+
 // `refresh` of a synchronous function answers with its value; it is bound by then or throws what the call would.
 const PROMISING = new Set(["delete", "clear", "one", "prime", "primeMany"])
 
@@ -279,6 +279,18 @@ function withMethods({ call: following, made }: Following, names: readonly strin
     Object.defineProperty(following, name, { value: method, enumerable: true })
   }
   return nameAs(following, loader)
+}
+
+/** A decorated method that follows the default cache, as does what `cachedMethod` makes of it. */
+function followingMethod(method: AnyFunction, options: MethodOptions): AnyFunction {
+  const { call, made } = following((cache) => decorated(cache, method, options))
+  const onInstance = (self: unknown): AnyFunction =>
+    withMethods(
+      following(() => cachedMethod(self as object, made() as () => Promise<unknown>)),
+      METHODS,
+      method,
+    )
+  return offerOnInstance(call, onInstance)
 }
 
 function decorated(cache: Cache, method: AnyFunction, options: MethodOptions): AnyFunction {

@@ -10,13 +10,16 @@ import type { CallOptions } from "./cached.js"
 import { define, type LooseOptions, nameAs, type View } from "./definition.js"
 import { functionMethods } from "./methods.js"
 
+/** One call of a cached function. Rejects, and never throws. */
+export type Read = (self: unknown, args: readonly unknown[], isFresh: boolean, signal?: AbortSignal) => Promise<unknown>
+
 /** Makes a cached function of a loader; throws `InvalidOptionError` and `DuplicateNameError`. */
 export function makeCached(view: View, loader: AnyFunction, options: LooseOptions): AnyFunction {
   const { core } = view
   const definition = define(view, loader, options, {
     load: (self, args) => loader.apply(self, args as unknown[]) as unknown,
   })
-  const read = (self: unknown, args: readonly unknown[], isFresh: boolean, signal?: AbortSignal): Promise<unknown> => {
+  const read: Read = (self, args, isFresh, signal) => {
     try {
       if (definition.obstacle !== undefined) throw definition.obstacle
       const id = definition.idOfCall(self, args)
@@ -60,15 +63,19 @@ export function makeCached(view: View, loader: AnyFunction, options: LooseOption
   }
 
   const methods = functionMethods(view, definition, cached, (self, args) => read(self, args, true))
-  const withOptions = {
-    with(callOptions: CallOptions) {
+  return nameAs(Object.assign(cached, methods, withCallOptions(read)), loader)
+}
+
+/** The method `with` of a function that reads in this way. */
+export function withCallOptions(read: Read): { readonly with: (callOptions: CallOptions) => AnyFunction } {
+  return {
+    with(callOptions) {
       const { signal, fresh = false } = checkCallOptions(callOptions)
       return function (this: unknown, ...args: unknown[]) {
         return read(this, args, fresh, signal)
       }
     },
   }
-  return nameAs(Object.assign(cached, methods, withOptions), loader)
 }
 
 const CALL_NAMES = new Set(["signal", "fresh"])
