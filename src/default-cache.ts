@@ -9,6 +9,7 @@ import type {
   ManyOptions,
   ValueOf,
 } from "./core/cache/cached.js"
+import { cachedMethod, offerOnInstance } from "./core/cache/cached-method.js"
 import { attempt, type LoadOptions, nameAs } from "./core/cache/definition.js"
 import { checkMaxBatch } from "./core/cache/cached-many.js"
 import type { CurrentLoad } from "./core/loads/run.js"
@@ -143,18 +144,14 @@ export function cacheable(first: unknown, options?: unknown): unknown {
     const { keyThis: _keyThis, ...rest } = methodOptions
     check(rest)
     const placed = withPlace(methodOptions, cacheable)
-    return decoratorOf((method) => following((cache) => decorated(cache, method, placed)).call)
+    return decoratorOf((method) => followingMethod(method, placed))
   }
   const functionOptions = (options === undefined ? {} : options) as object
   check(functionOptions)
   const loader = first as AnyFunction
   const placed = withPlace(functionOptions, cacheable)
   const bound = following((cache) => cache.cacheable(loader, placed))
-  return withMethods(
-    bound,
-    ["keyOf", "peek", "refresh", "delete", "clear", "explain", "prime", "primeMany", "with"],
-    loader,
-  )
+  return withMethods(bound, METHODS, loader)
 }
 
 /** {@link Cache.cacheableSync} of the default cache. */
@@ -292,6 +289,9 @@ function following(make: (cache: Cache) => AnyFunction, answersWithPromise = tru
   return { call, made }
 }
 
+/** The methods of a cached function that answers with a promise. */
+const METHODS = ["keyOf", "peek", "refresh", "delete", "clear", "explain", "prime", "primeMany", "with"]
+
 // `refresh` of a synchronous function answers with its value; it is bound by then or throws what the call would.
 const PROMISING = new Set(["delete", "clear", "one", "prime", "primeMany"])
 
@@ -309,6 +309,18 @@ function withMethods({ call: following, made }: Following, names: readonly strin
     Object.defineProperty(following, name, { value: method, enumerable: true })
   }
   return nameAs(following, loader)
+}
+
+/** A decorated method that follows the default cache, as does what `cachedMethod` makes of it. */
+function followingMethod(method: AnyFunction, options: MethodOptions): AnyFunction {
+  const { call, made } = following((cache) => decorated(cache, method, options))
+  const onInstance = (self: unknown): AnyFunction =>
+    withMethods(
+      following(() => cachedMethod(self as object, made() as () => Promise<unknown>)),
+      METHODS,
+      method,
+    )
+  return offerOnInstance(call, onInstance)
 }
 
 function decorated(cache: Cache, method: AnyFunction, options: MethodOptions): AnyFunction {

@@ -19,6 +19,7 @@ export type {
   ResultOfCall,
   ValueOf,
 } from "./core/cache/cached.js"
+export { cachedMethod } from "./core/cache/cached-method.js"
 export type { Clock, Timer } from "./core/base/clock.js"
 export { addDeps, currentLoad } from "./core/loads/current-load.js"
 export type { CurrentLoad } from "./core/loads/run.js"

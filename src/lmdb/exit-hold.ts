@@ -1,5 +1,6 @@
 import { isMainThread } from "node:worker_threads"
 import { makeInRoot } from "../core/base/contexts.js"
+import { timersOfMachine } from "../core/base/machine.js"
 import type { WriterHandle } from "./start-writer.js"
 
 /** For how long writes that wait keep the process from exiting: one that is stopped elsewhere may hold the lock. */
@@ -9,13 +10,15 @@ const HOLD_IN_THREAD_MS = 10_000
 
 /** Keeps the process from exiting while something waits to be written, but not for longer than a lock may reasonably take. */
 export class ExitHold {
+  readonly #timers = timersOfMachine()
   readonly #timer: NodeJS.Timeout
   #writer: Pick<WriterHandle, "ref" | "unref"> | undefined
   #isHolding = false
 
   constructor() {
     const holdMs = isMainThread ? HOLD_MS : HOLD_IN_THREAD_MS
-    this.#timer = makeInRoot(() => setTimeout(() => this.letGo(), holdMs)).unref()
+    this.#timer = makeInRoot(() => this.#timers.set(() => this.letGo(), holdMs)) as NodeJS.Timeout
+    this.#timer.unref()
   }
 
   /** The writer that is waited for now, in place of the one before. */
@@ -39,6 +42,6 @@ export class ExitHold {
 
   /** Nothing will wait any more. */
   end(): void {
-    clearTimeout(this.#timer)
+    this.#timers.clear(this.#timer)
   }
 }

@@ -1,4 +1,5 @@
 import { LogError } from "../core/base/errors.js"
+import { afterIo } from "../core/base/machine.js"
 import { changeId } from "../core/ports/change.js"
 import type {
   AppendReply,
@@ -140,7 +141,7 @@ export class LmdbLog implements RemoteLog, TenancyListener {
   /** Someone in this process has appended. Told later: who did it learns it from the reply. */
   onAppended({ changes, origin }: LogAppend, reply: AppendReply): void {
     if (this.#listeners.size === 0) return
-    if (this.#news.length === 0) setImmediate(() => this.#tellNews())
+    if (this.#news.length === 0) afterIo(() => this.#tellNews())
     this.#news.push({ ...reply, changes, origin })
   }
 
@@ -193,7 +194,7 @@ export class LmdbLog implements RemoteLog, TenancyListener {
       left -= page.count
     }
     for (let isFirst = true; ; isFirst = false) {
-      if (!isFirst) await new Promise((resolve) => setImmediate(resolve))
+      if (!isFirst) await new Promise<void>((resolve) => afterIo(resolve))
       const database = this.#tenancy.reader()
       if (!isFirst) database.resetReadTxn()
       const head = this.#head(database)

@@ -3,6 +3,7 @@ import { EventEmitter } from "node:events"
 import { existsSync } from "node:fs"
 import type { Socket } from "node:net"
 import { fileURLToPath } from "node:url"
+import { afterIo } from "../core/base/machine.js"
 import { mark } from "./lock-owner.js"
 import type { ToWriter, WriterSettings } from "./protocol.js"
 
@@ -30,7 +31,7 @@ export class WriterProcess extends EventEmitter {
       this.#child = this.#start([fileURLToPath(file), JSON.stringify(settings), mark(process.pid)])
     } catch (error) {
       // As where processes are not allowed. Later: nobody listens yet.
-      setImmediate(() => this.#end(error))
+      afterIo(() => this.#end(error))
     }
   }
 
@@ -52,7 +53,7 @@ export class WriterProcess extends EventEmitter {
     child.on("error", (error) => this.#end(error))
     child.on("disconnect", () => {
       // Text that it printed may still be on its way.
-      setImmediate(() => this.#end(new Error(`The process that writes has ended. ${this.#printed}`.trim())))
+      afterIo(() => this.#end(new Error(`The process that writes has ended. ${this.#printed}`.trim())))
     })
     child.stderr?.on("data", (chunk: Buffer) => {
       this.#printed = (this.#printed + chunk.toString()).slice(0, MOST_PRINTED)

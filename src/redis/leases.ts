@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto"
 import type { ZooCacheError } from "../core/base/errors.js"
+import { afterIo } from "../core/base/machine.js"
 import type { LeaseAnswer, LeaseEnd, Leases } from "../core/ports/leases.js"
 import type { RedisArgument, RedisClient } from "./client.js"
 import { Guard, GuardedCall, type GuardOptions } from "./guard.js"
@@ -104,8 +105,8 @@ export class RedisLeases implements Leases {
   async close(): Promise<void> {
     this.#isClosing = true
     // Leases that waited for a write to be answered are given back before the turn ends.
-    await new Promise((resolve) => {
-      setImmediate(resolve)
+    await new Promise<void>((resolve) => {
+      afterIo(resolve)
     })
     this.#stopListening?.()
     this.#watchers.clear()

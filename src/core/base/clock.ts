@@ -1,4 +1,6 @@
 import { inRootContext, makeInRoot } from "./contexts.js"
+import { MachineTime } from "./machine-time.js"
+import { afterTurn, currentTimers, timersOfMachine } from "./machine.js"
 
 /** A timer that is set. Cancelling it twice, or after it has called back, is fine. */
 export interface Timer {
@@ -22,17 +24,26 @@ export interface Clock {
 // Longer delays overflow in setTimeout and would fire at once.
 const LONGEST_DELAY_MS = 2 ** 31 - 1
 
-/** The clock of the machine. Its callbacks run in the root context. */
+const time = new MachineTime()
+
+/**
+ * The clock of the machine, or the one that a test tool has put in its place. Its callbacks run in the root context.
+ *
+ * Timers that somebody waits for follow a faked clock. The others, which only keep the cache in order, are the machine's:
+ * a test that runs all its timers means none of them, and they go on when it has given its clock back.
+ */
 export const systemClock: Clock = {
-  now: () => performance.now(),
+  now: () => time.now(),
   wall: () => Date.now(),
   onTurnEnd: (callback) => {
-    makeInRoot(() => process.nextTick(callback))
+    makeInRoot(() => afterTurn(callback))
   },
   setTimer: (callback, delayMs, keepAlive) => {
-    const timeout = makeInRoot(() => setTimeout(callback, Math.min(delayMs, LONGEST_DELAY_MS)))
-    if (!keepAlive) timeout.unref()
-    return { cancel: () => clearTimeout(timeout) }
+    const timers = keepAlive ? currentTimers() : timersOfMachine()
+    const handle = makeInRoot(() => timers.set(callback, Math.min(delayMs, LONGEST_DELAY_MS)))
+    // A number where a browser is played, and less than a timer in some tools.
+    if (!keepAlive && typeof handle === "object") handle.unref?.()
+    return { cancel: () => timers.clear(handle) }
   },
 }
 

@@ -1,13 +1,15 @@
 import type { Clock } from "./clock.js"
+import { isTimeFaked } from "./machine.js"
 
 /** How many looks in one turn share a reading of the clock, where nothing else has to be looked at more often. */
 export const LOOKS_PER_READING = 64
 
 /**
  * The time of this turn of the event loop. A clock reading costs as much as a cache hit, so one serves many hits:
- * until the turn ends, or until it has served as many as the cache allows.
+ * until the turn ends, or until it has served as many as the cache allows. A faked clock may move within a turn, so then
+ * each look reads it.
  *
- * The hot path reads it as `if (--turn.left < 0) turn.read()`, then uses `turn.now`.
+ * The hot path reads it as `if (--turn.left < 0 || isTimeFaked()) turn.read()`, then uses `turn.now`.
  */
 export class Turn {
   /** Whole milliseconds since this object was made; valid after the idiom above. A small integer for 24 days. */
@@ -43,7 +45,8 @@ export class Turn {
 
   /** Reads the clock and gives the time; for cold paths, and for hot ones whose reading has served its looks. */
   read(): number {
-    const isNewTurn = !this.#hasLooked
+    // Tools that fake time fake the end of a turn as well.
+    const isNewTurn = !this.#hasLooked || isTimeFaked()
     this.#hasLooked = true
     this.#readClock()
     this.left = this.#looks
@@ -53,13 +56,13 @@ export class Turn {
 
   /** The time at which a caller arrives: a reading that this turn has if it is still good for one more, else a new one. */
   arrive(): number {
-    if (--this.left < 0) this.read()
+    if (--this.left < 0 || isTimeFaked()) this.read()
     return this.now
   }
 
   /** The time between two decisions that belong together: nothing else is looked at, so nothing changes in between. */
   current(): number {
-    if (!this.#scheduled || --this.#spare < 0) this.#readClock()
+    if (!this.#scheduled || --this.#spare < 0 || isTimeFaked()) this.#readClock()
     return this.now
   }
 

@@ -1,5 +1,6 @@
 import { InvalidOptionError } from "../base/errors.js"
 import { channels } from "../base/events.js"
+import { isTimeFaked } from "../base/machine.js"
 import type { Place } from "../base/place.js"
 import { NEVER } from "../entries/age.js"
 import { type Entry, promiseOf } from "../entries/table.js"
@@ -10,6 +11,9 @@ import type { EntryId } from "../values/id.js"
 import type { CallOptions } from "./cached.js"
 import { define, type LooseOptions, nameAs, type View } from "./definition.js"
 import { functionMethods } from "./methods.js"
+
+/** One call of a cached function. Rejects, and never throws. */
+export type Read = (self: unknown, args: readonly unknown[], isFresh: boolean, signal?: AbortSignal) => Promise<unknown>
 
 /** Makes a cached function of a loader; throws `InvalidOptionError` and `DuplicateNameError`. */
 export function makeCached(
@@ -24,7 +28,7 @@ export function makeCached(
     place,
     load: (self, args) => loader.apply(self, args as unknown[]) as unknown,
   })
-  const read = (self: unknown, args: readonly unknown[], isFresh: boolean, signal?: AbortSignal): Promise<unknown> => {
+  const read: Read = (self, args, isFresh, signal) => {
     try {
       if (definition.obstacle !== undefined) throw definition.obstacle
       const id = definition.idOfCall(self, args)
@@ -52,7 +56,7 @@ export function makeCached(
     if (isPlainCall && (frames.active === 0 || currentFrame() === undefined)) {
       const entry: Entry | undefined = entries.get(argument)
       if (entry !== undefined) {
-        if (--turn.left < 0) turn.read()
+        if (--turn.left < 0 || isTimeFaked()) turn.read()
         if (
           entry.stamp === trie.trusted &&
           (turn.now < entry.deadlineMs || entry.deadlineMs === NEVER) &&
@@ -71,15 +75,19 @@ export function makeCached(
   }
 
   const methods = functionMethods(view, definition, cached, (self, args) => read(self, args, true))
-  const withOptions = {
-    with(callOptions: CallOptions) {
+  return nameAs(Object.assign(cached, methods, withCallOptions(read)), loader)
+}
+
+/** The method `with` of a function that reads in this way. */
+export function withCallOptions(read: Read): { readonly with: (callOptions: CallOptions) => AnyFunction } {
+  return {
+    with(callOptions) {
       const { signal, fresh = false } = checkCallOptions(callOptions)
       return function (this: unknown, ...args: unknown[]) {
         return read(this, args, fresh, signal)
       }
     },
   }
-  return nameAs(Object.assign(cached, methods, withOptions), loader)
 }
 
 const CALL_NAMES = new Set(["signal", "fresh"])

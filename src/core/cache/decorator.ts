@@ -1,12 +1,16 @@
-import { attempt, define, type View } from "./definition.js"
-import { currentFrame } from "../loads/frame.js"
 import { InvalidOptionError } from "../base/errors.js"
 import type { Place } from "../base/place.js"
 import { oncePerProcess } from "../base/process-wide.js"
-import { identityOf } from "../values/custom-id.js"
-import { idOf } from "../values/id.js"
-import type { ReturnsPromise } from "./cached.js"
+import { currentFrame } from "../loads/frame.js"
 import type { AnyFunction, FunctionOptions } from "../options/options.js"
+import { identityOf } from "../values/custom-id.js"
+import { type EntryId, idOf } from "../values/id.js"
+import type { ReturnsPromise } from "./cached.js"
+import { type Read, withCallOptions } from "./cached-function.js"
+import { boundTo, offerOnInstance, ON_INSTANCE } from "./cached-method.js"
+import { copyMetadata } from "./copy-metadata.js"
+import { attempt, define, type View } from "./definition.js"
+import { functionMethods } from "./methods.js"
 
 /** Options of a decorated method. */
 // a decorator's options come before its method, so their parameters are only known where the user writes them
@@ -44,8 +48,6 @@ type Decorated<Method> =
     ? Method
     : "The method must return a Promise, of no subclass; await the query in it."
 
-type Method = (this: unknown, ...args: unknown[]) => Promise<unknown>
-
 // The number by which an instance is known in keys, whichever copy of this library asks. Held weakly: a key must not keep
 // its instance alive.
 const instances = oncePerProcess("instances", 1, () => ({ numbers: new WeakMap<object, number>(), last: 0 }))
@@ -57,62 +59,73 @@ export function cacheMethod(
   name: string,
   options: MethodOptions,
   place: Place | undefined,
-): Method {
+): AnyFunction {
   const { keyThis, ...rest } = options
   if (keyThis !== undefined && typeof keyThis !== "function") {
     throw new InvalidOptionError("keyThis", keyThis, "it must be a function of the instance")
+  }
+  const { core } = view
+  const { key } = rest
+  const isShared = !core.client.isLocal
+  const idOfCall = (self: unknown, args: readonly unknown[]): EntryId => {
+    if (isShared && keyThis === undefined) {
+      throw new InvalidOptionError(
+        "keyThis",
+        undefined,
+        `the method ${name} is cached where other processes share the log: pass \`keyThis: (self) => ...\` with what identifies its instance`,
+      )
+    }
+    const owner = keyThis === undefined ? numberOf(self) : identityOf("keyThis", keyThis(self))
+    const rests = key === undefined ? args : [identityOf("key", key.apply(self, args as unknown[]))]
+    return idOf([owner, ...rests])
   }
   const named = Object.defineProperty(() => {}, "name", { value: name })
   const definition = define(view, named, rest, {
     form: "method",
     place,
     load: (self, args) => method.apply(self, args as unknown[]) as unknown,
+    idOfCall,
   })
-  const { key } = rest
-  const isShared = !view.core.client.isLocal
-  return function (this: unknown, ...args: unknown[]) {
-    return attempt(() => {
-      if (definition.obstacle !== undefined) throw definition.obstacle
-      if (isShared && keyThis === undefined) {
-        throw new InvalidOptionError(
-          "keyThis",
-          undefined,
-          `the method ${name} is cached where other processes share the log: pass \`keyThis: (self) => ...\` with what identifies its instance`,
-        )
-      }
-      if (key === undefined && method.length <= 1) view.core.hints.mapped(definition.table, args)
-      const owner = keyThis === undefined ? numberOf(this) : identityOf("keyThis", keyThis(this))
-      const rests: readonly unknown[] = key === undefined ? args : [identityOf("key", key.apply(this, args))]
-      const id = idOf([owner, ...rests])
-      return view.core.reader.read({
-        definition,
-        id,
-        self: this,
-        args,
-        frame: currentFrame(),
-        signal: undefined,
-        isFresh: false,
-      })
+  const { table, obstacle } = definition
+  const read: Read = (self, args, isFresh, signal) =>
+    attempt(() => {
+      if (obstacle !== undefined) throw obstacle
+      const id = idOfCall(self, args)
+      return core.reader.read({ definition, id, self, args, frame: currentFrame(), signal, isFresh })
     })
+  const looksAtCalls = key === undefined && method.length <= 1
+  const cached = function (this: unknown, ...args: unknown[]) {
+    if (looksAtCalls) core.hints.mapped(table, args)
+    return read(this, args, false)
   }
+  const methods = {
+    ...functionMethods(view, definition, cached, (self, args) => read(self, args, true)),
+    ...withCallOptions(read),
+  }
+  return offerOnInstance(cached, (self) => boundTo(self, cached, methods as Record<string, AnyFunction>, method))
 }
 
 /** The decorator of both kinds; `wrap` makes the cached method. */
 export function decoratorOf<Args extends readonly unknown[], This>(
   wrap: (method: AnyFunction, name: string) => AnyFunction,
 ): CacheableDecorator<Args, This> {
+  const inPlaceOf = (method: AnyFunction, name: string): AnyFunction => {
+    const cached = wrap(method, name)
+    copyMetadata(method, cached, [ON_INSTANCE])
+    return cached
+  }
   const decorate = (target: unknown, context: unknown, descriptor?: PropertyDescriptor): unknown => {
     if (isStandardContext(context)) {
       if (context.kind !== "method" || typeof target !== "function") {
         throw new InvalidOptionError("@cacheable", context.name, `it decorates methods, and this is a ${context.kind}`)
       }
-      return wrap(target as AnyFunction, String(context.name))
+      return inPlaceOf(target as AnyFunction, String(context.name))
     }
     const method: unknown = descriptor?.value
     if (typeof method !== "function") {
       throw new InvalidOptionError("@cacheable", context, "it decorates methods, and this is something else")
     }
-    return { ...descriptor, value: wrap(method as AnyFunction, String(context)) }
+    return { ...descriptor, value: inPlaceOf(method as AnyFunction, String(context)) }
   }
   return decorate as CacheableDecorator<Args, This>
 }

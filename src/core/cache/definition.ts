@@ -32,12 +32,13 @@ export interface FunctionDefinition extends Definition {
 /** Options of a function, without their argument types. */
 export type LooseOptions = FunctionOptions<readonly unknown[], unknown>
 
-/** The parts of a definition that differ between forms of cached functions. */
-export type Loading = Pick<Definition, "load" | "batch"> & {
-  readonly form: Form
-  /** Where the user defines it. */
-  readonly place: Place | undefined
-}
+/** The parts of a definition that differ between forms of cached functions. `idOfCall`: in place of what `key` says. */
+export type Loading = Pick<Definition, "load" | "batch"> &
+  Partial<Pick<FunctionDefinition, "idOfCall">> & {
+    readonly form: Form
+    /** Where the user defines it. */
+    readonly place: Place | undefined
+  }
 
 /**
  * Defines a cached function: checks its options, claims its name, and decides about its ids and hooks.
@@ -73,7 +74,9 @@ export function define(view: View, loader: AnyFunction, options: LooseOptions, l
     hooks,
     load: loading.load,
     batch: loading.batch,
-    idOfCall: idOfCall(options.key, loader.length > 1 ? undefined : (args) => core.hints.mapped(table, args)),
+    idOfCall:
+      loading.idOfCall ??
+      idOfCall(options.key, loader.length > 1 ? undefined : (args) => core.hints.mapped(table, args)),
     obstacle,
     onMove: undefined,
   }
