@@ -8,8 +8,9 @@ export type RedisArgument = string | number | Buffer
 export interface RedisClient {
   /** Sends one command; bulk strings of the reply come as buffers. */
   callBuffer(command: string, ...args: RedisArgument[]): Promise<unknown>
-  on(event: string, listener: (...args: never[]) => void): unknown
-  off(event: string, listener: (...args: never[]) => void): unknown
+  // `any`: with `never` the emitter of ioredis 5, which is that of Node.js, would be none.
+  on(event: string, listener: (...args: any[]) => void): unknown
+  off(event: string, listener: (...args: any[]) => void): unknown
   /** Ends the connection at once; what waits for a reply is rejected. */
   disconnect(): void
   /** `"ready"` while commands can be sent. */

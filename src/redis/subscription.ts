@@ -77,7 +77,7 @@ export class Subscription {
       this.#drop()
       this.#openLater()
     }
-    const listeners: Record<string, (...args: never[]) => void> = {
+    const listeners: Record<string, (...args: any[]) => void> = {
       message: (of: unknown, message: unknown) => {
         if (of === channel && typeof message === "string" && !this.#isClosed) onMessage(message)
       },

@@ -1,0 +1,1 @@
+export { type KeyvItem, type KeyvStore, keyvStore, type KeyvStoreOptions } from "./keyv-store.js"
