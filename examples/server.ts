@@ -9,7 +9,9 @@ const getName = cache.cacheable((id: string) => Promise.resolve(names.get(id)), 
   name: "getName",
   deps: (id) => [tag`user:${id}`],
 })
-const getPage = cache.cacheable(async (id: string) => `<h1>${(await getName(id)) ?? "nobody"}</h1>`, { name: "getPage" })
+const getPage = cache.cacheable(async (id: string) => `<h1>${(await getName(id)) ?? "nobody"}</h1>`, {
+  name: "getPage",
+})
 
 const server = createServer((request, response) => {
   const { pathname, searchParams } = new URL(request.url ?? "/", "http://localhost")

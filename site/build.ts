@@ -6,7 +6,16 @@
  *   npm run site -- --base /zoocache/    for a site below a path
  */
 import { spawnSync } from "node:child_process"
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs"
 import { dirname, extname, join, posix, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
@@ -20,6 +29,7 @@ rmSync(content, { recursive: true, force: true })
 rmSync(join(site, "dist"), { recursive: true, force: true })
 writeReference()
 writePages()
+copyMermaid()
 run("vitepress", ["build", site, "--base", base])
 checkAnchors()
 
@@ -126,6 +136,17 @@ function sourcePage(path: string): string {
   return `---\nsearch: false\naside: false\n---\n\n# ${posix.basename(path)}\n\n\`${path}\`\n\n\`\`\`\`${language}\n${code}\n\`\`\`\`\n`
 }
 
+/** Diagrams are drawn in the browser, by modules that it gets as they are. */
+function copyMermaid(): void {
+  const from = join(site, "node_modules", "mermaid", "dist")
+  for (const file of readdirSync(from, { recursive: true, encoding: "utf8" })) {
+    if (!/^(?:mermaid\.esm\.min|chunks[\\/]mermaid\.esm\.min[\\/].*)\.mjs$/.test(file)) continue
+    const to = join(content, "public", "mermaid", file)
+    mkdirSync(dirname(to), { recursive: true })
+    copyFileSync(join(from, file), to)
+  }
+}
+
 // --- what was made -----------------------------------------------------------------------------------------------------
 
 /** VitePress looks for pages only. */
@@ -134,7 +155,8 @@ function checkAnchors(): void {
   const pages = readdirSync(dist, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".html"))
   const ids = new Map<string, Set<string>>()
   const texts = new Map(pages.map((page) => [page.replaceAll("\\", "/"), readFileSync(join(dist, page), "utf8")]))
-  for (const [page, html] of texts) ids.set(page, new Set([...html.matchAll(/\sid="([^"]+)"/g)].map(([, id]) => id ?? "")))
+  for (const [page, html] of texts)
+    ids.set(page, new Set([...html.matchAll(/\sid="([^"]+)"/g)].map(([, id]) => id ?? "")))
   const dead: string[] = []
   for (const [page, html] of texts) {
     for (const [, href = ""] of html.matchAll(/<a [^>]*href="([^"]+)"/g)) {

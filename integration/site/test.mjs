@@ -14,7 +14,7 @@ const pictures = process.argv.includes("--pictures") ? join(here, "pictures") : 
 let passed = 0
 let failed = 0
 
-/** @param {string} name @param {() => Promise<unknown> | unknown} work */
+/** @param {string} name @param {() => unknown} work */
 async function check(name, work) {
   try {
     await work()
@@ -28,7 +28,8 @@ async function check(name, work) {
 /** @param {string} command @param {string[]} args */
 function run(command, args) {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: "inherit" })
-  if (status !== 0) throw new Error(`${command} ${args.join(" ")} failed${error === undefined ? "" : `: ${error.message}`}`)
+  if (status !== 0)
+    throw new Error(`${command} ${args.join(" ")} failed${error === undefined ? "" : `: ${error.message}`}`)
 }
 
 function findChromium() {
@@ -54,6 +55,7 @@ function inPath(name) {
 const types = /** @type {Record<string, string>} */ ({
   ".html": "text/html; charset=utf-8",
   ".js": "text/javascript",
+  ".mjs": "text/javascript",
   ".css": "text/css",
   ".json": "application/json",
   ".svg": "image/svg+xml",
@@ -70,7 +72,7 @@ const server = createServer((request, response) => {
   return void response.end(readFileSync(file))
 })
 
-run("npm", ["run", "--silent", "site"])
+if (!process.argv.includes("--built")) run("npm", ["run", "--silent", "site"])
 await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)))
 const address = server.address()
 if (address === null || typeof address === "string") throw new Error("The server has no port")

@@ -18,8 +18,14 @@ const sections = new Map(
 /** All codes that the sources write down, wherever. */
 function codes(): string[] {
   const files = readdirSync(new URL("src/", root), { recursive: true, encoding: "utf8" })
-  const texts = files.filter((file) => file.endsWith(".ts")).map((file) => readFileSync(new URL(`src/${file}`, root), "utf8"))
-  return [...new Set(texts.flatMap((text) => [...text.matchAll(/"(ERR_ZOOCACHE_[A-Z_]+)"/g)].map(([, code]) => code as string)))]
+  const texts = files
+    .filter((file) => file.endsWith(".ts"))
+    .map((file) => readFileSync(new URL(`src/${file}`, root), "utf8"))
+  return [
+    ...new Set(
+      texts.flatMap((text) => [...text.matchAll(/"(ERR_ZOOCACHE_[A-Z_]+)"/g)].map(([, code]) => code as string)),
+    ),
+  ]
 }
 
 const sorted = (names: Iterable<string>): string[] => [...names].sort((a, b) => a.localeCompare(b))

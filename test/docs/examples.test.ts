@@ -68,9 +68,11 @@ const { scripts, peerDependencies } = JSON.parse(readFileSync(join(root, "packag
 
 /** Commands in blocks and in the text: `npm run x`, `npm test`, `npm install a b`. */
 const commands = pages().flatMap((page) =>
-  [...readFileSync(join(root, page), "utf8").matchAll(/\bnpm (?:run (?:--silent )?([\w:]+)|(test)\b|install ([\w -]+))/g)].map(
-    ([text, script, tests, packages]) => ({ at: page, text, script: script ?? tests, packages }),
-  ),
+  [
+    ...readFileSync(join(root, page), "utf8").matchAll(
+      /\bnpm (?:run (?:--silent )?([\w:]+)|(test)\b|install ([\w -]+))/g,
+    ),
+  ].map(([text, script, tests, packages]) => ({ at: page, text, script: script ?? tests, packages })),
 )
 
 test("every script that a page names exists", () => {

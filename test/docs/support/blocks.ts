@@ -28,7 +28,9 @@ export interface Block {
 export function blocksOf(page: string): Block[] {
   const blocks: Block[] = []
   let open: { line: number; language: string; info: string; lines: string[] } | undefined
-  for (const [index, text] of readFileSync(root + page, "utf8").split("\n").entries()) {
+  for (const [index, text] of readFileSync(root + page, "utf8")
+    .split("\n")
+    .entries()) {
     const [, language = "", info = ""] = /^```(\w*) *(.*)$/.exec(text) ?? []
     if (open === undefined) {
       if (text.startsWith("```")) open = { line: index + 2, language, info, lines: [] }

@@ -13,7 +13,6 @@ const LONGEST_MS = 60_000
 const [list = ""] = process.argv.slice(2)
 const files = JSON.parse(readFileSync(list, "utf8")) as Record<string, string>
 const faults: Record<string, string> = {}
-const { write } = process.stdout
 let running = ""
 
 process.on("unhandledRejection", (error) => {
@@ -32,7 +31,7 @@ for (const [name, file] of Object.entries(files)) {
   }
   await reset()
 }
-write.call(process.stdout, JSON.stringify(faults), () => process.exit(0))
+process.stdout.write(JSON.stringify(faults), () => process.exit(0))
 
 function hanging(): Promise<never> {
   return new Promise((_resolve, reject) => {
