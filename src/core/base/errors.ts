@@ -24,6 +24,9 @@ function hasInstance(this: { readonly prototype: object }, value: unknown): bool
   return at !== null
 }
 
+/** The page that explains each code in a section of its own; it is part of the package. */
+const HELP = "docs/errors.md"
+
 /** The parts of every error of this library: a stable `code`, and the thing it is about. */
 export interface ZooCacheErrorOptions {
   /** The tag, key, option or url the error is about; never a password. */
@@ -48,12 +51,15 @@ export class ZooCacheError extends Error {
   /** Stable across versions, `ERR_ZOOCACHE_…`; safe to compare against. */
   readonly code: string
   readonly subject: string | undefined
+  /** The section of the documentation on this code: a file of the package `zoocache`, and the place in it. */
+  readonly help: string
 
   constructor(code: string, message: string, options: ZooCacheErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = nameOf(new.target.prototype) ?? new.target.name
     this.code = code
     this.subject = options.subject
+    this.help = `${HELP}#${code.toLowerCase()}`
   }
 }
 
