@@ -64,6 +64,14 @@ const modes = {
   test: { include: ["test"], timeoutMs: 300_000 },
   faults: { include: ["faults"], timeoutMs: 600_000 },
   stress: { include: ["test", "faults", "stress"], timeoutMs: 1_800_000 },
+  ioredis5: { include: ["test"], timeoutMs: 300_000 },
+}
+
+/** The package of the oldest ioredis that works, by the name that it has here, and the tests that run with it too. */
+const ioredis5 = {
+  name: "ioredis-5",
+  files:
+    "test/redis/{backend,connection,guard,lease-conformance,link,log,log-conformance,reconnects,store,store-conformance,support,urls}.test.ts",
 }
 
 /**
@@ -75,7 +83,8 @@ const sharing = "{behaviour,codec,core,decorators,decorators-legacy,docs,lmdb,mo
 const apart = "contexts|faults|garbage|lifecycle|reconnects|refusals|size"
 
 export default defineConfig(({ mode }) => {
-  const { include, timeoutMs } = modes[mode === "faults" || mode === "stress" ? mode : "test"]
+  const { include, timeoutMs } = modes[mode in modes ? (mode as keyof typeof modes) : "test"]
+  const isOld = mode === "ioredis5"
   const shared = include.map((kind) => `test/${sharing}/**/!(${apart}).${kind}.ts`)
   // Here and not above: what projects inherit was read without the mode.
   const ofMode: TestUserConfig = {
@@ -83,15 +92,18 @@ export default defineConfig(({ mode }) => {
     testTimeout: timeoutMs,
     hookTimeout: timeoutMs,
     expect: { poll: { timeout: timeoutMs / 2 } },
-    env: mode === "stress" && !process.env["ZOOCACHE_RUNS"] ? { ZOOCACHE_RUNS: "10000" } : {},
+    env: {
+      ...(mode === "stress" && !process.env["ZOOCACHE_RUNS"] ? { ZOOCACHE_RUNS: "10000" } : {}),
+      ...(isOld ? { ZOOCACHE_IOREDIS: ioredis5.name } : {}),
+    },
   }
   return {
     plugins: [typescript()],
     oxc: false,
-    resolve: { alias: aliases() },
+    resolve: { alias: { ...aliases(), ...(isOld ? { ioredis: ioredis5.name } : {}) } },
     test: {
       globalSetup: ["./test/setup/redis-server.ts", "./test/setup/programs.ts"],
-      setupFiles: ["./test/setup/fast-check.ts"],
+      setupFiles: ["./test/setup/fast-check.ts", "./test/setup/ioredis.ts"],
       reporters: ["default", "./test/setup/closing-line-reporter.ts"],
       pool: "forks",
       execArgv: ["--expose-gc"],
@@ -100,13 +112,20 @@ export default defineConfig(({ mode }) => {
       restoreMocks: true,
       unstubEnvs: true,
       unstubGlobals: true,
-      projects: [
-        { extends: true, test: { ...ofMode, name: "shared", include: shared, isolate: false } },
-        {
-          extends: true,
-          test: { ...ofMode, name: "alone", include: include.map((kind) => `test/**/*.${kind}.ts`), exclude: shared },
-        },
-      ],
+      projects: isOld
+        ? [{ extends: true, test: { ...ofMode, name: "ioredis 5", include: [ioredis5.files] } }]
+        : [
+            { extends: true, test: { ...ofMode, name: "shared", include: shared, isolate: false } },
+            {
+              extends: true,
+              test: {
+                ...ofMode,
+                name: "alone",
+                include: include.map((kind) => `test/**/*.${kind}.ts`),
+                exclude: shared,
+              },
+            },
+          ],
     },
   }
 })

@@ -11,8 +11,8 @@
  */
 import { spawnSync } from "node:child_process"
 import { mkdirSync, rmSync, writeFileSync } from "node:fs"
-import { dirname, isAbsolute } from "node:path"
-import { type InputOptions, rolldown } from "rolldown"
+import { dirname, isAbsolute, join } from "node:path"
+import { type InputOptions, type Plugin, rolldown } from "rolldown"
 import { entries, packageJson, root } from "./entries.js"
 
 const dist = `${root}dist`
@@ -77,15 +77,7 @@ async function buildCommonJs(inputs: Inputs) {
     // Dependencies stay outside: optional peers must not be loaded by those who don't have them. So do files of this build
     // that are loaded when they are used, by their path.
     external: (id) => (!id.startsWith(".") && !isAbsolute(id)) || id.endsWith(".cjs"),
-    plugins: [
-      {
-        name: "literal-requires",
-        resolveId: (id, importer) =>
-          id.endsWith("/installed.js") && importer !== undefined
-            ? `${root}src/packages/installed-commonjs.ts`
-            : undefined,
-      },
-    ],
+    plugins: [instead("packages/installed", "packages/installed-commonjs")],
   })
   const isThread = inputs.length === 1
   const { output } = await bundle.write({
@@ -125,6 +117,7 @@ async function buildEsModules(inputs: Inputs): Promise<void> {
     ...common,
     input: inputOf(inputs),
     external: (id) => !id.startsWith(".") && !isAbsolute(id),
+    plugins: [instead("core/cache/parts-at-hand", "core/cache/parts-in-bundles")],
   })
   await bundle.write({
     dir: `${dist}/esm`,
@@ -135,6 +128,19 @@ async function buildEsModules(inputs: Inputs): Promise<void> {
     entryFileNames: "[name].mjs",
   })
   await bundle.close()
+}
+
+/** Builds one source in place of another that has the same exports. */
+function instead(replaced: string, by: string): Plugin {
+  return {
+    name: `instead of ${replaced}`,
+    resolveId(id, importer) {
+      if (importer === undefined || !id.startsWith(".")) return undefined
+      return join(dirname(importer), id) === join(root, "src", `${replaced}.js`)
+        ? join(root, "src", `${by}.ts`)
+        : undefined
+    },
+  }
 }
 
 function inputOf(inputs: Inputs): Record<string, string> {

@@ -41,7 +41,10 @@ for (const { specifier, file } of entries) {
 console.log("\nsizes, minified")
 const memory = await bundleSize(folder, 'export { createCache } from "zoocache"\n')
 const everything = await bundleSize(folder, 'export * from "zoocache"\n')
-const withLmdb = await bundleSize(folder, 'export { createCache } from "zoocache"\nexport { lmdb } from "zoocache/lmdb"\n')
+const withLmdb = await bundleSize(
+  folder,
+  'export { createCache } from "zoocache"\nexport { lmdb } from "zoocache/lmdb"\n',
+)
 const withRedis = await bundleSize(
   folder,
   'export { createCache } from "zoocache"\nexport { redis } from "zoocache/redis"\n',

@@ -20,8 +20,9 @@ for (const name of Object.keys(required)) {
     problems.push(`${name} is named ${JSON.stringify(required[name].name)} in the build`)
   }
 }
-const bundled = Object.keys(await import(pathToFileURL(module).href)).sort()
-if (bundled.join() !== [...listed].sort().join()) {
+// Both are in the order of their names: a module's namespace by its nature, and the wrapper because the build sorts.
+const bundled = Object.keys(await import(pathToFileURL(module).href))
+if (bundled.join() !== listed.join()) {
   problems.push(`the ES module for bundlers has other names than the CommonJS build: ${bundled.join(", ")}`)
 }
 if (listed.length === 0) problems.push("it exports nothing")

@@ -23,7 +23,9 @@ console.log("Packing …")
 const tarball = pack(temporaryFolder())
 // Without what npm tells its children of this package, which would be taken for settings of theirs.
 const env: NodeJS.ProcessEnv = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^(?:npm_package_|npm_lifecycle_|NODE_ENV$|NODE_OPTIONS$)/i.test(name)),
+  Object.entries(process.env).filter(
+    ([name]) => !/^(?:npm_package_|npm_lifecycle_|NODE_ENV$|NODE_OPTIONS$)/i.test(name),
+  ),
 )
 env["ZOOCACHE_TARBALL"] = tarball
 
@@ -36,7 +38,9 @@ for (const name of names) {
     npm(name, ["install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", tarball]) &&
     npm(name, ["test"])
   if (!isOk) failed.push(name)
-  console.log(`    integration/${name}: ${isOk ? "ok" : "FAILED"} after ${((performance.now() - begin) / 1000).toFixed(0)} s`)
+  console.log(
+    `    integration/${name}: ${isOk ? "ok" : "FAILED"} after ${((performance.now() - begin) / 1000).toFixed(0)} s`,
+  )
 }
 console.log(`\nIntegration: ${names.length - failed.length} ok, ${failed.length} failed ${failed.join(", ")}`.trimEnd())
 process.exitCode = failed.length === 0 ? 0 : 1

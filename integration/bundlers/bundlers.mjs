@@ -76,7 +76,9 @@ export const bundlers = [
             output: { path: outFolder, filename, module: isModule, chunkFormat: type, library: { type } },
             experiments: { outputModule: isModule },
             externals: ({ request }, callback) =>
-              isExternal(request, external) ? callback(null, `${isModule ? "module" : "commonjs"} ${request}`) : callback(),
+              isExternal(request, external)
+                ? callback(null, `${isModule ? "module" : "commonjs"} ${request}`)
+                : callback(),
           },
           (error, stats) => (error ? reject(error) : resolve(stats)),
         )

@@ -36,7 +36,8 @@ const cases = [
     app: "redis",
     external: [],
     beside: ["msgpackr", "lz4-napi"],
-    answer: /needs the package ioredis, which is not installed where this program runs.*`zoocache` and `ioredis` are external/,
+    answer:
+      /needs the package ioredis, which is not installed where this program runs.*`zoocache` and `ioredis` are external/,
   },
   { app: "lmdb", external: ["zoocache", "lmdb"], beside: ["zoocache", ...PEERS], answer: /^ok$/ },
   { app: "lmdb", external: [], beside: ["zoocache", ...PEERS], answer: /^ok$/ },
@@ -53,7 +54,8 @@ const cases = [
     app: "url-unknown",
     external: [],
     beside: PEERS,
-    answer: /needs zoocache\/redis, which can't be loaded from here.*write `import "zoocache\/redis"` before `configure`/,
+    answer:
+      /needs zoocache\/redis, which can't be loaded from here.*write `import "zoocache\/redis"` before `configure`/,
   },
   { app: "url-unknown", external: [], beside: ["zoocache", ...PEERS], answer: /^ok$/ },
 ]
@@ -161,7 +163,9 @@ async function startRedis() {
       printed += text
       if (/ready to accept connections/i.test(printed)) resolve()
     })
-    child.once("error", (error) => reject(new Error(`${command} can't be started; name one in REDIS_SERVER`, { cause: error })))
+    child.once("error", (error) =>
+      reject(new Error(`${command} can't be started; name one in REDIS_SERVER`, { cause: error })),
+    )
     child.once("exit", (code) => reject(new Error(`${command} ended with ${code}: ${printed}`)))
   })
   process.once("exit", () => child.kill())

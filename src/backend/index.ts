@@ -1,4 +1,9 @@
 /** The contracts of a log, a store, a codec and leases, for authors of backends; docs/architecture.md says how to add one. */
+import { enableSharing } from "../shared.js"
+
+// What is made of it shares a log, a store or a codec.
+enableSharing()
+
 export type { Backend, BackendContext, OpenBackend } from "../core/ports/backend.js"
 export type { EntryCodec, EntryHeader, HeaderChange } from "../core/ports/codec.js"
 export type { Lease, LeaseAnswer, LeaseEnd, Leases } from "../core/ports/leases.js"

@@ -9,7 +9,7 @@ declare const ZOOCACHE_VERSION: string | undefined
 
 /** @throws what `require` throws */
 export function requirePeer(name: PeerName): unknown {
-  return firstFound(name, (require) => require(name))
+  return firstFound(name, (require): unknown => require(name))
 }
 
 /** Looks for a package without loading it. @throws what `require.resolve` throws */
@@ -20,7 +20,7 @@ export function findPeer(name: PeerName): void {
 /** Loads the backend from where this package is installed, which makes its URLs known. @throws what `require` throws */
 export function requireBackend(name: "lmdb" | "redis"): void {
   const specifier = `zoocache/${name}`
-  firstFound(specifier, (require) => require(specifier))
+  firstFound(specifier, (require): unknown => require(specifier))
 }
 
 /**
@@ -30,9 +30,9 @@ export function requireBackend(name: "lmdb" | "redis"): void {
  */
 export function findWriter(): string {
   const { existsSync } = process.getBuiltinModule("node:fs")
-  const { dirname, join } = process.getBuiltinModule("node:path")
+  const path = process.getBuiltinModule("node:path")
   for (const place of places()) {
-    const beside = join(dirname(place), "writer-main.cjs")
+    const beside = path.join(path.dirname(place), "writer-main.cjs")
     if (existsSync(beside)) return beside
   }
   const { require, file } = firstFound("zoocache/package.json", (require) => ({

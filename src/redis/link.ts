@@ -126,7 +126,9 @@ export class Link {
     const { message } = (error ?? {}) as { message?: unknown }
     // ioredis says only that a lost connection took the command with it, or that there was none. The loss itself says more.
     if (this.#lastFailure !== undefined && typeof message === "string" && LOST.test(message)) return this.#lastFailure
-    return failureOf(error, this.#options.where)
+    const failure = failureOf(error, this.#options.where)
+    // ioredis 5 sends commands before the server has judged the password. That it is wrong says more.
+    return failure.code === "NOAUTH" && this.#lastFailure?.code === "WRONGPASS" ? this.#lastFailure : failure
   }
 
   close(): void {

@@ -1,3 +1,8 @@
+import { enableSharing } from "../shared.js"
+
+// What is made of it shares a log, a store or a codec.
+enableSharing()
+
 export { FaultyLog, type FaultyLogOptions, type Fate, type HeldOperation, type LogOperation } from "./faulty-log.js"
 export { FaultyStore, type HeldStoreOperation, type StoreFate, type StoreOperation } from "./faulty-store.js"
 export { checkInvariants } from "./invariants.js"

@@ -241,7 +241,9 @@ describe("misuse", () => {
       }
       try {
         expect(() => createCodec()).toThrow(ConfigurationError)
-        expect(() => createCodec()).toThrow(`${missing} is not installed. Install both: npm install msgpackr lz4-napi`)
+        expect(() => createCodec()).toThrow(
+          `needs the package ${missing}, which is not installed where this program runs (Cannot find module '${missing}'). Run \`npm install msgpackr lz4-napi\``,
+        )
       } finally {
         loader._load = load
       }

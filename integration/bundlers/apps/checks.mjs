@@ -5,7 +5,10 @@ export async function check(cache) {
   await cache.ready()
   let row = "old"
   let loads = 0
-  const getRow = cache.cacheable(async (id) => ({ id, row, load: ++loads }), { name: "row", deps: (id) => [`row:${id}`] })
+  const getRow = cache.cacheable(async (id) => ({ id, row, load: ++loads }), {
+    name: "row",
+    deps: (id) => [`row:${id}`],
+  })
   assert.deepEqual(await getRow(1), { id: 1, row: "old", load: 1 })
   assert.deepEqual(await getRow(1), { id: 1, row: "old", load: 1 })
   row = "new"

@@ -4,9 +4,6 @@ import type { Lifetime } from "../base/lifetime.js"
 import { Outbox } from "../base/outbox.js"
 import { LOOKS_PER_READING, Turn } from "../base/turn.js"
 import { Entries } from "../entries/entries.js"
-import { HeldEntries } from "../entries/held-entries.js"
-import { SharedTier } from "../entries/shared-tier.js"
-import { EntryEncoder } from "../entries/stored-form.js"
 import { Tables } from "../entries/tables.js"
 import { restContext } from "../loads/frame.js"
 import { Launcher } from "../loads/launcher.js"
@@ -15,7 +12,6 @@ import { RunningLoads } from "../loads/running.js"
 import { InProcessLog } from "../log/in-process-log.js"
 import { LocalClient } from "../log/local-client.js"
 import type { LogClient, LogClientOptions } from "../log/log-client.js"
-import { RemoteClient } from "../log/remote-client.js"
 import type { Behaviour, CacheSettings } from "../options/settings.js"
 import type { InvalidationLog } from "../ports/log.js"
 import type { ReadContext } from "../reads/context.js"
@@ -28,6 +24,7 @@ import { Writer } from "../writes/writer.js"
 import { type Backing, openBacking } from "./backing.js"
 import { Changes } from "./changes.js"
 import { Hints } from "./hints.js"
+import { sharedParts } from "./parts-at-hand.js"
 
 /** Marks of tags that nothing refers to which are kept, for positions taken before them. */
 const REMEMBERED_MARKS = 10_000
@@ -94,12 +91,15 @@ function openOn(backing: Backing, settings: CacheSettings, outbox: Outbox): Open
     boundMs: settings.stalenessBoundMs,
   })
   const hasShared = store !== undefined && codec !== undefined && held !== undefined
-  const shared = hasShared ? new SharedTier({ ...state, store, codec, held, client }) : undefined
+  const shared = hasShared ? new (sharedParts().SharedTier)({ ...state, store, codec, held, client }) : undefined
   // Without a shared tier values are tried only, in strict mode.
   const encodes = codec !== undefined && (shared !== undefined || settings.strict)
-  const encoder = encodes ? new EntryEncoder({ codec, trie, clock, turn, isKept: shared !== undefined }) : undefined
+  const encoder = encodes
+    ? new (sharedParts().EntryEncoder)({ codec, trie, clock, turn, isKept: shared !== undefined })
+    : undefined
   const queue = new LoadQueue(settings.maxLoads)
-  const launcher = new Launcher({ ...state, shared, encoder, queue, leases: isStored ? leases : undefined })
+  const leasing = isStored && leases !== undefined ? sharedParts().leasingOf(leases) : undefined
+  const launcher = new Launcher({ ...state, shared, encoder, queue, leasing })
   const reader = new Reader({ ...state, shared, client, launcher })
   const { ackTimeoutMs } = settings
   const sets = new SetsByHand({ trie, clock, ackTimeoutMs, running, latest: latestSets, shared })
@@ -155,7 +155,7 @@ function openState(settings: CacheSettings, outbox: Outbox, { log, store, isAlon
     // A log in this process ends with it, and with it everything that a store keeps of its epoch.
     isShared: store !== undefined && !isAlone,
   })
-  const held = isStored ? new HeldEntries({ trie, clock, isRemote: store?.remote === true }) : undefined
+  const held = isStored ? new (sharedParts().HeldEntries)({ trie, clock, isRemote: store?.remote === true }) : undefined
   const intake = { behaviour, sizeOf: undefined, validate: undefined, hasAbsences: false }
   const tables = new Tables({ trie, outbox, intake })
   const entries = new Entries({ settings, clock, turn, trie, tables, outbox, lifetime, held })
@@ -180,7 +180,7 @@ async function closeAll(closing: readonly (() => Promise<void> | void)[]): Promi
 }
 
 function follow(log: InvalidationLog, options: Omit<LogClientOptions<unknown>, "log">): LogClient {
-  return log.local ? new LocalClient({ ...options, log }) : new RemoteClient({ ...options, log })
+  return log.local ? new LocalClient({ ...options, log }) : new (sharedParts().RemoteClient)({ ...options, log })
 }
 
 function leaseError({ backend }: CacheSettings): InvalidOptionError {

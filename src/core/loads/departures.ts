@@ -9,7 +9,7 @@ import type { Freshness } from "../tags/freshness.js"
 import { Flight, type LateGroup, settle } from "./flight.js"
 import { enterFrame, leaveFrame, runInFrame } from "./frame.js"
 import { Landing, type LandingOptions } from "./landing.js"
-import { giveBack } from "./lease-wait.js"
+import type { Leasing } from "./lease-wait.js"
 import type { LoadQueue } from "./load-queue.js"
 import type { LoadRequest } from "./load-request.js"
 import { type Outcome, outcomeOf } from "./outcome.js"
@@ -34,6 +34,8 @@ export interface DeparturesOptions extends LandingOptions {
   readonly clock: Clock
   readonly queue: LoadQueue
   readonly lifetime: Lifetime
+  /** Undefined where this process alone decides who loads a key. */
+  readonly leasing: Leasing | undefined
 }
 
 /** The runs that are under way: each ends once, by landing, by its timeout, or because nobody waits for it any more. */
@@ -137,9 +139,9 @@ export class Departures {
 
   /** Runs go on for their callers and time out as ever; but none keeps the process alive, or a lease, any more. */
   close(): void {
-    const { clock, turn, outbox } = this.#options
+    const { clock, turn, outbox, leasing } = this.#options
     for (const departure of this.#byRun.values()) {
-      for (const flight of departure.flights) giveBack(flight, "failed", outbox)
+      for (const flight of departure.flights) leasing?.giveBack(flight, "failed", outbox)
       if (departure.timer === undefined) continue
       departure.timer.cancel()
       const { hardTimeoutMs } = (departure.requests[0] as LoadRequest).definition.behaviour
@@ -233,7 +235,7 @@ export class Departures {
     isUsableByLate: boolean,
     as: { readonly event: LoadEvent["outcome"]; readonly lease: LeaseEnd },
   ): void {
-    const { running, outbox } = this.#options
+    const { running, outbox, leasing } = this.#options
     assert(!flight.isLanded, "a flight has ended twice")
     const load = flight.load as Load
     const { late } = flight
@@ -244,7 +246,7 @@ export class Departures {
     running.removeFlight(flight)
     this.#publishLoad(load, as.event)
     settle(flight, outcome)
-    giveBack(flight, as.lease, outbox)
+    leasing?.giveBack(flight, as.lease, outbox)
     if (late !== undefined) this.#answerLate(late, isUsableByLate ? outcome : undefined)
   }
 

@@ -1,19 +1,15 @@
 import { assert } from "../base/assert.js"
 import { captureContext } from "../base/contexts.js"
 import type { Entry } from "../entries/table.js"
-import type { Leases } from "../ports/leases.js"
 import { Batches } from "./batch.js"
 import { Departures, type DeparturesOptions, type Invoke } from "./departures.js"
 import { Flight, type LateGroup, settle } from "./flight.js"
 import { mayNotWait, needsSlot } from "./frame.js"
-import { giveBack, inheritEntry, type LeaseContext, LeaseWait } from "./lease-wait.js"
+import type { LeaseContext, LeaseWait } from "./lease-wait.js"
 import type { LoadRequest } from "./load-request.js"
 import type { Load, Run } from "./run.js"
 
-export interface LauncherOptions extends DeparturesOptions, LeaseContext {
-  /** The nodes' agreement on who loads a key; undefined where there is none. */
-  readonly leases: Leases | undefined
-}
+export interface LauncherOptions extends DeparturesOptions, LeaseContext {}
 
 /** Starts loads: makes their flights, and lets them begin when they have a slot, their batch and their lease. */
 export class Launcher {
@@ -89,7 +85,7 @@ export class Launcher {
   close(): void {
     // From here on a result is stored nowhere, and what others store can't be read.
     for (const [flight, leaseWait] of this.#leaseWaits) {
-      giveBack(flight, "failed", this.#options.outbox)
+      this.#options.leasing?.giveBack(flight, "failed", this.#options.outbox)
       // A refresh in the background that no caller has joined counts as its own only waiter.
       if (!leaseWait.isBackground || flight.waiters > 1) {
         leaseWait.callOff()
@@ -148,12 +144,11 @@ export class Launcher {
 
   /** A flight whose key no other node should load at the same time is to ask for the lease before it begins. */
   #askForLease(flight: Flight, request: LoadRequest, replaced: Flight | undefined): void {
-    const { leases } = this.#options
+    const { leasing } = this.#options
     const terms = request.definition.behaviour.lease
-    if (terms === undefined || leases === undefined) return
-    const leaseWait = new LeaseWait({
+    if (terms === undefined || leasing === undefined) return
+    const leaseWait = leasing.wait({
       context: this.#options,
-      leases,
       terms,
       flight,
       request,
@@ -196,7 +191,7 @@ export class Launcher {
     const { running, turn } = this.#options
     assert(!flight.isLanded, "a flight has ended twice")
     this.#leaseWaits.delete(flight)
-    inheritEntry(flight, entry, turn)
+    this.#options.leasing?.inheritEntry(flight, entry, turn)
     flight.isLanded = true
     running.removeFlight(flight)
     flight.leaveQueue?.()

@@ -338,8 +338,21 @@ export class LeaseWait {
   }
 }
 
+/** Single flight in the whole fleet, for the loads of one cache. */
+export interface Leasing {
+  /** The nodes' agreement on who loads a key. */
+  readonly leases: Leases
+  readonly wait: (options: Omit<LeaseWaitOptions, "leases">) => LeaseWait
+  readonly giveBack: typeof giveBack
+  readonly inheritEntry: typeof inheritEntry
+}
+
+export function leasingOf(leases: Leases): Leasing {
+  return { leases, wait: (options) => new LeaseWait({ ...options, leases }), giveBack, inheritEntry }
+}
+
 /** Gives back the lease that a flight has, if it has one: once what it stored is there for others to read. Never throws. */
-export function giveBack(flight: Flight, end: LeaseEnd, outbox: Outbox): void {
+function giveBack(flight: Flight, end: LeaseEnd, outbox: Outbox): void {
   const { lease } = flight
   if (lease === undefined) return
   flight.lease = undefined
@@ -367,6 +380,6 @@ function checked(answer: LeaseAnswer | null): LeaseAnswer {
 }
 
 /** Hands the value of another node to everyone who waits for a flight. */
-export function inheritEntry(flight: Flight, entry: Entry, turn: Turn): void {
+function inheritEntry(flight: Flight, entry: Entry, turn: Turn): void {
   for (const parent of flight.parents) parent.inherit(entry.dependencies, expiryOf(entry), turn.now)
 }

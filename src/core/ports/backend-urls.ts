@@ -16,7 +16,7 @@ export type BackendOfUrls = (urls: BackendUrls) => Backend
  * By scheme, such as `redis`. Of the process and not of this copy: a bundle may hold the core, while a backend that it leaves
  * outside registers with the copy that it was installed with.
  */
-const makers = (): Map<string, BackendOfUrls> => oncePerProcess("backends of URLs", 1, () => new Map())
+const makers = () => oncePerProcess("backends of URLs", 1, () => new Map<string, BackendOfUrls>())
 
 /** Makes URLs of these schemes known; a backend calls it as it is imported. Once more is fine. */
 export function registerBackend(schemes: readonly string[], make: BackendOfUrls): void {
