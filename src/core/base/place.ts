@@ -88,7 +88,8 @@ export function showPlace({ file, line, column }: Place): string {
 }
 
 function callSites(entry: Entry): readonly NodeJS.CallSite[] {
-  const { prepareStackTrace, stackTraceLimit } = Error
+  const { stackTraceLimit } = Error
+  const prepare = Object.getOwnPropertyDescriptor(Error, "prepareStackTrace")
   try {
     Error.stackTraceLimit = FRAMES
     Error.prepareStackTrace = (_error, sites) => sites
@@ -100,7 +101,8 @@ function callSites(entry: Entry): readonly NodeJS.CallSite[] {
     return []
   } finally {
     Error.stackTraceLimit = stackTraceLimit
-    Error.prepareStackTrace = prepareStackTrace
+    if (prepare === undefined) Reflect.deleteProperty(Error, "prepareStackTrace")
+    else Object.defineProperty(Error, "prepareStackTrace", prepare)
   }
 }
 
