@@ -104,7 +104,11 @@ export function configure(options: ConfigureOptions = {}): void {
 
 /** The options of `configure`, as `createCache` takes them. */
 function cacheOptions(): CacheOptions {
-  const { storageUrl: _storageUrl, busUrl: _busUrl, ...options } = (current.configured?.options ?? {}) as ConfigureOptions
+  const {
+    storageUrl: _storageUrl,
+    busUrl: _busUrl,
+    ...options
+  } = (current.configured?.options ?? {}) as ConfigureOptions
   return withBackend(options, current.backend)
 }
 

@@ -112,7 +112,8 @@ describe("the error of a name that is taken tells", () => {
 
   test("the place in spite of what the process does with stack traces", () => {
     const { cache } = makeCache()
-    const before = { limit: Error.stackTraceLimit, prepare: Error.prepareStackTrace }
+    const { stackTraceLimit } = Error
+    const before = Object.getOwnPropertyDescriptor(Error, "prepareStackTrace")
     const prepare = () => "prepared"
     Error.stackTraceLimit = 0
     Error.prepareStackTrace = prepare
@@ -120,10 +121,11 @@ describe("the error of a name that is taken tells", () => {
       const make = () => cache.cacheable(async () => 1, { name: "load" })
       make()
       expect(duplicateOf(make).recurrence).toBe("again")
-      expect([Error.stackTraceLimit, Error.prepareStackTrace]).toEqual([0, prepare])
+      expect(Error).toMatchObject({ stackTraceLimit: 0, prepareStackTrace: prepare })
     } finally {
-      Error.stackTraceLimit = before.limit
-      Error.prepareStackTrace = before.prepare
+      Error.stackTraceLimit = stackTraceLimit
+      Reflect.deleteProperty(Error, "prepareStackTrace")
+      if (before !== undefined) Object.defineProperty(Error, "prepareStackTrace", before)
     }
   })
 })

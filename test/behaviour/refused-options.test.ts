@@ -65,11 +65,7 @@ describe("options of createCache", () => {
     [{ ackTimeout: "x" }, "ackTimeout", 'Invalid option ackTimeout = "x"'],
     [{ maxLoads: 0 }, "maxLoads", "Invalid option maxLoads = 0: it must be a whole number of at least 1, or Infinity"],
     [{ enabled: "yes" }, "enabled", 'Invalid option enabled = "yes": it must be true or false'],
-    [
-      { redefine: true },
-      "redefine",
-      'Invalid option redefine = true: it must be one of "error", "replace", "share"',
-    ],
+    [{ redefine: true }, "redefine", 'Invalid option redefine = true: it must be one of "error", "replace", "share"'],
     [{ redefine: false }, "redefine", 'it must be one of "error", "replace", "share"'],
     [{ name: "" }, "name", 'Invalid option name = "": it must be a string of 1 to 200 characters'],
     [{ onFault: "log" }, "onFault", 'Invalid option onFault = "log": it must be a function'],

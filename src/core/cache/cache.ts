@@ -1,6 +1,6 @@
 import { type Duration, parseDuration } from "../base/duration.js"
 import { CacheClosedError, InvalidOptionError } from "../base/errors.js"
-import { placeOfDefinition } from "../base/place.js"
+import { entryOf, placeOfDefinition } from "../base/place.js"
 import { promiseOf, type Table } from "../entries/table.js"
 import { detachedLoad } from "../loads/current-load.js"
 import type { Definition } from "../loads/definition.js"
@@ -103,10 +103,10 @@ export class Cache {
   cacheable(first: unknown, options?: unknown): unknown {
     if (typeof first === "function") {
       const given = (options === undefined ? {} : options) as LooseOptions
-      return makeCached(this.#view, first as AnyFunction, given, placeOfDefinition(given, this.cacheable))
+      return makeCached(this.#view, first as AnyFunction, given, placeOfDefinition(given, entryOf(this, "cacheable")))
     }
     const methodOptions = methodOptionsOf(first, options)
-    const place = placeOfDefinition(methodOptions, this.cacheable)
+    const place = placeOfDefinition(methodOptions, entryOf(this, "cacheable"))
     const { keyThis: _keyThis, ...rest } = methodOptions
     normalizeFunctionBehaviour(rest, this.#core.settings.behaviour)
     return decoratorOf((method, name) => cacheMethod(this.#view, method, name, methodOptions, place))
@@ -119,7 +119,7 @@ export class Cache {
     options?: FunctionOptions<HookParametersOf<F>, ValueOf<F>>,
   ): F extends AnyFunction ? CachedSync<F> : never
   cacheableSync(loader: AnyFunction, options: FunctionOptions<readonly unknown[], unknown> = {}): unknown {
-    return makeCachedSync(this.#view, loader, options, placeOfDefinition(options, this.cacheableSync))
+    return makeCachedSync(this.#view, loader, options, placeOfDefinition(options, entryOf(this, "cacheableSync")))
   }
 
   /**
@@ -135,7 +135,7 @@ export class Cache {
    * await users.one(2) // undefined
    */
   cacheableMany<Id, Value>(loader: ManyLoader<Id, Value>, options: ManyOptions<Id, Value> = {}): CachedMany<Id, Value> {
-    return makeCachedMany(this.#view, loader, options, placeOfDefinition(options, this.cacheableMany))
+    return makeCachedMany(this.#view, loader, options, placeOfDefinition(options, entryOf(this, "cacheableMany")))
   }
 
   /** Reads a key given by hand, loading it if need be, with all the guarantees of a cached function. */

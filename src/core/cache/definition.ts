@@ -9,7 +9,7 @@ import type { Scope } from "../tags/scope.js"
 import { customId } from "../values/custom-id.js"
 import { type EntryId, idOf } from "../values/id.js"
 import { synchronous } from "../values/thenable.js"
-import { claimName, type Form, noteCopy } from "./names.js"
+import { claimName, type Form, noteCopy, type Sharing } from "./names.js"
 import type { OpenCache } from "./open.js"
 
 /** A view of a cache: all of it, or a scope. */
@@ -19,14 +19,10 @@ export interface View {
 }
 
 /** A cached function, with everything that has been decided about it. */
-export interface FunctionDefinition extends Definition {
-  /** Changes where hot reload has loaded another copy of the function anew: see {@link claimName}. */
-  table: Table
+export interface FunctionDefinition extends Omit<Definition, "table">, Sharing {
   readonly idOfCall: (self: unknown, args: readonly unknown[]) => EntryId
   /** Why calls must be rejected; undefined if all is well. */
   readonly obstacle: MissingNameError | undefined
-  /** Hears that it has another table. */
-  onMove: (() => void) | undefined
 }
 
 /** Options of a function, without their argument types. */

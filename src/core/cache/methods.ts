@@ -30,7 +30,9 @@ export function commonMethods(view: View, definition: FunctionDefinition): Commo
     peek: (self, args) =>
       core.reader.peek(definition.table, idOfCall(self, args), currentFrame(), true, behaviour.whenUnsure)?.value,
     delete: (self, calls) =>
-      attempt(() => core.writer.deleteKeys(calls.map((args) => ({ table: definition.table, id: idOfCall(self, args) })))),
+      attempt(() =>
+        core.writer.deleteKeys(calls.map((args) => ({ table: definition.table, id: idOfCall(self, args) }))),
+      ),
     clear: () => core.writer.clearFunction(definition.table),
     explain: (self, args) => explain(core, definition.table, idOfCall(self, args)),
     prime: (self, items, options) => attempt(() => primeAll(view, definition, self, items, options)),

@@ -1,19 +1,25 @@
 import { DuplicateNameError } from "../base/errors.js"
 import { type Place, type Recurrence, recurrenceOf } from "../base/place.js"
 import type { Table } from "../entries/table.js"
-import type { Redefine } from "../options/options.js"
-import type { FunctionDefinition } from "./definition.js"
+import type { CacheSettings } from "../options/settings.js"
 import type { OpenCache } from "./open.js"
 
 /** What is cached: each form has loaders of its own, which no other can run. */
 export type Form = "function" | "sync" | "many" | "method"
+
+/** The part of a definition that changes when another copy of its function is loaded anew. */
+export interface Sharing {
+  table: Table
+  /** Hears that it has another table. */
+  onMove: (() => void) | undefined
+}
 
 /** One definition of a name, as one copy of a module makes it. */
 interface Copy {
   readonly form: Form
   /** Undefined where it can't be told. */
   readonly place: Place | undefined
-  readonly definition: FunctionDefinition
+  readonly definition: Sharing
 }
 
 /** The definition that a name is claimed for. */
@@ -39,7 +45,7 @@ export function claimName(core: OpenCache, claim: Claim): Table {
   const taken = tables.find(claim.whole, claim.version)
   if (taken === undefined) return tables.add(claim.whole, claim.version)
   const earlier = copies.get(taken) ?? []
-  const verdict = verdictOn(claim, earlier, settings.redefine)
+  const verdict = verdictOn(claim, earlier, settings)
   if (verdict === "refuse") throw duplicateError(claim, earlier)
   if (verdict === "share") return taken
   entries.removeAll(taken)
@@ -49,7 +55,7 @@ export function claimName(core: OpenCache, claim: Claim): Table {
 }
 
 /** Takes note of a definition that has a name, so that later ones of that name can be told from it. */
-export function noteCopy(definition: FunctionDefinition, { form, place }: Pick<Copy, "form" | "place">): void {
+export function noteCopy(definition: Sharing, { form, place }: Omit<Copy, "definition">): void {
   const sharing = copies.get(definition.table)
   const copy = { form, place, definition }
   if (sharing === undefined) copies.set(definition.table, [copy])
@@ -57,20 +63,23 @@ export function noteCopy(definition: FunctionDefinition, { form, place }: Pick<C
 }
 
 /**
- * The consequence of a definition whose name is taken. `"renew"` is to share with all but the earlier self of the same
- * copy, which hot reload has left behind.
+ * The consequence of a definition whose name is taken. `"renew"` is to share, without what is stored, with all but the
+ * earlier self of the same copy, which hot reload has left behind.
  */
 function verdictOn(
   claim: Claim,
   earlier: readonly Copy[],
-  redefine: Redefine,
+  { redefine, isProduction }: CacheSettings,
 ): "refuse" | "replace" | "share" | "renew" {
   if (redefine === "replace") return "replace"
   if (redefine === "error") return "refuse"
   const kinds = new Set(earlier.map((copy) => (copy.form === claim.form ? kindOf(claim, copy) : "unknown")))
   // Whoever defines one name per instance would get the values of another instance.
   if (kinds.size === 0 || kinds.has("again") || kinds.has("unknown")) return "refuse"
-  return kinds.has("reloaded") ? "renew" : "share"
+  if (kinds.has("reloaded")) return "renew"
+  // A bundler that renames a script when it changes makes a reload look like another copy: what is stored may come from
+  // the code of before. In production no code changes.
+  return isProduction ? "share" : "renew"
 }
 
 /** The copies that were not loaded anew go on, with the new table: what they stored came from the code of before. */

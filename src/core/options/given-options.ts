@@ -1,4 +1,4 @@
-import { type Place, recurrenceOf } from "../base/place.js"
+import { isSameScript, type Place, recurrenceOf } from "../base/place.js"
 import type { Redefine } from "./options.js"
 import { differingOption } from "./same-options.js"
 
@@ -11,9 +11,7 @@ export interface GivenOptions {
 
 /** What options that are given once more come to; `option` is the first that differs. */
 export type GivenAgain =
-  | { readonly kind: "same" }
-  | { readonly kind: "replaces" }
-  | { readonly kind: "differs"; readonly option: string }
+  { readonly kind: "same" } | { readonly kind: "replaces" } | { readonly kind: "differs"; readonly option: string }
 
 export function givenOptions(options: object, place: Place | undefined): GivenOptions {
   return { options: { ...options }, places: place === undefined ? [] : [place] }
@@ -29,7 +27,7 @@ export function givenAgain(
   const option = differingOption(given.options, options, redefine === "share")
   const isReloaded = given.places.some((each) => recurrenceOf(each, place) === "reloaded")
   if (option === undefined) {
-    if (place !== undefined) given.places = [...given.places.filter(({ file }) => file !== place.file), place]
+    if (place !== undefined) given.places = [...given.places.filter((each) => !isSameScript(each, place)), place]
     return { kind: "same" }
   }
   const replaces = redefine === "replace" || (redefine === "share" && isReloaded)

@@ -1,0 +1,3 @@
+export function report(error) {
+  console.error("fault:", error.message)
+}
