@@ -22,16 +22,17 @@ export function filesOf(page: string, text: string): Map<string, string> {
 }
 
 /**
- * Writes the files of each page below `docs/<folder>` to `<into>/<page>/`, beside what lies in `fixtures`, and returns the names of
- * the pages.
+ * Writes the files of each page below `docs/<folder>` to `<into>/<page>/`, beside what lies in `fixtures`.
  */
-export function writePages(folder: string, pages: readonly string[], into: string, fixtures: string): void {
+export function writePages(folder: string, pages: readonly string[], into: string, fixtures?: string): void {
   rmSync(into, { recursive: true, force: true })
   for (const page of pages) {
     const path = join(root, "docs", folder, `${page}.md`)
     const home = join(into, page)
     mkdirSync(home, { recursive: true })
-    for (const fixture of readdirSync(fixtures)) copyFileSync(join(fixtures, fixture), join(home, fixture))
+    if (fixtures !== undefined) {
+      for (const fixture of readdirSync(fixtures)) copyFileSync(join(fixtures, fixture), join(home, fixture))
+    }
     for (const [name, code] of filesOf(basename(path), readFileSync(path, "utf8"))) {
       writeFileSync(join(home, name), code)
     }

@@ -34,8 +34,8 @@ let readings = 0
  * cache's `onFault`. The cache stays its maker's to close.
  */
 export class KeyvStore extends EventEmitter {
-  /** Looked at by Keyv 5 for a database's dialect; there is none. */
-  readonly opts: Readonly<Record<string, never>> = Object.freeze({})
+  /** Keyv 5 looks for a database's dialect here, and lets users put things of their own. Nothing of it is read. */
+  readonly opts: Record<string, unknown> = {}
   /** Set by Keyv. One store belongs to one Keyv. */
   namespace: string | undefined = undefined
   readonly #cache: Cache
