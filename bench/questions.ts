@@ -2,6 +2,7 @@ import type { Question } from "./harness/question.js"
 import { callers } from "./questions/callers.js"
 import { codec } from "./questions/codec.js"
 import { dependencies } from "./questions/dependencies.js"
+import { fleet } from "./questions/fleet.js"
 import { hit } from "./questions/hit.js"
 import { hitRatio } from "./questions/hit-ratio.js"
 import { invalidation } from "./questions/invalidation.js"
@@ -34,6 +35,7 @@ export const questions: readonly Question[] = [
   redisHit,
   redisInvalidation,
   redisCallers,
+  fleet,
   original,
   originalOnLmdb,
   originalOnRedis,

@@ -52,7 +52,7 @@ function writeReference(): void {
     plugin: ["typedoc-plugin-markdown"],
     router: "module",
     out: join(content, "reference"),
-    entryFileName: "index",
+    entryFileName: "entry-points",
     readme: "none",
     disableSources: true,
     excludeInternal: true,
@@ -65,6 +65,13 @@ function writeReference(): void {
   const file = join(site, "node_modules", ".typedoc.json")
   writeFileSync(file, JSON.stringify(options))
   run("typedoc", ["--options", file])
+  // Pages are called by their files there, and here by what users import.
+  for (const page of readdirSync(options.out)) {
+    const path = join(options.out, page)
+    const text = readFileSync(path, "utf8")
+    const name = page === "index.md" ? "zoocache" : `zoocache/${page.slice(0, -3)}`
+    if (page !== "entry-points.md") writeFileSync(path, text.replace(/^# .+$/m, `# ${name}`))
+  }
 }
 
 /** README is the first page. Whatever a page links to follows. */

@@ -20,8 +20,11 @@ function titleOf(page: string): string {
   return title.replaceAll("`", "").replaceAll("\\", "")
 }
 
+/** Two pages of one title. */
+const shortTitles: Record<string, string> = { "docs/benchmarks-backends.md": "Benchmarks of the backends" }
+
 function item(page: string): DefaultTheme.SidebarItem {
-  return { text: titleOf(page), link: `/${page.replace(/(?:index)?\.md$/, "")}` }
+  return { text: shortTitles[page] ?? titleOf(page), link: `/${page.replace(/(?:index)?\.md$/, "")}` }
 }
 
 /** Made of the files, so that a page that is added appears. */
