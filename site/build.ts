@@ -84,6 +84,10 @@ function writePages(): void {
   for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
     if (done.has(path)) continue
     done.add(path)
+    if (existsSync(join(root, path, "README.md"))) {
+      queue.push(posix.join(path, "README.md"))
+      continue
+    }
     const text = statSync(join(root, path)).isDirectory()
       ? folderPage(path)
       : path.endsWith(".md")
@@ -127,7 +131,9 @@ function outsideCode(text: string, change: (prose: string) => string): string {
 }
 
 function folderPage(path: string): string {
-  const files = readdirSync(join(root, path)).filter((name) => statSync(join(root, path, name)).isFile())
+  const files = readdirSync(join(root, path)).filter(
+    (name) => /^(?!package-lock).*\.(?:md|[cm]?[jt]s|json)$/.test(name) && statSync(join(root, path, name)).isFile(),
+  )
   const lines = files.map((name) => `- [${titleOf(join(root, path, name)) ?? name}](${name})`)
   const title = path === "docs/adr" ? "Decisions" : path
   return `# ${title}\n\n${lines.join("\n")}\n`

@@ -84,6 +84,28 @@ const libraries: Readonly<Record<string, (url: string, load: Load) => Promise<No
     }
   },
 
+  "cacheable, memory, Redis, sync and tags": async (url, load) => {
+    const { Cacheable } = await import("cacheable")
+    const { default: KeyvRedis } = await import("@keyv/redis")
+    const { RedisMessageProvider } = await import("@qified/redis")
+    const cache = new Cacheable({
+      secondary: new KeyvRedis(url),
+      ttl: TTL_SECONDS * 1000,
+      tags: true,
+      sync: { qified: new RedisMessageProvider({ uri: url }) },
+    })
+    return {
+      read: async (id) => {
+        const known = await cache.get<Row>(`row:${id}`)
+        if (known !== undefined) return known
+        const row = await load(id)
+        await cache.set(`row:${id}`, row, { ttl: TTL_SECONDS * 1000, tags: [`tag:${id}`] })
+        return row
+      },
+      invalidate: (id) => cache.tags.invalidateTag(`tag:${id}`),
+    }
+  },
+
   "async-cache-dedupe, Redis": async (url, load) => {
     const { createCache } = await import("async-cache-dedupe")
     const client = await connect(url)
