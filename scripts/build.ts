@@ -10,8 +10,8 @@
  * See docs/adr/0032-es-modules-for-bundlers.md.
  */
 import { spawnSync } from "node:child_process"
-import { mkdirSync, rmSync, writeFileSync } from "node:fs"
-import { dirname, isAbsolute, join } from "node:path"
+import { appendFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { dirname, isAbsolute, join, posix } from "node:path"
 import { type InputOptions, type Plugin, rolldown } from "rolldown"
 import { entries, packageJson, root } from "./entries.js"
 
@@ -128,6 +128,12 @@ async function buildEsModules(inputs: Inputs): Promise<void> {
     entryFileNames: "[name].mjs",
   })
   await bundle.close()
+  for (const { name } of inputs) {
+    // Nitro asks for the condition `module` as it looks which files to copy, and Node.js for `import` as it runs the copy. What
+    // copies files follows this import. Bundlers drop what is never run.
+    const wrapper = posix.relative(dirname(`esm/${name}`), `${name}.mjs`)
+    appendFileSync(`${dist}/esm/${name}.mjs`, `if (false) import("${wrapper}")\n`)
+  }
 }
 
 /** Builds one source in place of another that has the same exports. */

@@ -7,6 +7,7 @@ export const root = fileURLToPath(new URL("../", import.meta.url))
 export interface PackageJson {
   readonly name: string
   readonly version: string
+  readonly repository?: unknown
   readonly exports: Record<string, unknown>
   readonly peerDependencies: Record<string, string>
 }

@@ -58,8 +58,8 @@ function makerOf(scheme: Scheme): BackendOfUrls {
   if (loaded !== undefined) return loaded
   const [why = ""] = cause === undefined ? ["it is of another version"] : messageOf(cause).split("\n")
   throw new ConfigurationError(
-    `A URL with \`${scheme}://\` needs zoocache/${subpath}, which can't be loaded from here (${why}). ` +
-      `If this program is a bundle, write \`import "zoocache/${subpath}"\` before \`configure\`.`,
+    `A URL with \`${scheme}://\` needs zoocache/${subpath}, which can't be loaded (${why}). In a bundle, write ` +
+      `\`import "zoocache/${subpath}"\` in the file that calls \`configure\`.`,
     cause,
   )
 }

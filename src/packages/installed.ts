@@ -17,10 +17,14 @@ export function findPeer(name: PeerName): void {
   firstFound(name, (require) => require.resolve(name))
 }
 
-/** Loads the backend from where this package is installed, which makes its URLs known. @throws what `require` throws */
+/**
+ * Loads a backend, which makes its URLs known. A bundle has none but those that it was made with: another copy of this package
+ * could not work on the state of the bundled one.
+ *
+ * @throws what `require` throws
+ */
 export function requireBackend(name: "lmdb" | "redis"): void {
-  const specifier = `zoocache/${name}`
-  firstFound(specifier, (require): unknown => require(specifier))
+  throw new Error(`zoocache/${name} is not in this bundle`)
 }
 
 /**

@@ -1,7 +1,7 @@
 import { cacheable, createCache, invalidate, reset, ZooCacheError } from "zoocache"
 import { check, run } from "./checks.mjs"
 
-run(async () => {
+export async function main() {
   const cache = createCache({ ttl: "1h" })
   await check(cache)
   await cache.close()
@@ -19,4 +19,6 @@ run(async () => {
     },
   )
   await reset()
-})
+}
+
+if (process.env.PORT === undefined) run(main)

@@ -1,0 +1,2 @@
+import "zoocache/backend"
+import "./own-codec.mjs"
