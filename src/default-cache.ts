@@ -20,7 +20,13 @@ import { placeCalling, withPlace } from "./core/base/place.js"
 import { oncePerProcess } from "./core/base/process-wide.js"
 import type { AnyFunction, CacheOptions, FunctionOptions } from "./core/options/options.js"
 import { checkObject } from "./core/options/checks.js"
-import { givenAgain, type GivenOptions, givenOptions, REDEFINE_ADVICE } from "./core/options/given-options.js"
+import {
+  givenAgain,
+  type GivenOptions,
+  givenOptions,
+  REDEFINE_ADVICE,
+  warnOfGuess,
+} from "./core/options/given-options.js"
 import { normalizeCacheOptions, normalizeFunctionBehaviour } from "./core/options/settings.js"
 import { backendOf } from "./storage-url.js"
 
@@ -79,10 +85,10 @@ export function configure(options: ConfigureOptions = {}): void {
     throw new InvalidOptionError(name, "…", "there is a `backend` too; give one of them")
   }
   const backend = hasUrl ? backendOf(storageUrl, busUrl) : rest.backend
-  const { redefine } = normalizeCacheOptions(withBackend(rest, backend))
+  const settings = normalizeCacheOptions(withBackend(rest, backend))
   const place = placeCalling(configure)
   if (current.configured !== undefined) {
-    const again = givenAgain(current.configured, options, redefine, place)
+    const again = givenAgain(current.configured, options, settings, place)
     if (again.kind === "same") return
     if (again.kind === "differs") {
       throw new ConfigurationError(
@@ -90,6 +96,7 @@ export function configure(options: ConfigureOptions = {}): void {
           `\`await reset()\` first. ${REDEFINE_ADVICE}`,
       )
     }
+    warnOfGuess("The default cache", again)
     // Nobody waits for it: what it fails at is told to its `onFault`.
     reset().catch(() => {})
   }

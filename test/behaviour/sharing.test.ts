@@ -225,6 +225,22 @@ describe("a cache with a name", () => {
     expect(edited).not.toBe(page)
     expect(evaluate<Cache>(undefined as never, PAGE, code("a", "3h"))).toBe(edited)
   })
+
+  test("of other options counts in development, which warns: a bundler may have renamed the script that changed", () => {
+    vi.stubEnv("NODE_ENV", "development")
+    const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => {})
+    const code = (ttl: string) => `zoocache.createCache({ name: "app", redefine: "share", ttl: "${ttl}" })`
+    const page = evaluate<Cache>(undefined as never, PAGE, code("1h"))
+    const renamed = evaluate<Cache>(undefined as never, "webpack-internal:///renamed.js", code("2h"))
+    made.push(page, renamed)
+    expect(renamed).not.toBe(page)
+    expect(warn.mock.calls).toEqual([
+      [
+        expect.stringContaining('"app" was given another `ttl`'),
+        expect.objectContaining({ code: "ZOOCACHE_OPTIONS_CHANGED" }),
+      ],
+    ])
+  })
 })
 
 test("in Next.js a cache without a name is told of, once", async () => {

@@ -135,6 +135,50 @@ describe.each(["b", "c"])("two copies of the library, a and %s,", (other) => {
     expect(said).toEqual(["mine", "undefined"])
   })
 
+  test("have one default cache, and its settings once", async () => {
+    const { said } = await run(`
+      let row = 1
+      const options = () => ({ ttl: "1h", onFault: () => {}, redefine: "share" })
+      a.configure(options())
+      ${other}.configure(options())
+      const clash = await caught((async () => ${other}.configure({ ttl: "2h" }))())
+      const here = a.cacheable(async () => row, { name: "load", deps: ["row"] })
+      const there = ${other}.cacheable(async () => row, { name: "load", deps: ["row"] })
+      const found = [await here(), await there()]
+      row = 2
+      await ${other}.invalidate("row")
+      found.push(await here(), there.peek())
+      await ${other}.reset()
+      row = 3
+      found.push(await here(), Object.keys(a.stats().functions).length)
+      say([found, a.defaultCache() === ${other}.defaultCache(), clash.code])
+    `)
+    expect(said).toEqual([[1, 1, 2, 2, 3, 2], true, "ERR_ZOOCACHE_CONFIGURATION"])
+  })
+
+  test("refuse a name that both define on the default cache, unless told to share it", async () => {
+    const { said } = await run(`
+      const here = a.cacheable(async () => 1, { name: "load", deps: ["row"] })
+      const there = ${other}.cacheable(async () => 1, { name: "load", deps: ["row"] })
+      await here()
+      const error = await caught(there())
+      await ${other}.invalidate("row")
+      say([error instanceof a.DuplicateNameError, error.recurrence, here.peek()])
+    `)
+    expect(said).toEqual([true, "elsewhere", null])
+  })
+
+  test("have one cache of a name", async () => {
+    const { said } = await run(`
+      const make = (library) => library.createCache({ name: "app", ttl: "1h" })
+      const cache = make(a)
+      const same = make(${other}) === cache
+      await cache.close()
+      say([same, make(${other}) === cache, make(a) === make(${other})])
+    `)
+    expect(said).toEqual([true, false, true])
+  })
+
   test("know each other's errors, by class and whatever a minifier calls it", async () => {
     const { said } = await run(`
       const wrong = []

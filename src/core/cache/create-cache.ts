@@ -2,7 +2,7 @@ import { ConfigurationError, show } from "../base/errors.js"
 import { placeCalling } from "../base/place.js"
 import { oncePerProcess } from "../base/process-wide.js"
 import { warn } from "../base/warn-once.js"
-import { givenAgain, type GivenOptions, givenOptions, REDEFINE_ADVICE } from "../options/given-options.js"
+import { givenAgain, type GivenOptions, givenOptions, REDEFINE_ADVICE, warnOfGuess } from "../options/given-options.js"
 import type { CacheOptions } from "../options/options.js"
 import { type CacheSettings, normalizeCacheOptions } from "../options/settings.js"
 import { Scope } from "../tags/scope.js"
@@ -28,7 +28,7 @@ const said = oncePerProcess("said", 1, () => ({ isUnnamedInNext: false }))
  */
 export function createCache(options: CacheOptions = {}): Cache {
   const settings = normalizeCacheOptions(options)
-  const { name, redefine } = settings
+  const { name } = settings
   if (name === undefined) {
     warnInNext()
     return openUnnamed(settings).cache
@@ -36,9 +36,10 @@ export function createCache(options: CacheOptions = {}): Cache {
   const place = placeCalling(createCache)
   const earlier = named.get(name)
   if (earlier?.isOpen() === true) {
-    const again = givenAgain(earlier.given, options, redefine, place)
+    const again = givenAgain(earlier.given, options, settings, place)
     if (again.kind === "same") return earlier.cache
     if (again.kind === "differs") throw differsError(name, again.option)
+    warnOfGuess(`The cache ${show(name)}`, again)
     // Nobody waits for it: what it fails at is told to its `onFault`.
     earlier.cache.close().catch(() => {})
   }

@@ -1,6 +1,7 @@
 import { isSameScript, type Place, recurrenceOf } from "../base/place.js"
-import type { Redefine } from "./options.js"
+import { warn } from "../base/warn-once.js"
 import { differingOption } from "./same-options.js"
+import type { CacheSettings } from "./settings.js"
 
 /** The options of what there is once in a process, as all copies of this library keep them. */
 export interface GivenOptions {
@@ -9,9 +10,18 @@ export interface GivenOptions {
   places: readonly Place[]
 }
 
-/** What options that are given once more come to; `option` is the first that differs. */
+/** Options of which the newer ones count. */
+export interface NewerOptions {
+  readonly kind: "replaces"
+  /** The first that differs. */
+  readonly option: string
+  /** Hot reload is only likely. */
+  readonly isGuess: boolean
+}
+
+/** What options that are given once more come to. */
 export type GivenAgain =
-  { readonly kind: "same" } | { readonly kind: "replaces" } | { readonly kind: "differs"; readonly option: string }
+  { readonly kind: "same" } | NewerOptions | { readonly kind: "differs"; readonly option: string }
 
 export function givenOptions(options: object, place: Place | undefined): GivenOptions {
   return { options: { ...options }, places: place === undefined ? [] : [place] }
@@ -21,7 +31,7 @@ export function givenOptions(options: object, place: Place | undefined): GivenOp
 export function givenAgain(
   given: GivenOptions,
   options: object,
-  redefine: Redefine,
+  { redefine, isProduction }: CacheSettings,
   place: Place | undefined,
 ): GivenAgain {
   const option = differingOption(given.options, options, redefine === "share")
@@ -30,8 +40,21 @@ export function givenAgain(
     if (place !== undefined) given.places = [...given.places.filter((each) => !isSameScript(each, place)), place]
     return { kind: "same" }
   }
-  const replaces = redefine === "replace" || (redefine === "share" && isReloaded)
-  return replaces ? { kind: "replaces" } : { kind: "differs", option }
+  if (redefine === "replace" || (redefine === "share" && isReloaded))
+    return { kind: "replaces", option, isGuess: false }
+  // A bundler that renames a script when it changes makes a reload look like another copy.
+  if (redefine === "share" && !isProduction) return { kind: "replaces", option, isGuess: true }
+  return { kind: "differs", option }
+}
+
+/** Warns whoever develops of options that count, and would be refused in production. */
+export function warnOfGuess(what: string, { option, isGuess }: NewerOptions): void {
+  if (!isGuess) return
+  warn(
+    "ZOOCACHE_OPTIONS_CHANGED",
+    `${what} was given another \`${option}\`, which counts from now on: hot reload, most likely. If two modules give different ` +
+      "options, only one of them may: with NODE_ENV=production the second throws ConfigurationError.",
+  )
 }
 
 /** The advice of errors about options that differ. */
