@@ -5,6 +5,7 @@ import * as drizzle from "../pages/drizzle/users.js"
 import * as knex from "../pages/knex/users.js"
 import * as kysely from "../pages/kysely/users.js"
 import * as mikroOrm from "../pages/mikro-orm/users.js"
+import * as prisma from "../pages/prisma/users.js"
 import * as sequelize from "../pages/sequelize/users.js"
 import * as typeorm from "../pages/typeorm/users.js"
 import { type Postgres, startPostgres } from "./postgres.js"
@@ -35,6 +36,7 @@ const pages: Record<string, Open> = {
   typeorm: typeorm.openUsers,
   sequelize: sequelize.openUsers,
   "mikro-orm": mikroOrm.openUsers,
+  prisma: prisma.openUsers,
 }
 
 for (const [page, open] of Object.entries(pages)) {
