@@ -41,7 +41,7 @@ export class MachineTime {
     }
     this.#performanceMs = performance.now()
     this.#dateMs = Date.now()
-    this.#nowMs = this.#performanceMs
+    this.#nowMs = Math.ceil(this.#performanceMs)
   }
 
   now(): number {
@@ -71,7 +71,8 @@ export class MachineTime {
     this.#performanceMs = performance.now()
     this.#dateMs = Date.now()
     this.#countsPerformance = this.#isFaked && performanceNow !== this.#machinePerformanceNow
-    if (this.#isFaked) this.#nowMs += this.#passedSince(before)
+    // Whole from here on: sums of fractions would fall short of a ttl.
+    if (this.#isFaked) this.#nowMs = Math.ceil(this.#nowMs + this.#passedSince(before))
     else this.#shiftMs = this.#nowMs - this.#performanceMs
   }
 

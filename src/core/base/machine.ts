@@ -43,6 +43,7 @@ export function noteMachine(): void {
   if (machineDateNow !== undefined || !isNative(Date) || !isNative(Date.now)) return
   machineDateNow = Date.now
   machineTimers = currentTimers()
+  // oxlint-disable-next-line typescript/unbound-method -- called with `process`
   machineNextTick = beneath(process.nextTick, "nextTick")
   machineSetImmediate = typeof setImmediate === "function" ? setImmediate : undefined
 }
@@ -59,6 +60,7 @@ export function timersOfMachine(): TimerFunctions {
 
 /** Calls back when the turn of the event loop and its promise jobs are over. */
 export function afterTurn(callback: Callback): void {
+  // oxlint-disable-next-line typescript/unbound-method -- called with `process`
   const nextTick = machineNextTick ?? beneath(process.nextTick, "nextTick")
   nextTick.call(process, callback)
 }
