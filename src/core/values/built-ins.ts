@@ -18,6 +18,13 @@ function method(prototype: object, name: PropertyKey): Probe {
   return (Object.getOwnPropertyDescriptor(prototype, name) as { value: Probe }).value
 }
 
+/** `Date.prototype` of the platform: a test tool may have put a class on top of it before this library is loaded. */
+function datePrototype(): object {
+  let prototype = Date.prototype as object
+  while (!Object.hasOwn(prototype, "getTime")) prototype = Object.getPrototypeOf(prototype) as object
+  return prototype
+}
+
 export const typedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype) as object
 const typedArrayKind = getter(typedArrayPrototype, Symbol.toStringTag)
 const typedArrayParts = [
@@ -32,7 +39,7 @@ const dataViewParts = [
 ] as const
 const typedArrayLength = getter(typedArrayPrototype, "length")
 
-export const dateTime = method(Date.prototype, "getTime")
+export const dateTime = method(datePrototype(), "getTime")
 export const regExpSource = getter(RegExp.prototype, "source")
 export const regExpFlags = getter(RegExp.prototype, "flags")
 const urlHref = getter(URL.prototype, "href")
