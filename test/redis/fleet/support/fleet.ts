@@ -36,6 +36,8 @@ export interface FleetOptions {
   readonly redis?: Partial<RedisOptions>
   readonly cache?: NonNullable<StationData["cache"]>
   readonly whenUnsure?: "load" | "serve" | "throw"
+  /** `staleness.bound`. Default: {@link BOUND_MS}. */
+  readonly boundMs?: number
   /** By how much the wall clock of each node is wrong. */
   readonly clockOffsetsMs?: readonly number[]
   /** Without proxies, which would take what a node that stands still does not. */
@@ -103,12 +105,12 @@ export class Fleet implements AsyncDisposable {
   /** One node more, which does nothing yet. */
   async join(server: { readonly port: number }, column = this.nodes.length): Promise<FleetNode> {
     const proxy = await FaultyProxy.start(server.port)
-    const { redis, cache, clockOffsetsMs, isDirect = false, whenUnsure = "load" } = this.#options
+    const { redis, cache, clockOffsetsMs, isDirect = false, whenUnsure = "load", boundMs = BOUND_MS } = this.#options
     const isElsewhere = redis?.sentinels !== undefined || redis?.cluster !== undefined
     const place = isElsewhere ? {} : { url: isDirect ? `redis://127.0.0.1:${server.port}` : proxy.url }
     const child = this.#processes.start({
       column,
-      remote: { redis: { ...place, ...QUICK, ...redis }, boundMs: BOUND_MS, heartbeatMs: HEARTBEAT_MS, whenUnsure },
+      remote: { redis: { ...place, ...QUICK, ...redis }, boundMs, heartbeatMs: HEARTBEAT_MS, whenUnsure },
       clockOffsetMs: clockOffsetsMs?.[column] ?? 0,
       cache: { ackTimeout: ACK_TIMEOUT_MS, prefix: PREFIX, ...cache },
     })

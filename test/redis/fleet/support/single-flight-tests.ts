@@ -21,11 +21,15 @@ const patient: Patience = patientRedis
 /** For tests in which Redis does not answer. */
 const impatient: Patience = { readTimeout: 1000 }
 
-/** Waits are never given up: what does not come within a lease would not come within the time that a test has. */
+/**
+ * Waits are never given up: what does not come within a lease would not come within the time that a test has. And no node is
+ * unsure because the machine is busy: it would load for itself.
+ */
 async function start(server: RedisServer, nodes: number, lease: Duration, redis: Patience): Promise<Fleet> {
   const singleflight = { scope: "cluster", lease, wait: "1h" } as const
   const cache = { singleflight, ackTimeout: patientCache.ackTimeout }
-  return Fleet.start(server, { hasLoad: false, nodes, cache, redis })
+  const boundMs = patientCache.staleness.bound
+  return Fleet.start(server, { hasLoad: false, nodes, cache, redis, boundMs })
 }
 
 async function loadsOf(nodes: readonly FleetNode[]): Promise<number> {
