@@ -50,11 +50,12 @@ for (const { file } of entries) {
 
 // Whoever imports anything there is told at once. The names are for bundlers, which look for them.
 const refusal =
-  "zoocache does not run on an edge runtime without the modules of Node.js. In Next.js write `export const runtime = " +
-  '"nodejs"` in the file of the route or page, which is the default, and keep zoocache out of code for `runtime = "edge"`.'
+  "zoocache needs Node.js, Bun or Deno, and this is code for an edge runtime, such as that of Next.js or Cloudflare's workerd: " +
+  "these lack modules of Node.js, or tie a load to the request that began it. In Next.js write `export const runtime = " +
+  '"nodejs"`, which is the default, in the file of the route or page.'
 const names = [...new Set([...exported.values()].flat())].sort()
 write(
-  "edge-light.mjs",
+  "edge.mjs",
   `throw new Error(${JSON.stringify(refusal)})\n\n${names.map((name) => `export const ${name} = undefined\n`).join("")}`,
 )
 
