@@ -30,6 +30,8 @@ const common: InputOptions = {
   tsconfig: "tsconfig.json",
   transform: { target: "es2022", define: { ZOOCACHE_VERSION: JSON.stringify(packageJson.version) } },
 }
+// A third of the text that Node.js would read at each start. The source maps have them, and the declarations.
+const comments = { legal: false, annotation: true, jsdoc: false }
 const inputs = entries.map(({ file }) => ({ name: file, file }))
 const [commonJs] = await Promise.all([buildCommonJs(inputs), buildEsModules(inputs)])
 // In one file each, so that they can be copied beside a bundle. One after the other: each would write the same chunks.
@@ -50,11 +52,12 @@ for (const { file } of entries) {
 
 // Whoever imports anything there is told at once. The names are for bundlers, which look for them.
 const refusal =
-  "zoocache does not run on an edge runtime without the modules of Node.js. In Next.js write `export const runtime = " +
-  '"nodejs"` in the file of the route or page, which is the default, and keep zoocache out of code for `runtime = "edge"`.'
+  "zoocache needs Node.js, Bun or Deno, and this is code for an edge runtime, such as that of Next.js or Cloudflare's workerd: " +
+  "these lack modules of Node.js, or tie a load to the request that began it. In Next.js write `export const runtime = " +
+  '"nodejs"`, which is the default, in the file of the route or page.'
 const names = [...new Set([...exported.values()].flat())].sort()
 write(
-  "edge-light.mjs",
+  "edge.mjs",
   `throw new Error(${JSON.stringify(refusal)})\n\n${names.map((name) => `export const ${name} = undefined\n`).join("")}`,
 )
 
@@ -88,6 +91,7 @@ async function buildCommonJs(inputs: Inputs) {
     esModule: false,
     // The sources are modules, hence strict; assigning to a frozen value must throw here as it does there.
     strict: true,
+    comments,
     generatedCode: { symbols: false },
     sourcemap: true,
     entryFileNames: "[name].cjs",
@@ -124,15 +128,16 @@ async function buildEsModules(inputs: Inputs): Promise<void> {
     format: "es",
     preserveModules: true,
     preserveModulesRoot: "src",
+    comments,
     generatedCode: { symbols: false },
     entryFileNames: "[name].mjs",
   })
   await bundle.close()
   for (const { name } of inputs) {
     // Nitro asks for the condition `module` as it looks which files to copy, and Node.js for `import` as it runs the copy. What
-    // copies files follows this import. Bundlers drop what is never run.
+    // copies files follows this URL. No `import`: rollup would read all that it leads to.
     const wrapper = posix.relative(dirname(`esm/${name}`), `${name}.mjs`)
-    appendFileSync(`${dist}/esm/${name}.mjs`, `if (false) import("${wrapper}")\n`)
+    appendFileSync(`${dist}/esm/${name}.mjs`, `if (false) new URL("${wrapper}", import.meta.url)\n`)
   }
 }
 
