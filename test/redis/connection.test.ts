@@ -3,7 +3,6 @@ import { Redis as Valkey } from "iovalkey"
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
 import { InvalidOptionError } from "../../src/core/base/errors.js"
 import { parseUrl, redactUrl } from "../../src/redis/address.js"
-import type { RedisClient } from "../../src/redis/client.js"
 import { checkOptions, type RedisOptions } from "../../src/redis/options.js"
 import { RedisCluster } from "./support/cluster.js"
 import { appended, appendTags, cleanUp, listen, NOWHERE, onCleanUp, openLog, tag, untilHeard } from "./support/logs.js"
@@ -192,7 +191,7 @@ describe("a client that the user has made", () => {
   test("is used, not closed, and listens through a duplicate", async () => {
     const client = new Redis(shared.url)
     onCleanUp(() => client.disconnect())
-    const { log } = openLog({ client: client as unknown as RedisClient, prefix: "theirs" })
+    const { log } = openLog({ client, prefix: "theirs" })
     const { news } = listen(log)
     await untilHeard(news, () => appendTags(log, "first"))
     const { version } = await appendTags(log, "a")
@@ -205,7 +204,7 @@ describe("a client that the user has made", () => {
   test("may be of iovalkey", async () => {
     const client = new Valkey(shared.url)
     onCleanUp(() => client.disconnect())
-    const { log } = openLog({ client: client as unknown as RedisClient, prefix: "iovalkey" })
+    const { log } = openLog({ client, prefix: "iovalkey" })
     const { news } = listen(log)
     await untilHeard(news, () => appendTags(log, "a"))
     expect((await log.pull(NOWHERE)).changes.map(({ path }) => path)).toEqual(["a"])
@@ -218,7 +217,7 @@ describe("a client that the user has made", () => {
       client.disconnect()
       subscriber.disconnect()
     })
-    const options = { client: client as unknown as RedisClient, subscriber: subscriber as never, prefix: "both" }
+    const options = { client, subscriber: subscriber as never, prefix: "both" }
     const { log } = openLog(options)
     const { news } = listen(log)
     await untilHeard(news, () => appendTags(log, "first"))
@@ -236,7 +235,7 @@ describe("a client that the user has made", () => {
       callBuffer: async () => Buffer.from("# Server\r\nredis_version:6.0.16\r\nrun_id:abc\r\n"),
     })
     await until(() => client.status === "ready", { what: "the connection" })
-    const { log } = openLog({ client: old as unknown as RedisClient, prefix: "old" })
+    const { log } = openLog({ client: old, prefix: "old" })
     const error = await errorOf(log.pull(NOWHERE))
     expect(error.message).toContain("version 6.0. Use Redis 6.2 or later")
     expect(error.permanent).toBe(true)
@@ -273,7 +272,7 @@ test("in a cluster, a dead master's replica takes its place, with a new epoch", 
     { scaleReads: "slave" },
   )
   onCleanUp(() => client.disconnect())
-  const { log: other } = openLog({ client: client as unknown as RedisClient })
+  const { log: other } = openLog({ client })
   const { news } = listen(other)
   const before = await appendTags(log, "a")
   expect((await other.pull(NOWHERE)).head).toBe(before.version)

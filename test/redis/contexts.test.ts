@@ -78,7 +78,7 @@ function clientOf(status: string, context: (object | undefined)[]): RedisClient 
       context.push(storage.getStore())
       return new Promise(() => {})
     },
-  }) as unknown as RedisClient
+  })
 }
 
 test("a connection that a request needs first is made for all", async () => {

@@ -2,7 +2,6 @@ import { setTimeout } from "node:timers/promises"
 import { Cluster, Redis } from "ioredis"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { systemClock } from "../../src/core/base/clock.js"
-import type { RedisClient } from "../../src/redis/client.js"
 import type { RedisLeases } from "../../src/redis/leases.js"
 import { RedisStore } from "../../src/redis/store.js"
 import { createCodec } from "../../src/codec/index.js"
@@ -26,7 +25,7 @@ function making(connect: () => Redis | Cluster): LeasesUnderTest {
   }
   const stores = [0, 1].map(() => {
     return new RedisStore({
-      client: opened() as unknown as RedisClient,
+      client: opened(),
       listen: ({ channel, onMessage, onListening }) => {
         const subscriber = opened()
         subscriber.on("message", (of: string, message: string) => {

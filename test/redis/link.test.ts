@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events"
 import { expect, test } from "vitest"
 import { ManualClock, settled } from "zoocache/testing"
-import type { RedisArgument, RedisClient } from "../../src/redis/client.js"
+import type { RedisArgument } from "../../src/redis/client.js"
 import type { Failure } from "../../src/redis/failures.js"
 import { Link } from "../../src/redis/link.js"
 
@@ -26,7 +26,7 @@ async function setUp() {
   const client = new Client()
   const faults: Failure[] = []
   const link = new Link({
-    client: client as unknown as RedisClient,
+    client,
     isOwn: true,
     isCluster: false,
     clock,

@@ -1,7 +1,6 @@
 import { Cluster, Redis } from "ioredis"
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
 import { systemClock } from "../../src/core/base/clock.js"
-import type { RedisClient } from "../../src/redis/client.js"
 import { RedisStore } from "../../src/redis/store.js"
 import { createCodec } from "../../src/codec/index.js"
 import { storeConformance, type StoreUnderTest } from "../../src/testing/index.js"
@@ -19,7 +18,7 @@ function making(connect: () => Redis | Cluster): StoreUnderTest {
     client.on("error", () => {})
     cleanUps.push(() => client.disconnect())
     return new RedisStore({
-      client: client as unknown as RedisClient,
+      client,
       prefix,
       codec,
       clock: systemClock,

@@ -170,7 +170,7 @@ describe("what is damaged", () => {
     for (let at = 0; at < 200; at += 1) {
       await put("key", "value")
       await store.touch("key", rank(), { asOf: 1, idleUntilMs: Date.now() + 60_000 })
-      await damage(client as unknown as RedisClient, nameOf("key"), at)
+      await damage(client, nameOf("key"), at)
       const what = await store
         .get("key")
         .then(

@@ -4,7 +4,6 @@ import { createCodec } from "zoocache/codec"
 import { ManualClock } from "zoocache/testing"
 import type { EntryHeader } from "../../../src/core/ports/codec.js"
 import type { ZooCacheError } from "../../../src/core/base/errors.js"
-import type { RedisClient } from "../../../src/redis/client.js"
 import { RedisStore, type RedisStoreOptions } from "../../../src/redis/store.js"
 import type { RedisServer } from "./server.js"
 import { until } from "./until.js"
@@ -43,7 +42,7 @@ export async function openStore(server: RedisServer, options: StoreBenchOptions 
   const faults: ZooCacheError[] = []
   const prefix = others.prefix ?? `p${++prefixes}`
   const store = new RedisStore({
-    client: client as unknown as RedisClient,
+    client,
     prefix,
     codec,
     clock,
