@@ -3,7 +3,6 @@ import { Redis as Valkey } from "iovalkey"
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
 import { InvalidOptionError } from "../../src/core/base/errors.js"
 import { parseUrl, redactUrl } from "../../src/redis/address.js"
-import type { RedisClient } from "../../src/redis/client.js"
 import { checkOptions, type RedisOptions } from "../../src/redis/options.js"
 import { RedisCluster } from "./support/cluster.js"
 import { appended, appendTags, cleanUp, listen, NOWHERE, onCleanUp, openLog, tag, untilHeard } from "./support/logs.js"
@@ -218,7 +217,7 @@ describe("a client that the user has made", () => {
       client.disconnect()
       subscriber.disconnect()
     })
-    const options = { client: client as unknown as RedisClient, subscriber: subscriber as never, prefix: "both" }
+    const options = { client, subscriber: subscriber as never, prefix: "both" }
     const { log } = openLog(options)
     const { news } = listen(log)
     await untilHeard(news, () => appendTags(log, "first"))
@@ -273,7 +272,7 @@ test("in a cluster, a dead master's replica takes its place, with a new epoch", 
     { scaleReads: "slave" },
   )
   onCleanUp(() => client.disconnect())
-  const { log: other } = openLog({ client: client })
+  const { log: other } = openLog({ client })
   const { news } = listen(other)
   const before = await appendTags(log, "a")
   expect((await other.pull(NOWHERE)).head).toBe(before.version)

@@ -26,7 +26,7 @@ async function setUp() {
   const client = new Client()
   const faults: Failure[] = []
   const link = new Link({
-    client: client,
+    client,
     isOwn: true,
     isCluster: false,
     clock,

@@ -18,7 +18,7 @@ function making(connect: () => Redis | Cluster): StoreUnderTest {
     client.on("error", () => {})
     cleanUps.push(() => client.disconnect())
     return new RedisStore({
-      client: client,
+      client,
       prefix,
       codec,
       clock: systemClock,

@@ -42,7 +42,7 @@ export async function openStore(server: RedisServer, options: StoreBenchOptions 
   const faults: ZooCacheError[] = []
   const prefix = others.prefix ?? `p${++prefixes}`
   const store = new RedisStore({
-    client: client,
+    client,
     prefix,
     codec,
     clock,
