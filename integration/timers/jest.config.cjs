@@ -2,7 +2,7 @@ const project = { transform: {}, testEnvironment: "node" }
 
 module.exports = {
   projects: [
-    { ...project, displayName: "default", testMatch: ["**/jest/{default,jsdom}.test.cjs"] },
+    { ...project, displayName: "default", testMatch: ["**/jest/{default,jsdom,ttl}.test.cjs"] },
     {
       ...project,
       displayName: "global",

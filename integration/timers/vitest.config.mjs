@@ -1,1 +1,3 @@
-export default { test: { include: ["vitest/**/*.test.mjs"], testTimeout: 20_000 } }
+export default {
+  test: { include: ["{vitest,build/vitest}/**/*.test.{mjs,ts}"], exclude: ["node_modules"], testTimeout: 20_000 },
+}

@@ -11,6 +11,7 @@ export { leaseConformance, type LeaseConformanceOptions, type LeasesUnderTest } 
 export { logConformance, type LogConformanceOptions, type LogUnderTest } from "./log-conformance.js"
 export { ManualClock, settled } from "./manual-clock.js"
 export { MemoryStore, type MemoryStoreOptions } from "./memory-store.js"
+export { assertInvalidates, assertKeeps, type InvalidationRecord, recordInvalidations } from "./record-invalidations.js"
 export { RemoteMemoryStore, type RemoteMemoryStoreOptions } from "./remote-memory-store.js"
 export { storeConformance, type StoreConformanceOptions, type StoreUnderTest } from "./store-conformance.js"
 export {
