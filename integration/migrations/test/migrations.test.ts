@@ -1,6 +1,6 @@
 /** What each page shows, before and after: the same answers, and which of them are stale where something changes. */
 import assert from "node:assert/strict"
-import { test } from "node:test"
+import { after, test } from "node:test"
 import { BentoCache, bentostore } from "bentocache"
 import { memoryDriver } from "bentocache/drivers/memory"
 import { createCache } from "zoocache"
@@ -57,9 +57,10 @@ const cases: Case[] = [
   { name: "after lru-cache", users: lruOurs, db: lruDatabase, afterOverlap: fresh, inTeam: fresh },
 ]
 
+after(() => Promise.all(cases.map(({ users }) => users.close())))
+
 for (const { name, users, db, afterOverlap, inTeam } of cases) {
   test(name, async (t) => {
-    t.after(() => users.close())
     const rename = async (id: string, to: string): Promise<void> => {
       await nextMillisecond()
       await users.rename(id, to)
@@ -110,4 +111,36 @@ test("bentocache: with grace, what was deleted by its tag is served once more; h
   await Promise.all([bento.deleteByTag({ tags: ["t"] }), cache.invalidate("t")])
   assert.deepEqual([await theirs(), await ours()], ["old", "new"])
   await bento.disconnectAll()
+})
+
+test("fifty callers of one missing key: fifty loads with Keyv, one with a cached function", async () => {
+  for (const [users, loads] of [
+    [keyvTheirs, 50],
+    [keyvAdapter, 50],
+    [keyvOurs, 1],
+  ] as const) {
+    keyvDatabase.reset()
+    await users.rename("3", "Linus")
+    await Promise.all(Array.from({ length: 50 }, () => users.getUser("3")))
+    assert.equal(keyvDatabase.queries.length, loads)
+  }
+})
+
+test("lru-cache: whoever waits for a fetch that `delete` overlaps gets no row; here they get theirs", async () => {
+  for (const [users, expected] of [
+    [lruTheirs, undefined],
+    [lruOurs, "Linus"],
+  ] as const) {
+    lruDatabase.reset()
+    await users.rename("3", "Linus")
+    const held = lruDatabase.hold("user 3")
+    const early = users.getUser("3").then(
+      (user) => user?.name,
+      () => undefined,
+    )
+    await held.reached
+    await users.rename("3", "Torvalds")
+    held.release()
+    assert.equal(await early, expected)
+  }
 })
