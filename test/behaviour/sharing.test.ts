@@ -9,7 +9,7 @@ type Load = Cached<(id: number) => Promise<string>>
 
 /** Defines `load` as a module of a bundle does. Other text, or another address, is another script. */
 function evaluate<T = Load>(cache: Cache, address: string, code: string): T {
-  // oxlint-disable-next-line no-new-func -- as bundlers do in development
+  // oxlint-disable-next-line no-implied-eval -- as bundlers do in development
   const script = new Function(
     "cache",
     "zoocache",
