@@ -95,7 +95,6 @@ describe('with `redefine: "share"`, copies of one module', () => {
     const route = evaluate(cache, ROUTE, loading("route"))
     expect(page.peek(1)).toBeUndefined()
     expect([await route(1), await page(1)]).toEqual(["route 1", "route 1"])
-    // The short way, too.
     expect([await page(1), cache.stats().functions["load"]?.hits]).toEqual(["route 1", 2])
     checkInvariants(cache)
   })
