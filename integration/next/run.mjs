@@ -13,7 +13,8 @@ import { join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 
-const PATIENCE_MS = 60_000
+/** Only what fails waits so long: on a busy machine the first page takes more than a minute to compile. */
+const PATIENCE_MS = 300_000
 const RELOADS = 3
 
 const here = process.cwd()
@@ -85,13 +86,15 @@ async function run({ mode, bundler, place }) {
       const before = await server.page()
       await server.touch()
       const after = await server.page()
-      for (const name of ["user", "own", "strict"]) same(after[name].row, before[name].row + 1)
+      for (const name of ["user", "own"]) same(after[name].row, before[name].row + 1)
+      // Undefined where the page has a second copy of the module, for which the name is taken.
+      if (before.strict !== undefined && after.strict !== undefined) same(after.strict.row, before.strict.row + 1)
       same(await server.page(), after)
     })
     await test("a cache that says nothing of copies is not stale, or says that the name is taken", async () => {
       const { taken } = await server.route()
       // One instance of the module, or two that don't share.
-      if (taken !== undefined) match(taken, /The name "getStrict" is taken .*`redefine: "share"`/)
+      if (taken !== undefined) match(taken, /The name "getStrict" is taken.*`redefine: "/)
     })
     await test("a cache without a name is told of", async () => match(said(), /ZOOCACHE_UNNAMED_CACHE/))
     if (mode === "dev") {

@@ -269,15 +269,49 @@ describe("the default cache", () => {
   test("configure twice with the same settings is fine, with others it throws", () => {
     zoocache.configure({ ttl: "1h", memory: { maxEntries: 10 } })
     zoocache.configure({ memory: { maxEntries: 10 }, ttl: "1h" })
-    for (const options of [{ ttl: "2h" }, {}, { ttl: "1h", memory: { maxEntries: 11 } }] as const) {
+    const others = [
+      [{ ttl: "2h" }, "ttl"],
+      [{}, "ttl"],
+      [{ ttl: "1h", memory: { maxEntries: 11 } }, "memory"],
+      [{ ttl: "1h", memory: { maxEntries: 10 }, redefine: "share" }, "redefine"],
+    ] as const
+    vi.stubEnv("NODE_ENV", "production")
+    for (const [options, option] of others) {
       expect(() => zoocache.configure(options)).toThrow(
         expect.objectContaining({
           code: "ERR_ZOOCACHE_CONFIGURATION",
-          message:
-            "The default cache is configured already, with other settings. Configure it in one place, or `await reset()` first.",
+          message: expect.stringContaining(
+            `The default cache is configured already, with another \`${option}\`. Configure it in one place, or \`await reset()\` first.`,
+          ),
         }),
       )
     }
+  })
+
+  test("configure twice with functions of the same text is fine, with others it throws", () => {
+    const configure = () => zoocache.configure({ onFault: () => {}, memory: { sizeOf: () => 1 } })
+    configure()
+    expect(configure).not.toThrow()
+    expect(() => zoocache.configure({ onFault: () => {}, memory: { sizeOf: () => 2 } })).toThrow("another `memory`")
+  })
+
+  test('configure with other settings and `redefine: "replace"` begins anew, and wrapped functions follow', async () => {
+    zoocache.configure({ redefine: "replace", ttl: "1h" })
+    const load = zoocache.cacheable(async () => 1, { name: "load", deps: ["row"] })
+    await load()
+    const earlier = zoocache.defaultCache()
+    zoocache.configure({ redefine: "replace", ttl: "2h" })
+    expect(load.peek()).toBeUndefined()
+    await load()
+    expect(load.peek()).toBe(1)
+    expect(zoocache.defaultCache()).not.toBe(earlier)
+    await expect(earlier.get("key")).rejects.toBeInstanceOf(CacheClosedError)
+  })
+
+  test("the default cache has no name", () => {
+    expect(() => zoocache.configure({ name: "app" } as never)).toThrow(
+      expect.objectContaining({ code: "ERR_ZOOCACHE_INVALID_OPTION", subject: "name" }),
+    )
   })
 
   test("configure after the first use throws, unless it was configured so before", async () => {

@@ -9,7 +9,7 @@ type Load = Cached<(id: number) => Promise<string>>
 
 /** Defines `load` as a module of a bundle does. Other text, or another address, is another script. */
 function evaluate<T = Load>(cache: Cache, address: string, code: string): T {
-  // oxlint-disable-next-line no-new-func -- as bundlers do in development
+  // oxlint-disable-next-line no-implied-eval -- as bundlers do in development
   const script = new Function(
     "cache",
     "zoocache",
@@ -95,7 +95,6 @@ describe('with `redefine: "share"`, copies of one module', () => {
     const route = evaluate(cache, ROUTE, loading("route"))
     expect(page.peek(1)).toBeUndefined()
     expect([await route(1), await page(1)]).toEqual(["route 1", "route 1"])
-    // The short way, too.
     expect([await page(1), cache.stats().functions["load"]?.hits]).toEqual(["route 1", 2])
     checkInvariants(cache)
   })

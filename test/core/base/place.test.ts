@@ -18,7 +18,7 @@ const place = (given: Partial<Place> = {}, hash = "a"): Place => ({
 
 /** The place at which a script of a bundler defines something, or a function in it. */
 function evaluated(address: string, code = "define()"): Place {
-  // oxlint-disable-next-line no-new-func -- as bundlers do in development
+  // oxlint-disable-next-line no-implied-eval -- as bundlers do in development
   const script = new Function("define", `return eval(${JSON.stringify(`${code}\n//# sourceURL=${address}`)})`)
   return (script as (each: typeof define) => Place)(define)
 }
