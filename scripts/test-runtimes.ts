@@ -9,7 +9,7 @@
  *   npm run test:runtimes -- bun deno  only those whose name has one of these words
  */
 import { spawn } from "node:child_process"
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { packageJson, root } from "./entries.js"
 import { npmCommand, pack, temporaryFolder } from "./pack.js"
@@ -23,6 +23,7 @@ interface Target {
 const minute = 60_000
 const platform = `${process.platform}-${process.arch}`
 const folder = temporaryFolder()
+const executables = new Map<string, Promise<string>>()
 
 const targets: Target[] = [
   // The oldest version that package.json promises, and the newest of each later line.
@@ -202,17 +203,25 @@ async function project(name: string, manifest: Record<string, unknown>, install:
   return home
 }
 
-/** The executable in a platform package. */
-async function executable(name: string, { name: npmName, file }: PlatformPackage, version: string): Promise<string> {
+/** The executable in a platform package, installed once for all that run on it. */
+function executable(name: string, from: PlatformPackage, version: string): Promise<string> {
+  const known = executables.get(name) ?? installExecutable(name, from, version)
+  executables.set(name, known)
+  return known
+}
+
+async function installExecutable(
+  name: string,
+  { name: npmName, file }: PlatformPackage,
+  version: string,
+): Promise<string> {
   const home = join(folder, `runtime-${name}`)
-  if (!existsSync(home)) {
-    mkdirSync(home)
-    writeFileSync(join(home, "package.json"), JSON.stringify({ name: "runtime", private: true }))
-    try {
-      await npmInstall(home, [`${npmName}@${version}`])
-    } catch (error) {
-      throw new Error(`can't get ${npmName}@${version} from the npm registry, so nothing ran`, { cause: error })
-    }
+  mkdirSync(home)
+  writeFileSync(join(home, "package.json"), JSON.stringify({ name: "runtime", private: true }))
+  try {
+    await npmInstall(home, [`${npmName}@${version}`])
+  } catch (error) {
+    throw new Error(`can't get ${npmName}@${version} from the npm registry, so nothing ran`, { cause: error })
   }
   return join(home, "node_modules", npmName, file)
 }

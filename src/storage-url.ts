@@ -24,6 +24,10 @@ export function backendOf(storageUrl: unknown, busUrl: unknown): Backend {
   const hint = "; leave it out to stay in memory"
   const schemes = ["lmdb", "redis", "rediss"] as const
   const storage = storageUrl === undefined ? undefined : checked(storageUrl, "storageUrl", schemes, hint)
+  if (storage?.scheme === "lmdb" && bus !== undefined) {
+    const reason = "LMDB keeps entries and invalidations together, on one machine; leave one of the two URLs out"
+    throw new InvalidOptionError("busUrl", shown(bus.url), reason)
+  }
   const scheme = (storage ?? bus)?.scheme ?? "redis"
   return makerOf(scheme)({ storageUrl: storage?.url, busUrl: bus?.url })
 }
@@ -40,8 +44,12 @@ function checked(url: unknown, option: string, schemes: readonly Scheme[], hint:
   if (scheme !== undefined) return { url, scheme }
   const known = schemes.map((name) => `\`${name}://\``)
   const list = `${known.slice(0, -1).join(", ")} or ${known.at(-1)}`
-  // A password may stand before an `@`, so all of that is hidden.
-  throw new InvalidOptionError(option, url.replace(/\/\/.*@/, "//"), `it must begin with ${list}${hint}`)
+  throw new InvalidOptionError(option, shown(url), `it must begin with ${list}${hint}`)
+}
+
+/** A password may stand before an `@`, so all of that is hidden. */
+function shown(url: string): string {
+  return url.replace(/\/\/.*@/, "//")
 }
 
 function makerOf(scheme: Scheme): BackendOfUrls {

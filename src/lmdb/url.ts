@@ -7,11 +7,7 @@ import type { LmdbOptions } from "./options.js"
 const NUMBERS = ["mapSize", "maxEntries", "maxBytes", "maxTags", "maxKeys"] as const
 
 /** The backend of `lmdb://` and a path, relative or absolute, with options of {@link lmdb} as its query. */
-export function lmdbOfUrl({ storageUrl: url = "", busUrl }: BackendUrls): Backend {
-  if (busUrl !== undefined) {
-    const reason = "LMDB keeps entries and invalidations together, on one machine; leave one of the two URLs out"
-    throw new InvalidOptionError("busUrl", busUrl.replace(/\/\/.*@/, "//"), reason)
-  }
+export function lmdbOfUrl({ storageUrl: url = "" }: BackendUrls): Backend {
   const [path = "", query = ""] = url.slice("lmdb://".length).split("?", 2)
   if (path === "") throw new InvalidOptionError("storageUrl", url, "it needs a path, such as `lmdb://./cache`")
   return lmdb({ path: decode(path, url), ...optionsOf(query, url) })
