@@ -240,8 +240,9 @@ describe("options", () => {
     let release: () => void = () => {}
     const released = new Promise<void>((resolve) => (release = resolve))
     const held = (of: Cache) => of.cacheable((_id: number) => released, { name: "held" })
+    const [heldHere, heldThere] = [held(cache), held(other)]
     const calls: Promise<void>[] = []
-    for (let id = 0; id < 300; id += 1) calls.push(held(cache)(id), held(other)(id))
+    for (let id = 0; id < 300; id += 1) calls.push(heldHere(id), heldThere(id))
     const begun = ({ running, waiting }: ReturnType<Cache["stats"]>) => running + waiting
     await until(() => begun(cache.stats()) === 300 && begun(other.stats()) === 300, { what: "loads" })
     expect([cache.stats().running, other.stats().running]).toEqual([256, 2])
