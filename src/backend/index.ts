@@ -1,7 +1,7 @@
 /** The contracts of a log, a store, a codec and leases, for authors of backends; docs/architecture.md says how to add one. */
 import { enableSharing } from "../shared.js"
 
-// What is made of it shares a log, a store or a codec.
+// A cache that is made of it shares a log, a store or a codec.
 enableSharing()
 
 export type { Backend, BackendContext, OpenBackend } from "../core/ports/backend.js"

@@ -1,6 +1,6 @@
 import { enableSharing } from "../shared.js"
 
-// What is made of it shares a log, a store or a codec.
+// A cache that is made of it shares a log, a store or a codec.
 enableSharing()
 
 export type { EntryCodec, EntryHeader, HeaderChange } from "../core/ports/codec.js"

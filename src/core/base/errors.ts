@@ -131,7 +131,7 @@ export class DuplicateNameError extends ZooCacheError {
   }
 
   /**
-   * What the second definition is to the first: `"again"`, the same place in the source, which ran twice; `"reloaded"`, the
+   * The relation of the second definition to the first: `"again"`, the same place in the source, which ran twice; `"reloaded"`, the
    * same module, which hot reload has loaded anew; `"elsewhere"`, another place; `"unknown"`.
    */
   readonly recurrence: Recurrence

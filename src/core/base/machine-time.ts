@@ -1,6 +1,6 @@
 import { isTimeFaked, machineWallMs, noteMachine } from "./machine.js"
 
-/** What counts time: the functions that are asked for it. Another function in place of one of them is another clock. */
+/** Functions that are asked for the time. Another function in place of one of them is another clock. */
 interface Source {
   readonly dateNow: () => number
   readonly performanceNow: () => number
@@ -19,7 +19,7 @@ export class MachineTime {
   #isFaked: boolean
   /** Whether the `performance` of a faked clock is that of the tool, too. */
   #countsPerformance = false
-  /** What lies between `performance.now()` of the machine and the time. */
+  /** The distance from `performance.now()` of the machine to the time. */
   #shiftMs = 0
   #nowMs: number
   #dateMs: number
@@ -31,7 +31,7 @@ export class MachineTime {
   constructor() {
     this.#source = currentSource()
     this.#isFaked = isTimeFaked()
-    // What tools put in its place has a function of its own, and no prototype's.
+    // A replacement by a tool has a function of its own, and no prototype's.
     this.#countsPerformance = this.#isFaked && Object.hasOwn(performance, "now")
     if (!this.#countsPerformance) {
       const { performanceNow } = this.#source
@@ -77,7 +77,7 @@ export class MachineTime {
   }
 
   /**
-   * What has passed when a faked clock is first looked at. Where it began is not known: at the time of the clock before, or
+   * The time that has passed when a faked clock is first looked at. Where it began is not known: at the time of the clock before, or
    * else at nothing, as `performance` of the tools does, and `Date` of those that begin in 1970.
    */
   #passedSince(before: Source & { readonly isFaked: boolean; readonly dateMs: number }): number {
@@ -88,7 +88,7 @@ export class MachineTime {
     return Math.max(sinceBeforeMs, sinceNothingMs)
   }
 
-  /** What has passed since the last reading of the machine, and by how much a faked date is ahead of it now. */
+  /** The time since the last reading of the machine, and by how much a faked date is ahead of it now. */
   #sinceMachine(): number {
     const wallMs = machineWallMs()
     if (wallMs === undefined || this.#machineMs === undefined) return 0

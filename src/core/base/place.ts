@@ -6,7 +6,7 @@ export function entryOf<Name extends string>(of: { readonly [name in Name]: Entr
   return of[name]
 }
 
-/** Where something is defined in the source, by which one definition that ran twice is told from two definitions. */
+/** The place of a definition in the source, by which one definition that ran twice is told from two definitions. */
 export interface Place {
   /** The path of the script, without what is appended to its address to have it loaded again. */
   readonly file: string
@@ -23,7 +23,7 @@ export interface Place {
 }
 
 /**
- * What a second definition is to an earlier one:
+ * The relation of a second definition to an earlier one:
  * - `"again"`: the same place ran twice, once per instance or call.
  * - `"reloaded"`: the module was loaded anew, as hot reload does; nobody needs the earlier one any more.
  * - `"elsewhere"`: another place, such as another function, or a second copy of the module.
@@ -72,7 +72,7 @@ export function withPlace<T extends object>(options: T, entry: Entry): T {
   return { ...options, [PLACE]: placeOfDefinition(options, entry) }
 }
 
-/** What the definition at a place is to an earlier one of the same name. */
+/** The relation of the definition at a place to an earlier one of the same name. */
 export function recurrenceOf(earlier: Place | undefined, later: Place | undefined): Recurrence {
   if (earlier === undefined || later === undefined) return "unknown"
   if (!isSameScript(earlier, later)) return "elsewhere"

@@ -155,7 +155,7 @@ export class Cache {
       const { table, id, scope: keyScope } = this.#keys.resolveManual(key, "getOrLoad")
       const frame = currentFrame()
       const { behaviour, hooks } = options === NO_OPTIONS ? this.#plain : inlineDefinition(this.#view, options)
-      // One shape for all definitions and calls, in the order of those of functions: each read looks into both.
+      // The shape of all definitions and calls is one, in the order of those of functions: each read looks into both.
       const definition: Definition = {
         table,
         scope: this.#scope,
