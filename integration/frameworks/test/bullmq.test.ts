@@ -44,8 +44,8 @@ test("bullmq: the worker reads what was written before its job, however late the
   const mails = new Queue<Mail>("mails", { connection: queued })
 
   const sent = new EventEmitter()
-  const worker = startWorker(working, queued, (text) => sent.emit("mail", text))
   const getUser = usersOf(working)
+  const worker = startWorker(working, getUser, queued, (text) => sent.emit("mail", text))
   // Also where it fails: what is open keeps the process.
   t.after(async () => {
     await worker.close()
