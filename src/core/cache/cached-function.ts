@@ -12,7 +12,7 @@ import type { CallOptions } from "./cached.js"
 import { define, type LooseOptions, nameAs, type View } from "./definition.js"
 import { functionMethods } from "./methods.js"
 
-/** One call of a cached function. Rejects, and never throws. */
+/** A call of a cached function. Rejects, and never throws. */
 export type Read = (self: unknown, args: readonly unknown[], isFresh: boolean, signal?: AbortSignal) => Promise<unknown>
 
 /** Makes a cached function of a loader; throws `InvalidOptionError` and `DuplicateNameError`. */

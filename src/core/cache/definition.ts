@@ -32,7 +32,7 @@ export type LooseOptions = FunctionOptions<readonly unknown[], unknown>
 export type Loading = Pick<Definition, "load" | "batch"> &
   Partial<Pick<FunctionDefinition, "idOfCall">> & {
     readonly form: Form
-    /** Where the user defines it. */
+    /** The place of the definition in the user's source. */
     readonly place: Place | undefined
   }
 

@@ -4,7 +4,7 @@ import type { Table } from "../entries/table.js"
 import type { CacheSettings } from "../options/settings.js"
 import type { OpenCache } from "./open.js"
 
-/** What is cached: each form has loaders of its own, which no other can run. */
+/** The form of a cached function: each form has loaders of its own, which no other can run. */
 export type Form = "function" | "sync" | "many" | "method"
 
 /** The part of a definition that changes when another copy of its function is loaded anew. */
@@ -14,7 +14,7 @@ export interface Sharing {
   onMove: (() => void) | undefined
 }
 
-/** One definition of a name, as one copy of a module makes it. */
+/** A definition of a name, as one copy of a module makes it. */
 interface Copy {
   readonly form: Form
   /** Undefined where it can't be told. */
@@ -74,7 +74,7 @@ function verdictOn(
   if (redefine === "replace") return "replace"
   if (redefine === "error") return "refuse"
   const kinds = new Set(earlier.map((copy) => (copy.form === claim.form ? kindOf(claim, copy) : "unknown")))
-  // Whoever defines one name per instance would get the values of another instance.
+  // A name that is defined per instance would give the values of another instance.
   if (kinds.size === 0 || kinds.has("again") || kinds.has("unknown")) return "refuse"
   if (kinds.has("reloaded")) return "renew"
   // A bundler that renames a script when it changes makes a reload look like another copy: what is stored may come from

@@ -6,7 +6,7 @@ import type { CacheSettings } from "./settings.js"
 /** The options of what there is once in a process, as all copies of this library keep them. */
 export interface GivenOptions {
   readonly options: object
-  /** Where they were given: one place of each script. */
+  /** The place where they were given: one place of each script. */
   places: readonly Place[]
 }
 
@@ -19,7 +19,7 @@ export interface NewerOptions {
   readonly isGuess: boolean
 }
 
-/** What options that are given once more come to. */
+/** The verdict on options that are given once more. */
 export type GivenAgain =
   { readonly kind: "same" } | NewerOptions | { readonly kind: "differs"; readonly option: string }
 

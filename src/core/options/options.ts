@@ -90,7 +90,7 @@ export interface StalenessOptions {
 }
 
 /**
- * What a second function of one name and version comes to, and a second cache of one name whose options differ.
+ * The consequence of a second function of one name and version, and a second cache of one name whose options differ.
  * - `"error"`: the second throws `DuplicateNameError`, a cache `ConfigurationError`.
  * - `"replace"`: the second takes the place of the first, whose entries go and which keeps no more. For hot reload.
  * - `"share"`: for one module that is bundled or loaded more than once, as Next.js does: its copies share one table, and each
@@ -136,7 +136,7 @@ export interface CacheOptions extends BehaviourOptions {
   maxLoads?: number | undefined
   /** `false`: every call runs its loader, nothing is stored. Invalidations still reach a shared log. Default true. */
   enabled?: boolean | undefined
-  /** What a second definition of a name comes to. Default `"error"`. See {@link Redefine}. */
+  /** The consequence of a second definition of a name. Default `"error"`. See {@link Redefine}. */
   redefine?: Redefine | undefined
   /** Hears of each fault. Its own errors are ignored. */
   onFault?: ((fault: Fault) => void) | undefined

@@ -11,7 +11,7 @@ export function madeOf<T extends object>(made: T, parts: readonly unknown[]): T 
   return Object.defineProperty(made, MADE_OF, { value: parts })
 }
 
-/** What a backend or a codec was made of; undefined where it does not say. */
+/** The options that a backend or a codec was made of; undefined where it does not say. */
 export function partsOf(made: unknown): readonly unknown[] | undefined {
   if (typeof made !== "object" || made === null) return undefined
   return (made as { readonly [MADE_OF]?: readonly unknown[] })[MADE_OF]
