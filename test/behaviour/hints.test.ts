@@ -224,6 +224,15 @@ describe("a key for a tag", () => {
   })
 })
 
+test("one tag in 16 is looked at once a thousand have been", async () => {
+  const { cache } = makeCache()
+  await cache.set("k", 1)
+  for (let call = 0; call < 1000; call += 1) await cache.invalidate(`other:${call}`)
+  expect(warned).toEqual([])
+  for (let call = 0; call < 16; call += 1) await cache.invalidate("k")
+  expect(codes()).toEqual(["ZOOCACHE_KEY_AS_TAG"])
+})
+
 describe("a tag for a key", () => {
   test("is told once by `delete`, where there is no such key", async () => {
     const { cache } = makeCache()

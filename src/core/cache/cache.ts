@@ -389,7 +389,7 @@ export class Cache {
   }
 
   #mark(kind: "tag" | "expiry", given: readonly unknown[]): Promise<Token | undefined> {
-    if (this.#core.hints.looksAtTags) {
+    if (this.#core.hints.looksAtTags()) {
       const call = kind === "tag" ? "invalidate" : "expire"
       this.#core.hints.tags(this.#scope, Array.isArray(given[0]) ? given[0] : given, call)
     }

@@ -18,6 +18,10 @@ export interface HintsOptions {
   readonly tellsUnknownTags: boolean
 }
 
+/** Calls whose tags are all looked at. Of those after them one in {@link RARELY} is: a slip in code comes again. */
+const LOOKED_AT_EACH = 1000
+const RARELY = 16
+
 /** Names for which nothing near was found are not compared again until others are known. */
 const MOST_COMPARED = 1000
 
@@ -30,14 +34,21 @@ export class Hints {
   readonly #warnings = new Warnings()
   /** By name, how many names were known when none of them was near. */
   readonly #compared = new Map<string, number>()
+  /** How many of the first calls have come, and then how many may pass before the next look. */
+  #seen = 0
+  #untilLook = 0
 
   constructor(options: HintsOptions) {
     this.#options = options
   }
 
-  /** Whether there is anything to tell of tags: in production, without keys given by hand, there is not. */
-  get looksAtTags(): boolean {
+  /** Whether this call's tags are to be looked at: a look costs a fifth of an invalidation. To be asked once for each. */
+  looksAtTags(): boolean {
+    if (--this.#untilLook > 0) return false
+    if (this.#seen < LOOKED_AT_EACH) this.#seen += 1
+    else this.#untilLook = RARELY
     const { manual, tellsUnknownTags } = this.#options
+    // In production, without keys given by hand, there is nothing to tell.
     return tellsUnknownTags || manual.entries.size > 0
   }
 
@@ -82,7 +93,8 @@ export class Hints {
 
   #tellKey(scope: Scope, tag: string, call: TagCall): boolean {
     const { manual } = this.#options
-    if (tag.startsWith("ƒ") || !manual.entries.has(scope.manualId(tag)) || this.#hasDependents(scope, tag)) return false
+    // The trie first: the append is about to look there too, and the text of most tags is no key that was ever looked up.
+    if (this.#isDependedOn(scope, tag) || tag.startsWith("ƒ") || !manual.entries.has(scope.manualId(tag))) return false
     this.#warnings.once(
       "ZOOCACHE_KEY_AS_TAG",
       scopeAnd(scope, tag),
@@ -121,7 +133,10 @@ export class Hints {
   /** Whether something here depends on a tag, or on one below it. */
   #hasDependents(scope: Scope, tag: string): boolean {
     // Most keys are no tags, and an error costs more than a look.
-    if (this.#namesIn(scope).lacks(nameOf(tag))) return false
+    return !this.#namesIn(scope).lacks(nameOf(tag)) && this.#isDependedOn(scope, tag)
+  }
+
+  #isDependedOn(scope: Scope, tag: string): boolean {
     try {
       return (this.#options.trie.find(parseTag(scope.path(tag)))?.uses ?? 0) > 0
     } catch {
