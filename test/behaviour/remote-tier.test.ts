@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest"
 import { ConfigurationError, StoreError } from "zoocache"
 import { settled } from "zoocache/testing"
 import { Fleet, type FleetNode } from "../support/fleet.js"
+import { asksOnceInASecond, failingSource, memories, ways } from "../support/failing-source.js"
 import { rowsOf } from "../support/shared.js"
 
 const rows = () => new Map<number, unknown>([[1, { name: "one" }]])
@@ -518,5 +519,45 @@ describe("a transaction", () => {
       expect(await onB.read(1)).toBe("uncommitted")
     })
     expect(onB.loads).toBe(1)
+  })
+})
+
+describe("a source that fails", () => {
+  const memoryNames = Object.keys(memories) as (keyof typeof memories)[]
+  const wayNames = Object.keys(ways) as (keyof typeof ways)[]
+  const both = memoryNames.flatMap((memory) => wayNames.map((way) => [memory, way] as const))
+
+  test.each(both)("is asked once in a second: %s, %s", async (memory, way) => {
+    const fleet = new Fleet()
+    const { cache } = await fleet.join("a", { staleness: { bound: "1d" }, ...memories[memory] })
+    await asksOnceInASecond(cache, fleet.clock, memory, way)
+  })
+
+  test("is not asked where another node has loaded the value anew, and fails no reader, without a memory", async () => {
+    const fleet = new Fleet()
+    const options = { ttl: "100s", earlyRefresh: 0.5 } as const
+    const others = { memory: false, staleness: { bound: "1d" } } as const
+    const [a, b] = [await fleet.join("a", others), await fleet.join("b", others)]
+    const [ofA, ofB] = [failingSource(a.cache, options), failingSource(b.cache, options)]
+    await ofA.read()
+    await settled()
+    fleet.clock.advance(60_000)
+    ofA.isDown = ofB.isDown = true
+    const readers = [...Array.from({ length: 20 }, () => ofA.read()), ofB.read()]
+    expect(new Set(await Promise.all(readers))).toEqual(new Set(["v1"]))
+    await settled()
+    await settled()
+    for (let read = 0; read < 10; read += 1) {
+      expect([await ofA.read(), await ofB.read()]).toEqual(["v1", "v1"])
+      await settled()
+    }
+    expect([ofA.asked, ofB.asked]).toEqual([2, 1])
+    ofA.isDown = false
+    ofA.version = 2
+    fleet.clock.advance(1000)
+    await ofA.read()
+    await expect.poll(ofA.read).toBe("v2")
+    for (let read = 0; read < 10; read += 1) expect(await ofB.read()).toBe("v2")
+    expect([ofA.asked, ofB.asked]).toEqual([3, 1])
   })
 })

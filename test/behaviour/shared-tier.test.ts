@@ -4,6 +4,7 @@ import {
   type Cache,
   CorruptEntryError,
   createCache,
+  type FunctionOptions,
   HookError,
   InvalidOptionError,
   UnencodableValueError,
@@ -11,6 +12,7 @@ import {
 import { createCodec } from "zoocache/codec"
 import { FaultyStore, ManualClock, MemoryStore, settled } from "zoocache/testing"
 import { leavesLoadsRunning, makeCache } from "../support/caches.js"
+import { asksOnceInASecond, failingSource, memories, ways } from "../support/failing-source.js"
 import { Machine, rowsOf } from "../support/shared.js"
 
 const rows = () => new Map<number, unknown>([[1, { name: "one" }]])
@@ -864,3 +866,155 @@ test("`validate` may bring a value into shape before it is frozen", async () => 
   const value = await onB.read(1)
   expect([value, Object.isFrozen(value), onB.loads]).toEqual([{ n: 2 }, true, 0])
 })
+
+describe("a source that fails", () => {
+  const memoryNames = Object.keys(memories) as (keyof typeof memories)[]
+  const wayNames = Object.keys(ways) as (keyof typeof ways)[]
+  const both = memoryNames.flatMap((memory) => wayNames.map((way) => [memory, way] as const))
+
+  test.each(both)("is asked once in a second: %s, %s", async (memory, way) => {
+    const machine = new Machine()
+    const { cache } = await machine.join(memories[memory])
+    await asksOnceInASecond(cache, machine.clock, memory, way)
+  })
+
+  test.each(wayNames)("fails no reader beside it, without a memory: %s", async (way) => {
+    const machine = new Machine()
+    const { cache } = await machine.join({ memory: false })
+    const { options, afterMs } = ways[way]
+    const { rejects, read } = await slowAndDown(cache, options)
+    machine.clock.advance(afterMs)
+    expect(await Promise.all([read(), read(), read()])).toEqual(["old", "old", "old"])
+    await settled()
+    expect(await read()).toBe("old")
+    expect(rejects).toHaveLength(1)
+    rejects[0]?.()
+    await settled()
+    expect(await read()).toBe("old")
+    expect(rejects).toHaveLength(1)
+  })
+
+  test("fails no reader that waits for it with a soft timeout, without a memory", async () => {
+    const machine = new Machine()
+    const { cache } = await machine.join({ memory: false })
+    const { rejects, read } = await slowAndDown(cache, { ttl: "1s", grace: "1h", timeout: { soft: "5s" } })
+    machine.clock.advance(2000)
+    const readers = [read(), read()]
+    await settled()
+    readers.push(read())
+    expect(rejects).toHaveLength(1)
+    await settled()
+    rejects[0]?.()
+    expect(await Promise.all(readers)).toEqual(["old", "old", "old"])
+    expect(await read()).toBe("old")
+    expect(rejects).toHaveLength(1)
+  })
+
+  test("is not asked here where another process has loaded the value anew", async () => {
+    const machine = new Machine()
+    const options: FunctionOptions<[], string> = { ttl: "100s", earlyRefresh: 0.5, grace: "1h", deps: ["t"] }
+    const [a, b] = [await machine.join(), await machine.join()]
+    const [ofA, ofB] = [failingSource(a.cache, options), failingSource(b.cache, options)]
+    await ofA.read()
+    await settled()
+    await ofB.read()
+    machine.clock.advance(60_000)
+    ofA.version = 2
+    await ofA.read()
+    await settled()
+    ofB.isDown = true
+    expect(await ofB.read()).toBe("v1")
+    expect(await ofB.read()).toBe("v2")
+    expect([ofA.asked, ofB.asked]).toEqual([2, 0])
+    // Another value, which has not been tried yet.
+    await a.cache.expire("t")
+    expect(await ofB.read()).toBe("v2")
+    await settled()
+    expect(ofB.asked).toBe(1)
+  })
+
+  test.each(memoryNames)("says nothing about a value that was set meanwhile: %s", async (memory) => {
+    const machine = new Machine()
+    const { cache } = await machine.join(memories[memory])
+    const { rejects, read } = await slowAndDown(cache, { ttl: "100s", earlyRefresh: 0.5, grace: "1h", deps: ["t"] })
+    machine.clock.advance(60_000)
+    await read()
+    expect(rejects).toHaveLength(1)
+    await read.prime([], "primed", { asOf: "now" })
+    rejects[0]?.()
+    await settled()
+    await cache.expire("t")
+    expect(await read()).toBe("primed")
+    await settled()
+    expect(rejects).toHaveLength(2)
+    rejects[1]?.()
+    await settled()
+  })
+
+  test.each(["fails", "drops what it is given"])("is asked no more often where the store %s", async (how) => {
+    const machine = new Machine()
+    const store = new FaultyStore(new MemoryStore({ codec: machine.codec, data: machine.data }))
+    const { cache } = await machine.join({ memory: false, store })
+    const source = failingSource(cache, { ttl: "100s", earlyRefresh: 0.5 })
+    await source.read()
+    await settled()
+    machine.clock.advance(60_000)
+    store.put = () => (how === "fails" ? Promise.reject(new Error("full")) : Promise.resolve(false))
+    for (let read = 0; read < 20; read += 1) {
+      expect(await source.read()).toBe("v1")
+      await settled()
+    }
+    expect(source.asked).toBe(2)
+  })
+})
+
+describe("what has gone unread for too long", () => {
+  test.each(["all in memory", "no memory"] as const)(
+    "is expired for all processes, whoever reads it: %s",
+    async (memory) => {
+      const machine = new Machine()
+      const options = { idleTtl: "1s", grace: "1h" } as const
+      const [a, b] = [await machine.join(memories[memory]), await machine.join(memories[memory])]
+      const [ofA, ofB] = [failingSource(a.cache, options), failingSource(b.cache, options)]
+      let made = 0
+      const outer = a.cache.cacheable(async () => ((made += 1), ofA.read()), { name: "outer" })
+      await ofA.read()
+      await settled()
+      await ofB.read()
+      machine.clock.advance(1500)
+      ofA.isDown = ofB.isDown = true
+      for (let step = 1; step <= 10; step += 1) {
+        expect([await ofA.read(), await ofB.read(), await outer()]).toEqual(["v1", "v1", "v1"])
+        await settled()
+        expect(made).toBe(step)
+        expect(a.cache.stats().graceHits).toBe(2 * step)
+        expect(b.cache.stats().graceHits).toBe(step)
+        machine.clock.advance(300)
+      }
+      const c = await machine.join()
+      const ofC = failingSource(c.cache, options)
+      ofC.version = 2
+      expect(await ofC.read()).toBe("v1")
+      expect(c.cache.stats().graceHits).toBe(1)
+      await settled()
+      expect(await ofC.read()).toBe("v2")
+    },
+  )
+})
+
+/** A function whose first load brings a value; all later ones wait until the test lets them fail. */
+async function slowAndDown(cache: Cache, options: FunctionOptions<[], string>) {
+  const rejects: (() => void)[] = []
+  let isLoaded = false
+  const read = cache.cacheable(
+    async () => {
+      if (isLoaded) return new Promise<string>((_resolve, reject) => rejects.push(() => reject(new Error("down"))))
+      isLoaded = true
+      return "old"
+    },
+    { name: "slow", ...options },
+  )
+  await read()
+  await settled()
+  return { rejects, read }
+}

@@ -328,6 +328,108 @@ describe("grace", () => {
     clock.advance(60_000)
     expect(() => load()).toThrow("down")
   })
+
+  test("counts a load whose result may not be kept as one", async () => {
+    const { cache, clock } = makeCache()
+    const inner = { loads: 0, isDown: false }
+    const outer = { loads: 0 }
+    const options = { ttl: "10s", grace: "1h" } as const
+    const readInner = cache.cacheable(
+      async () => {
+        inner.loads += 1
+        if (inner.isDown) throw new Error("down")
+        return inner.loads
+      },
+      { name: "inner", ...options },
+    )
+    const readOuter = cache.cacheable(async () => ((outer.loads += 1), readInner()), { name: "outer", ...options })
+    await readOuter()
+    inner.isDown = true
+    clock.advance(11_000)
+    for (let read = 0; read < 50; read += 1) {
+      expect(await readOuter()).toBe(1)
+      await settled()
+    }
+    expect([outer.loads, inner.loads]).toEqual([2, 2])
+    clock.advance(1000)
+    await readOuter()
+    await settled()
+    expect([outer.loads, inner.loads]).toEqual([3, 3])
+  })
+
+  test("of a sync function asks its source once in a second, too", async () => {
+    const { cache, clock, faults } = makeCache()
+    const source = { asked: 0, isDown: false }
+    const load = cache.cacheableSync(
+      () => {
+        source.asked += 1
+        if (source.isDown) throw new Error("down")
+        return source.asked
+      },
+      { ttl: "10s", grace: "1m" },
+    )
+    load()
+    clock.advance(11_000)
+    source.isDown = true
+    for (let second = 1; second <= 3; second += 1) {
+      for (let read = 0; read < 20; read += 1) expect(load()).toBe(1)
+      expect([source.asked, faults.length]).toEqual([1 + second, second])
+      clock.advance(1000)
+    }
+    source.isDown = false
+    expect([load(), load()]).toEqual([5, 5])
+    expect(() => (load as { refresh: () => number }).refresh()).not.toThrow()
+  })
+
+  test.each([true, false])("ends what is made of it, too; the inner value slides: %s", async (slides) => {
+    const { cache, clock, count, load } = counted({ grace: "1h", ...(slides ? { idleTtl: "10s" } : { ttl: "10s" }) })
+    let made = 0
+    const outer = cache.cacheable(async () => ((made += 1), load()), { name: "outer", ttl: "1h" })
+    await load()
+    clock.advance(11_000)
+    count.isDown = true
+    for (let read = 1; read <= 5; read += 1) {
+      expect(await outer()).toBe(1)
+      await settled()
+      expect(made).toBe(read)
+    }
+    count.isDown = false
+    clock.advance(1_000)
+    await outer()
+    await settled()
+    expect(await outer()).toBeGreaterThan(1)
+    const { loads } = count
+    await outer()
+    expect(count.loads).toBe(loads)
+    expect(made).toBe(7)
+  })
+
+  test("of a value that has gone unread for too long is not ended by reads", async () => {
+    const { cache, clock, count, faults, load } = counted({ idleTtl: "10s", grace: "1m" })
+    await load()
+    clock.advance(11_000)
+    count.isDown = true
+    for (let second = 1; second <= 50; second += 1) {
+      expect(await load()).toBe(1)
+      await settled()
+      expect(load.peek()).toBeUndefined()
+      expect(load.explain().state).toBe("expired")
+      clock.advance(1_000)
+    }
+    expect(cache.stats()).toMatchObject({ graceHits: 50, refreshes: 50 })
+    expect(faults).toHaveLength(50)
+    count.isDown = false
+    expect(await load()).toBe(1)
+    await settled()
+    expect(await load()).toBe(52)
+    for (let step = 0; step < 5; step += 1) {
+      clock.advance(9_000)
+      expect(await load()).toBe(52)
+    }
+    count.isDown = true
+    clock.advance(70_000)
+    await expect(load()).rejects.toThrow("down")
+  })
 })
 
 describe("a load that expire() overlapped", () => {
@@ -542,6 +644,81 @@ describe("earlyRefresh", () => {
     expect(await load()).toBe(1)
     clock.advance(20_000)
     await expect(load()).rejects.toThrow("down")
+  })
+
+  test("that fails is tried again a second later, and a second after each failure", async () => {
+    const { clock, count, load } = counted({ ttl: "100s", earlyRefresh: 0.8 })
+    await load()
+    count.isDown = true
+    clock.advance(81_000)
+    for (let second = 1; second <= 5; second += 1) {
+      for (let read = 0; read < 20; read += 1) {
+        expect(await load()).toBe(1)
+        await settled()
+      }
+      expect(count.loads).toBe(1 + second)
+      clock.advance(999)
+      await load()
+      await settled()
+      expect(count.loads).toBe(1 + second)
+      clock.advance(1)
+    }
+    count.isDown = false
+    await load()
+    await settled()
+    expect(await load()).toBe(7)
+    clock.advance(79_000)
+    expect(await load()).toBe(7)
+    await settled()
+    expect(count.loads).toBe(7)
+  })
+
+  test("that takes long is not begun again meanwhile, and a second after it has failed", async () => {
+    const { cache, clock } = makeCache()
+    const source = steered<number>()
+    const load = cache.cacheable(source.loader, { ttl: "100s", earlyRefresh: 0.8 })
+    const first = load()
+    source.last.resolve(1)
+    await first
+    clock.advance(81_000)
+    for (let second = 0; second < 5; second += 1) {
+      expect(await load()).toBe(1)
+      clock.advance(1_000)
+    }
+    expect(source.runs).toHaveLength(2)
+    source.last.reject(new Error("down"))
+    await settled()
+    await load()
+    clock.advance(999)
+    await load()
+    expect(source.runs).toHaveLength(2)
+    clock.advance(1)
+    expect(await load()).toBe(1)
+    expect(source.runs).toHaveLength(3)
+    source.last.resolve(2)
+    await settled()
+    expect(await load()).toBe(2)
+  })
+
+  test("that fails says nothing about a value that was primed meanwhile", async () => {
+    const { cache, clock } = makeCache()
+    const source = steered<number>()
+    const options = { ttl: "100s", earlyRefresh: 0.8, grace: "1h", deps: ["t"] } as const
+    const load = cache.cacheable(source.loader, { name: "load", ...options })
+    const first = load()
+    source.last.resolve(1)
+    await first
+    clock.advance(81_000)
+    await load()
+    await load.prime([], 2, { asOf: "now" })
+    source.last.reject(new Error("down"))
+    await settled()
+    await cache.expire("t")
+    expect(await load()).toBe(2)
+    expect(source.runs).toHaveLength(3)
+    source.last.resolve(3)
+    await settled()
+    expect(await load()).toBe(3)
   })
 
   test("does nothing without a ttl", async () => {

@@ -14,9 +14,9 @@ export interface Aging {
   /** Infinity if it does not slide. */
   idleTtlMs: number
   idleUntilMs: number
-  /** When a read starts loading anew in the background; NEVER once it did. */
+  /** From when on it is due: a read starts loading anew in the background. */
   refreshAtMs: number
-  /** Not before this may a read that was served in grace try to load again. */
+  /** Not before this may a read load anew what is due or in grace; see retries.ts. */
   retryAtMs: number
   /** The stored state of a sliding entry in the shared tier; undefined where it has none. */
   shared?: { readonly rank: Rank; idleUntilMs: number } | undefined
@@ -34,9 +34,6 @@ export interface Aged {
   readonly deadlineMs: number
   readonly aging: Aging | null
 }
-
-/** How long a failed load in grace keeps the next one away. */
-export const GRACE_RETRY_MS = 1000
 
 export function ageOf(entry: Aged, nowMs: number): Age {
   const { aging } = entry
@@ -85,7 +82,18 @@ export function agingOf(
 /** Until when a hit needs no closer look. */
 export function deadlineOf(aging: Aging): number {
   if (aging.idleTtlMs !== Number.POSITIVE_INFINITY) return ALWAYS
-  return toDeadline(Math.min(aging.expiresAtMs, aging.refreshAtMs))
+  return toDeadline(Math.min(aging.expiresAtMs, Math.max(aging.refreshAtMs, aging.retryAtMs)))
+}
+
+/**
+ * A use starts the idle time of a sliding entry anew. False where it doesn't: what has expired stays so for everyone, however
+ * often it is read in grace, until a load succeeds.
+ */
+export function slide(aging: Aging, nowMs: number): boolean {
+  if (aging.idleTtlMs === Number.POSITIVE_INFINITY) return false
+  if (nowMs >= aging.idleUntilMs || nowMs >= aging.expiresAtMs) return false
+  aging.idleUntilMs = nowMs + aging.idleTtlMs
+  return true
 }
 
 /** The aging of an entry that a soft invalidation has reached: it expired then. */

@@ -74,6 +74,7 @@ export class SharedTier {
       onWrite: (key, write) => {
         const fetch = this.#fetches.get(key)
         if (fetch !== undefined) fetch.written = write
+        return this.retries.renewing(key)
       },
     })
     const { writes, retries, isRemote } = this

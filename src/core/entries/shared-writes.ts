@@ -24,8 +24,8 @@ export interface SharedWritesOptions {
   readonly clock: Clock
   readonly outbox: Outbox
   readonly lifetime: Lifetime
-  /** Called as a write begins. */
-  readonly onWrite: (key: string, write: OwnWrite) => void
+  /** Called as a write begins. Answers with what is to be called when the store has it. */
+  readonly onWrite: (key: string, write: OwnWrite) => (() => void) | undefined
 }
 
 /**
@@ -73,9 +73,11 @@ export class SharedWrites {
     // Each write has its own: two may write the same.
     const word: OwnWrite = { bytes }
     this.#underWay.set(key, word)
-    this.#options.onWrite(key, word)
+    const onWritten = this.#options.onWrite(key, word)
     try {
-      return await write()
+      const answer = await write()
+      if (answer !== false) onWritten?.()
+      return answer
     } catch (error) {
       this.#failed(error, key)
       return undefined

@@ -15,7 +15,7 @@ export type AnyFunction = (...args: any[]) => any
 export interface AgeOptions {
   /** The time for which a result may be served, from the end of its load. 0 or less: it is not stored. Default: without end. */
   ttl?: Duration | undefined
-  /** The time for which a result may go unread. Each read starts it anew; never beyond `ttl`. */
+  /** The time for which a result may go unread. Each read starts it anew; never beyond `ttl`, and none in grace. */
   idleTtl?: Duration | undefined
   /** Shortens each ttl by a random part of it, 0 to 1, so that what was loaded together does not expire together. */
   jitter?: number | undefined
@@ -30,7 +30,10 @@ export interface AgeOptions {
    * the caller: how long it waits for a load before it takes an expired value in grace.
    */
   timeout?: Duration | { soft?: Duration | undefined; hard?: Duration | undefined } | undefined
-  /** The part of its ttl, between 0 and 1, after which a read starts loading anew in the background. */
+  /**
+   * The part of its ttl, between 0 and 1, after which a read starts loading anew in the background. Where that fails, a read
+   * after a second tries again.
+   */
   earlyRefresh?: number | undefined
 }
 

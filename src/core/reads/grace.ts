@@ -1,6 +1,8 @@
 import { RefreshError } from "../base/errors.js"
 import { after, waitFor } from "../base/waits.js"
-import { ageOf, GRACE_RETRY_MS } from "../entries/age.js"
+import { ageOf } from "../entries/age.js"
+import { postpone, RETRY_MS } from "../entries/retries.js"
+import type { SharedTier } from "../entries/shared-tier.js"
 import { type Entry, GONE, type Table } from "../entries/table.js"
 import type { Definition } from "../loads/definition.js"
 import type { Run } from "../loads/run.js"
@@ -35,32 +37,62 @@ export class Grace {
     return { entry, letGo: this.#context.held?.keep(entry) ?? (() => {}) }
   }
 
-  serve(entry: Entry, run: Run | undefined, call: Call): Promise<unknown> {
+  /** @param due the call where it is time to load anew. */
+  serve(entry: Entry, run: Run | undefined, due: Call | undefined): Promise<unknown> {
     const promise = promiseFor(entry)
     useInGrace(this.#context, entry, run)
-    if (entry.aging !== null && this.#context.turn.now >= entry.aging.retryAtMs) this.refresh(call, entry)
+    if (due !== undefined) this.refresh(due, entry)
     return promise
   }
 
   /** Loads anew while readers go on with what there is. A failure is told as a fault: no caller sees it. */
   refresh(call: Call, entry: Entry): void {
-    const { running, shared, lifetime, settings, turn, entries } = this.#context
+    const { running, shared, turn } = this.#context
     const { table } = call.definition
-    if (running.flightOf(table, call.id) !== undefined) return
-    if (shared === undefined || !this.#looks.canFetch(table, call.id) || call.fetched !== undefined) {
+    const nowMs = turn.current()
+    if (running.flightOf(table, call.id) !== undefined) {
+      postpone(entry, nowMs + RETRY_MS)
+      return
+    }
+    if (shared === undefined) {
+      postpone(entry, nowMs + RETRY_MS)
       this.#load(call)
       return
     }
-    // Another process may have loaded it anew.
-    this.#postponeRetry(table, call.id, entry)
-    void shared.fetch(table, call.id, table.intake).then((found) => {
-      if (lifetime.isOver || !settings.enabled || running.flightOf(table, call.id) !== undefined) return
+    const key = table.keyOf(call.id)
+    const retryAtMs = shared.retries.atMs(key, nowMs)
+    if (nowMs < retryAtMs) {
+      postpone(entry, retryAtMs)
+      return
+    }
+    // Before the shared tier is asked: what it has is taken in with this time.
+    postpone(entry, nowMs + RETRY_MS)
+    shared.retries.postpone(key, nowMs)
+    this.#refreshShared(call, shared)
+  }
+
+  /** Another process may have loaded it anew. */
+  #refreshShared(call: Call, shared: SharedTier): void {
+    const { running, lifetime, settings, turn, entries } = this.#context
+    const { table } = call.definition
+    const loadUnlessFound = (found: Entry | undefined) => {
+      if (running.flightOf(table, call.id) !== undefined) return
       const nowMs = turn.arrive()
-      if (found !== undefined && entries.isCurrent(found, nowMs)) return
-      // The entry that was fetched has taken its place, and knows of no retries.
-      this.#postponeRetry(table, call.id, table.entries.get(call.id) ?? entry)
-      this.#load(call)
-    })
+      if (found === undefined || !entries.isCurrent(found, nowMs)) {
+        this.#load(call)
+        return
+      }
+      shared.retries.renewed(table.keyOf(call.id))
+      postpone(found, nowMs)
+    }
+    if (call.fetched !== undefined) this.#load(call)
+    else if (!this.#looks.canFetch(table, call.id)) {
+      loadUnlessFound(this.#looks.findShared(table, call.id, table.intake))
+    } else {
+      void shared.fetch(table, call.id, table.intake).then((found) => {
+        if (!lifetime.isOver && settings.enabled) loadUnlessFound(found)
+      })
+    }
   }
 
   /** The expired value that may stand in for a load that failed. */
@@ -71,7 +103,7 @@ export class Grace {
     if (look?.age !== "grace") return undefined
     const { entry } = look
     const value = isolated(entry.value, entry.rare?.isCloned === true ? "clone" : "share")
-    this.#postponeRetry(table, id, entry)
+    this.#postponeAfterFailure(table, id, entry)
     this.#tellFailure(table, id, error)
     useInGrace(this.#context, entry, visit.run)
     return { value }
@@ -84,8 +116,10 @@ export class Grace {
     run: Run | undefined,
     { entry: fallback, letGo }: Fallback,
   ): Promise<unknown> {
-    const { turn, clock } = this.#context
+    const { turn, clock, running } = this.#context
     const { table, behaviour } = call.definition
+    const flight = running.flightOf(table, call.id)
+    if (flight !== undefined) this.#looks.noteStandIn(flight)
     // Counted from the caller's arrival, which may have been before the shared tier was asked.
     const waitedMs = call.fetched === undefined ? 0 : turn.now - call.fetched.arrivedMs
     const softTimeoutMs = Math.max(0, behaviour.softTimeoutMs - waitedMs)
@@ -98,7 +132,7 @@ export class Grace {
     const orServe = promise.catch((error: unknown) => {
       const entry = servable()
       if (entry === undefined) throw error
-      this.#postponeRetry(table, call.id, entry)
+      this.#postponeAfterFailure(table, call.id, entry)
       const served = serve(entry)
       this.#tellFailure(table, call.id, error)
       return served
@@ -123,18 +157,25 @@ export class Grace {
     table.counters.refreshes += 1
     const flight = launcher.start({ ...requestFor(call, false), frame: undefined, isBackground: true })
     flight.waiters += 1
+    this.#looks.noteStandIn(flight)
     flight.outcome.promise.catch((error: unknown) => {
-      this.#postponeRetry(table, call.id, table.entries.get(call.id))
+      // A newer word on the key ages by itself.
+      if (flight.load?.isSuperseded !== true) {
+        this.#postponeAfterFailure(table, call.id, table.entries.get(call.id))
+      }
       this.#tellFailure(table, call.id, error)
     })
   }
 
-  /** An expired entry is not loaded again before a while has passed; known by its key where memory does not keep it. */
-  #postponeRetry(table: Table, id: EntryId, entry: Entry | undefined): void {
+  /** The next load waits, unless there is another value by now. */
+  #postponeAfterFailure(table: Table, id: EntryId, entry: Entry | undefined): void {
     const { turn, shared } = this.#context
-    const retryAtMs = turn.current() + GRACE_RETRY_MS
-    if (entry?.aging != null) entry.aging.retryAtMs = retryAtMs
-    shared?.retries.postponeEntry(table.keyOf(id), entry, retryAtMs)
+    const nowMs = turn.current()
+    if (entry !== undefined) {
+      if (ageOf(entry, nowMs) === "current") return
+      postpone(entry, nowMs + RETRY_MS)
+    }
+    shared?.retries.postpone(table.keyOf(id), nowMs)
   }
 
   #tellFailure(table: Table, id: EntryId, error: unknown): void {

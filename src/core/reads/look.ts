@@ -3,7 +3,9 @@ import { channels } from "../base/events.js"
 import { isTimeFaked } from "../base/machine.js"
 import type { Turn } from "../base/turn.js"
 import { ageOf, NEVER } from "../entries/age.js"
+import { mayRetry } from "../entries/retries.js"
 import { type Entry, GONE, type Intake, type Table } from "../entries/table.js"
+import type { Flight } from "../loads/flight.js"
 import { currentFrame, frames } from "../loads/frame.js"
 import type { MemoryTier } from "../memory/memory-tier.js"
 import type { WhenUnsure } from "../options/options.js"
@@ -22,6 +24,8 @@ export class Looks {
   readonly #turn: Turn
   readonly #trie: TagTrie
   readonly #tier: MemoryTier<Entry> | undefined
+  /** Loads of what may be served while they are under way. */
+  readonly #standIns = new WeakSet<Flight>()
 
   constructor(context: ReadContext) {
     this.#context = context
@@ -65,8 +69,8 @@ export class Looks {
     const look = this.lookAt(table.entries.get(id), nowMs, transaction)
     if (this.#context.shared === undefined) return look
     // Another process may have loaded what is missing or has expired here.
-    if (look !== undefined && (look.age !== "grace" || nowMs < (look.entry.aging?.retryAtMs ?? 0))) return look
-    const found = this.lookAt(this.findShared(table, id, intake), nowMs, transaction)
+    if (look !== undefined && (look.age !== "grace" || !mayRetry(look.entry, nowMs))) return look
+    const found = this.lookAt(this.findShared(table, id, intake, look === undefined), nowMs, transaction)
     // The entry that was found has taken the place of the other, also where this caller may not use it.
     return found ?? (look?.entry.slot === GONE ? undefined : look)
   }
@@ -90,16 +94,24 @@ export class Looks {
     return { entry, age }
   }
 
-  /** The entry of a key in a shared tier at hand, fresh and taken into memory, where memory has none of use. */
-  findShared(table: Table, id: EntryId, intake: Intake): Entry | undefined {
+  /**
+   * The entry of a key in a shared tier at hand, fresh and taken into memory, where memory has none of use: none at all, if
+   * it `isMissing`.
+   */
+  findShared(table: Table, id: EntryId, intake: Intake, isMissing = true): Entry | undefined {
     const { shared } = this.#context
-    if (shared === undefined || shared.isRemote || !this.#mayAskShared(table, id)) return undefined
+    if (shared === undefined || shared.isRemote || !this.#mayAskShared(table, id, isMissing)) return undefined
     return shared.find(table, id, intake)
   }
 
   /** Whether the shared tier has to be asked, and waited for, before a load of a key begins. */
-  canFetch(table: Table, id: EntryId): boolean {
-    return this.#context.shared?.isRemote === true && this.#mayAskShared(table, id)
+  canFetch(table: Table, id: EntryId, isMissing = true): boolean {
+    return this.#context.shared?.isRemote === true && this.#mayAskShared(table, id, isMissing)
+  }
+
+  /** A load begins, or is joined, although there is a value that may be served. */
+  noteStandIn(flight: Flight): void {
+    this.#standIns.add(flight)
   }
 
   countMiss(table: Table, id: EntryId): void {
@@ -116,8 +128,10 @@ export class Looks {
     return new UnsureError(table.keyOf(id), detail)
   }
 
-  /** A load under way has looked there just before. */
-  #mayAskShared(table: Table, id: EntryId): boolean {
-    return !table.isReplaced && this.#context.running.flightOf(table, id) === undefined
+  /** A load under way has looked there just before; where it found what stands in for it, memory may not have that. */
+  #mayAskShared(table: Table, id: EntryId, isMissing: boolean): boolean {
+    if (table.isReplaced) return false
+    const flight = this.#context.running.flightOf(table, id)
+    return flight === undefined || (isMissing && this.#standIns.has(flight))
   }
 }

@@ -1,6 +1,7 @@
 import { LoadTimeoutError } from "../base/errors.js"
 import { after, waitFor, whenAborted } from "../base/waits.js"
-import { ageOf, deadlineOf } from "../entries/age.js"
+import { ageOf } from "../entries/age.js"
+import { mayRetry } from "../entries/retries.js"
 import type { Entry, Intake, Table } from "../entries/table.js"
 import { type Definition, intakeOf } from "../loads/definition.js"
 import type { Frame } from "../loads/frame.js"
@@ -13,7 +14,7 @@ import type { ReadContext } from "./context.js"
 import { Grace } from "./grace.js"
 import { Joins } from "./join.js"
 import { Looks } from "./look.js"
-import { inheritEntry, promiseFor, use, valueFor } from "./use.js"
+import { inheritEntry, promiseFor, use, useInGrace, valueFor } from "./use.js"
 import { beginVisit, type Visit } from "./visit.js"
 
 /**
@@ -65,11 +66,12 @@ export class Reader {
       look = this.looks.lookAt(fetched.entry, nowMs, transaction)
     }
     if (look !== undefined) {
-      if (look.age !== "grace") return this.#hit(look.entry, run, look.age === "due" ? call : undefined)
-      const mayRetry = nowMs >= (look.entry.aging?.retryAtMs ?? 0)
-      if (behaviour.softTimeoutMs === 0 || !mayRetry) return this.grace.serve(look.entry, run, call)
+      const { entry, age } = look
+      const mayLoad = age !== "current" && mayRetry(entry, nowMs)
+      if (age !== "grace") return this.#hit(entry, run, mayLoad ? call : undefined)
+      if (behaviour.softTimeoutMs === 0 || !mayLoad) return this.grace.serve(entry, run, mayLoad ? call : undefined)
     }
-    if (fetched === undefined && !call.isFresh && isOfUse && this.looks.canFetch(table, id)) {
+    if (fetched === undefined && !call.isFresh && isOfUse && this.looks.canFetch(table, id, look === undefined)) {
       return this.#fetch(call, intake, nowMs)
     }
     // Before the user's code runs, which may have memory evict it.
@@ -110,7 +112,8 @@ export class Reader {
     fetched?: Entry,
   ): { value: unknown } | undefined {
     if (this.isBypassed) return undefined
-    return this.#peek(table, id, beginVisit(table, id, frame), isQuiet, whenUnsure, fetched)
+    const how = { isQuiet, servesGrace: false }
+    return this.#peek(table, id, beginVisit(table, id, frame), how, whenUnsure, fetched)
   }
 
   /** A read that never loads, but asks a shared tier that has to be waited for. */
@@ -121,21 +124,24 @@ export class Reader {
     isQuiet: boolean,
   ): Promise<{ value: unknown } | undefined> {
     const { settings, turn, trie, shared } = this.#context
-    if (shared === undefined || !this.looks.canFetch(table, id) || this.isBypassed) {
+    if (shared === undefined || !this.looks.canFetch(table, id, !table.entries.has(id)) || this.isBypassed) {
       return this.peek(table, id, frame, isQuiet)
     }
     const { whenUnsure } = settings.behaviour
     const nowMs = turn.arrive()
     const stored = this.looks.lookAt(table.entries.get(id), nowMs, transactionOf(frame, trie))
-    const isMissing = stored === undefined || (stored.age === "grace" && nowMs >= (stored.entry.aging?.retryAtMs ?? 0))
+    const isMissing = stored === undefined || (stored.age === "grace" && mayRetry(stored.entry, nowMs))
     if (!isMissing || !this.looks.isOfUse(whenUnsure)) return this.peek(table, id, frame, isQuiet)
     const fetched = await shared.fetch(table, id, table.intake)
     return this.peek(table, id, frame, isQuiet, whenUnsure, fetched)
   }
 
-  /** For functions that answer at once: the stored value, or undefined where it must be loaded. Throws a stored error. */
+  /**
+   * For functions that answer at once: the stored value, or undefined where it must be loaded. An expired one in grace after a
+   * load that failed, until it is time for the next. Throws a stored error.
+   */
   peekOrThrow(table: Table, id: EntryId, visit: Visit, whenUnsure: WhenUnsure): { value: unknown } | undefined {
-    const found = this.#peek(table, id, visit, false, whenUnsure)
+    const found = this.#peek(table, id, visit, { isQuiet: false, servesGrace: true }, whenUnsure)
     if (found !== undefined) return found
     const { turn, entries } = this.#context
     const entry = table.entries.get(id)
@@ -150,7 +156,7 @@ export class Reader {
     table: Table,
     id: EntryId,
     { run, transaction }: Visit,
-    isQuiet: boolean,
+    { isQuiet, servesGrace }: { readonly isQuiet: boolean; readonly servesGrace: boolean },
     whenUnsure: WhenUnsure,
     fetched?: Entry,
   ): { value: unknown } | undefined {
@@ -169,6 +175,11 @@ export class Reader {
     let look = this.looks.look(table, id, nowMs, transaction, whenUnsure)
     if (look === undefined && fetched !== undefined && this.looks.isOfUse(whenUnsure)) {
       look = this.looks.lookAt(fetched, nowMs, transaction)
+    }
+    if (servesGrace && look?.age === "grace" && !mayRetry(look.entry, nowMs)) {
+      const value = valueFor(look.entry)
+      useInGrace(this.#context, look.entry, run)
+      return { value }
     }
     if (look === undefined || look.age === "grace" || look.entry.isError) {
       // What was deleted inside is there again if the transaction fails.
@@ -213,11 +224,7 @@ export class Reader {
   #hit(entry: Entry, run: Run | undefined, due: Call | undefined): Promise<unknown> {
     const promise = promiseFor(entry)
     use(this.#context, entry, run)
-    if (due !== undefined && entry.aging !== null) {
-      entry.aging.refreshAtMs = Number.POSITIVE_INFINITY
-      if (entry.deadlineMs >= 0) entry.deadlineMs = deadlineOf(entry.aging)
-      this.grace.refresh(due, entry)
-    }
+    if (due !== undefined) this.grace.refresh(due, entry)
     return promise
   }
 }

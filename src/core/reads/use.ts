@@ -1,5 +1,5 @@
 import { channels } from "../base/events.js"
-import { expiryOf } from "../entries/age.js"
+import { expiryOf, slide } from "../entries/age.js"
 import { type Entry, promiseOf } from "../entries/table.js"
 import type { Run } from "../loads/run.js"
 import { cloneValue } from "../values/clone-value.js"
@@ -15,10 +15,7 @@ export function use({ turn, trie, entries, shared, outbox }: ReadContext, entry:
   // Memory may not have kept what came from the shared tier.
   if (entry.slot >= 0) entries.tier?.touch(entry)
   const { aging } = entry
-  if (aging !== null && aging.idleTtlMs !== Number.POSITIVE_INFINITY) {
-    aging.idleUntilMs = turn.now + aging.idleTtlMs
-    shared?.writes.slide(entry)
-  }
+  if (aging !== null && slide(aging, turn.now)) shared?.writes.slide(entry)
   inheritEntry({ turn, trie }, entry, run)
   if (channels.hit.hasSubscribers) outbox.publish(channels.hit, entry.table.event(entry.id))
 }

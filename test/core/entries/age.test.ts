@@ -11,6 +11,7 @@ import {
   expiryOf,
   lookedAtAlways,
   NEVER,
+  slide,
 } from "../../../src/core/entries/age.js"
 import type { Behaviour } from "../../../src/core/options/settings.js"
 import { normalizeCacheOptions } from "../../../src/core/options/settings.js"
@@ -71,11 +72,30 @@ describe("deadlineOf", () => {
   test.each<[string, Partial<Aging>, number]>([
     ["its end", {}, 100],
     ["its early refresh, if that comes first", { refreshAtMs: 60.5 }, 60],
+    ["the time of the next try, where a load has begun", { refreshAtMs: 60, retryAtMs: 80 }, 80],
+    ["its end, where that comes before the next try", { refreshAtMs: 60, retryAtMs: 120 }, 100],
+    ["no earlier for a time of the next try that has passed", { refreshAtMs: 60, retryAtMs: 10 }, 60],
     ["never", { expiresAtMs: Infinity }, NEVER],
     ["always, where it slides", { idleTtlMs: 20 }, ALWAYS],
     ["not never, where its end has that very number", { expiresAtMs: NEVER }, NEVER - 1],
   ])("is %s", (_what, own, deadlineMs) => {
     expect(deadlineOf(aging(own))).toBe(deadlineMs)
+  })
+})
+
+describe("slide", () => {
+  const sliding = (own: Partial<Aging> = {}) => aging({ idleTtlMs: 20, idleUntilMs: 50, graceMs: 1000, ...own })
+  test.each<[string, Aging, number, number]>([
+    ["starts the idle time anew", sliding(), 40, 60],
+    ["starts it anew in its last moment", sliding(), 49, 69],
+    ["leaves what has gone unread for too long as it is", sliding(), 50, 50],
+    ["leaves it through its grace", sliding(), 700, 50],
+    ["leaves what is past its end as it is", sliding({ idleUntilMs: 110 }), 100, 110],
+    ["does nothing to what does not slide", aging(), 40, Infinity],
+  ])("%s", (_what, given, nowMs, untilMs) => {
+    const before = given.idleUntilMs
+    expect(slide(given, nowMs)).toBe(untilMs !== before)
+    expect(given.idleUntilMs).toBe(untilMs)
   })
 })
 
