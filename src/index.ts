@@ -28,6 +28,7 @@ export type { PrimeOptions } from "./core/cache/prime.js"
 export type { CacheableDecorator, MethodOptions } from "./core/cache/decorator.js"
 export type { Duration, DurationString } from "./core/base/duration.js"
 export {
+  ArgumentsChangedError,
   CacheClosedError,
   ConfigurationError,
   CorruptEntryError,
@@ -49,6 +50,7 @@ export {
   StorageOpenError,
   StoreError,
   SyncTimeoutError,
+  UnawaitedCallError,
   UncacheableValueError,
   UnencodableValueError,
   UnsureError,

@@ -189,8 +189,28 @@ export function whenAborted(signal: AbortSignal | undefined, onAbort?: () => voi
       abort()
       return nothing
     }
-    signal.addEventListener("abort", abort, { once: true })
-    return () => signal.removeEventListener("abort", abort)
+    return onAbortOf(signal, abort)
+  }
+}
+
+/** Those who wait for a signal, by signal. */
+const aborts = new WeakMap<AbortSignal, { readonly listeners: Listeners; readonly tell: () => void }>()
+
+/** One listener for all that wait for a signal: of more than ten Node.js believes that they are a leak. */
+function onAbortOf(signal: AbortSignal, abort: () => void): () => void {
+  let waiting = aborts.get(signal)
+  if (waiting === undefined) {
+    const listeners = new Listeners()
+    waiting = { listeners, tell: () => listeners.tell() }
+    aborts.set(signal, waiting)
+  }
+  const { listeners, tell } = waiting
+  // A listener that is there already is not added again.
+  signal.addEventListener("abort", tell, { once: true })
+  const leave = listeners.add(abort)
+  return () => {
+    leave()
+    if (listeners.size === 0) signal.removeEventListener("abort", tell)
   }
 }
 

@@ -5,6 +5,7 @@ import { currentFrame } from "../loads/frame.js"
 import type { AnyFunction } from "../options/options.js"
 import { isolated } from "../reads/use.js"
 import { beginVisit } from "../reads/visit.js"
+import { isInTransaction } from "../writes/transaction.js"
 import { checkEntriesAtHand, define, type LooseOptions, nameAs, type View } from "./definition.js"
 import { functionMethods } from "./methods.js"
 
@@ -36,10 +37,10 @@ export function makeCachedSync(
       const found = reader.peekOrThrow(table, id, visit, behaviour.whenUnsure)
       if (found !== undefined) return found.value
     }
-    const cycle = ancestorCycle(table, id, frame)
+    const cycle = ancestorCycle(table, id, frame, core.running)
     if (cycle !== undefined) throw new LoadCycleError(cycle)
     const failures = expired?.rare?.failures ?? 0
-    const isPrivate = visit.transaction !== undefined || table.isReplaced
+    const isPrivate = table.isReplaced || isInTransaction(frame)
     const request = { definition, id, self, args, frame, isPrivate, isFresh, isBackground: false, failures }
     try {
       return isolated(launcher.runSync(request, visit.run), behaviour.isolation)

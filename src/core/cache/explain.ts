@@ -105,7 +105,7 @@ function explainAbsence(
       return { ...base, state: "stale", text, dependencies: namesOf(core.trie, removal.entry), cause }
     }
   }
-  const isElsewhere = core.running.flightOf(table, id)?.stopWaiting !== undefined
+  const isElsewhere = core.running.flightOf(table, id)?.state === "elsewhere"
   const why = isElsewhere
     ? "another node is loading it"
     : base.isLoading

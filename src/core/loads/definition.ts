@@ -2,6 +2,7 @@ import type { Duration } from "../base/duration.js"
 import type { Intake, Table } from "../entries/table.js"
 import type { Behaviour } from "../options/settings.js"
 import type { Scope } from "../tags/scope.js"
+import type { EntryId } from "../values/id.js"
 import type { BatchOutcomes } from "./outcome.js"
 import type { Run } from "./run.js"
 
@@ -36,6 +37,8 @@ export interface Definition {
   readonly hooks: Hooks
   /** Calls of one tick are loaded together. */
   readonly batch?: BatchDefinition | undefined
+  /** The id of a call; none where keys are given by hand. */
+  readonly idOfCall?: (self: unknown, args: readonly unknown[]) => EntryId
   /** Runs the user's function; without a run where nothing is cached. */
   readonly load: (self: unknown, args: readonly unknown[], run: Run | undefined) => unknown
 }

@@ -1,14 +1,14 @@
-import { assert } from "../base/assert.js"
 import type { Clock, Timer } from "../base/clock.js"
 import { inRootContext } from "../base/contexts.js"
-import { asInternalError, InvalidOptionError, LoadTimeoutError } from "../base/errors.js"
+import { asInternalError, InvalidOptionError, LoadTimeoutError, UnawaitedCallError } from "../base/errors.js"
 import { channels, type LoadEvent } from "../base/events.js"
 import type { Lifetime } from "../base/lifetime.js"
+import { assertStack } from "../base/stack.js"
 import type { LeaseEnd } from "../ports/leases.js"
 import type { Freshness } from "../tags/freshness.js"
-import { Flight, type LateGroup, settle } from "./flight.js"
-import { enterFrame, leaveFrame, runInFrame } from "./frame.js"
-import { Landing, type LandingOptions } from "./landing.js"
+import { Flight, settle } from "./flight.js"
+import { enterFrame, frameIsLeft, leaveFrame, leftFrameEnds, runInFrame } from "./frame.js"
+import { Landing, type LandingOptions, looksAtResults } from "./landing.js"
 import type { Leasing } from "./lease-wait.js"
 import type { LoadQueue } from "./load-queue.js"
 import type { LoadRequest } from "./load-request.js"
@@ -17,17 +17,29 @@ import { type Load, Run } from "./run.js"
 import { staticDependencies } from "./static-dependencies.js"
 import { ignoreRejection, isThenable } from "../values/thenable.js"
 
-/** Runs the user's function for the requests that begin together. */
-export type Invoke = (requests: readonly LoadRequest[]) => unknown
+/** Runs the user's function for flights that begin together. */
+export type Invoke = (flights: readonly Flight[]) => unknown
 
 /** A run that is under way, with the flights that it is to land. */
 interface Departure {
   readonly run: Run
   readonly flights: readonly Flight[]
-  readonly requests: readonly LoadRequest[]
   timer: Timer | undefined
   holdsSlot: boolean
   readonly isFramed: boolean
+  /** Its result is being looked at: nothing else may end it. */
+  isLanding: boolean
+}
+
+/** The end of a flight. */
+export interface Ending {
+  readonly outcome: Outcome
+  /** Callers that came after something had changed may have the outcome. */
+  readonly isUsableByNext: boolean
+  /** Undefined for a flight that has not begun. */
+  readonly event?: LoadEvent["outcome"]
+  /** The end of its lease, as other nodes are told. */
+  readonly lease: LeaseEnd
 }
 
 export interface DeparturesOptions extends LandingOptions {
@@ -42,11 +54,14 @@ export interface DeparturesOptions extends LandingOptions {
 export class Departures {
   readonly #options: DeparturesOptions
   readonly #landing: Landing
+  readonly #startNext: (flight: Flight) => void
   readonly #byRun = new Map<Run, Departure>()
 
-  constructor(options: DeparturesOptions) {
+  /** @param startNext lets a flight begin that was behind another one. */
+  constructor(options: DeparturesOptions, startNext: (flight: Flight) => void) {
     this.#options = options
     this.#landing = new Landing(options)
+    this.#startNext = startNext
   }
 
   get size(): number {
@@ -54,32 +69,32 @@ export class Departures {
   }
 
   /** Begins a run for flights that already may be joined. */
-  begin(flights: readonly Flight[], requests: readonly LoadRequest[], holdsSlot: boolean, invoke: Invoke): void {
-    const { running, clock, trie, lifetime } = this.#options
-    const [request] = requests as [LoadRequest]
-    const { hardTimeoutMs } = request.definition.behaviour
+  begin(flights: readonly Flight[], holdsSlot: boolean, invoke: Invoke): void {
+    const { running, trie } = this.#options
+    const { request } = flights[0] as Flight
     const run = this.#runFor(request)
     run.mayNotWait = flights.some((flight) => flight.mayNotWait || flight.lease !== undefined)
+    run.brings = flights
     const isFramed = this.#needsFrame(request)
-    const departure: Departure = { run, flights, requests, timer: undefined, holdsSlot, isFramed }
+    const departure: Departure = { run, flights, timer: undefined, holdsSlot, isFramed, isLanding: false }
     this.#byRun.set(run, departure)
+    if (holdsSlot) this.#options.queue.holders.add(run)
     for (const flight of flights) {
+      flight.become("running")
       flight.load = running.begin(flight.table, flight.id, run)
-      running.sequence += 1
-      flight.beganAt = running.sequence
       flight.table.counters.loads += 1
     }
-    if (hardTimeoutMs !== Number.POSITIVE_INFINITY) {
-      const timeOut = () => this.#timeOut(departure, hardTimeoutMs)
-      departure.timer = clock.setTimer(timeOut, hardTimeoutMs, !lifetime.isOver)
-    }
+    this.#setTimer(departure)
     if (isFramed) enterFrame()
     let result: unknown
     try {
-      flights.forEach(({ load }, index) => {
-        if (load !== undefined) load.ownDependencies = staticDependencies(requests[index] as LoadRequest, trie)
+      result = this.#inFrame(request, run, () => {
+        for (const flight of flights) {
+          const dependencies = staticDependencies(flight.request, trie)
+          if (flight.load !== undefined) flight.load.ownDependencies = dependencies
+        }
+        return invoke(flights)
       })
-      result = this.#invoke(request, run, () => invoke(requests))
     } catch (error) {
       // Like any other rejection: it lands when its callers are known.
       result = Promise.reject(error)
@@ -91,35 +106,42 @@ export class Departures {
   }
 
   /** Runs a loader that answers at once, and lands it. Throws what it throws. */
-  runSync(request: LoadRequest, parent: Run | undefined): unknown {
+  runSync(request: LoadRequest, caller: Run | undefined, parent: Run | undefined): unknown {
+    assertStack()
     const { running, turn, trie, outbox } = this.#options
-    const { definition, id } = request
-    const { table } = definition
-    const flight = new Flight(table, id, request.isPrivate)
+    const { definition } = request
+    const flight = new Flight(request)
     const run = this.#runFor(request)
-    const load = running.begin(table, id, run)
+    run.brings = [flight]
+    caller?.waitFor(flight)
+    flight.become("running")
+    const load = running.begin(flight.table, flight.id, run)
     flight.load = load
-    table.counters.loads += 1
+    flight.table.counters.loads += 1
     let loaded: Outcome
     const isFramed = this.#needsFrame(request)
     if (isFramed) enterFrame()
     try {
-      load.ownDependencies = staticDependencies(request, trie)
-      const value = this.#invoke(request, run, () => definition.load(request.self, request.args, run))
+      const value = this.#inFrame(request, run, () => {
+        load.ownDependencies = staticDependencies(request, trie)
+        return definition.load(request.self, request.args, run)
+      })
       loaded = { isError: false, value: plainValue(value) }
     } catch (error) {
       loaded = { isError: true, value: error }
-    } finally {
-      run.isSettled = true
-      if (isFramed) leaveFrame()
     }
     turn.read()
     outbox.hold()
     try {
-      const { outcome } = this.#landing.conclude(flight, request, load, loaded)
+      if (run.waitsFor.size > 0) this.#leaveCalls(run, loaded)
+      const { outcome } = this.#conclude(flight, load, loaded)
+      run.isSettled = true
+      if (isFramed) leaveFrame()
       parent?.inheritLoad(load)
+      caller?.stopWaitingFor(flight)
       running.end(load)
       run.end()
+      flight.become("ended")
       this.#publishLoad(load, outcome.isError ? "error" : "value")
       if (outcome.isError) throw outcome.value
       return outcome.value
@@ -130,10 +152,10 @@ export class Departures {
 
   /** Ends the run of a flight that nobody waits for any more, unless others wait for its other flights. */
   abandon(flight: Flight, reason: unknown): void {
-    const { run } = flight
-    if (run === undefined || run.isSettled) return
-    const departure = this.#byRun.get(run)
-    if (departure === undefined || !departure.flights.every((other) => other.isAbandoned || other.isLanded)) return
+    const { load } = flight
+    const departure = load === undefined ? undefined : this.#byRun.get(load.run)
+    if (departure === undefined || departure.isLanding || departure.run.isSettled) return
+    if (!departure.flights.every((other) => other.isAbandoned || other.hasEnded)) return
     this.#endEarly(departure, reason, "aborted")
   }
 
@@ -144,14 +166,51 @@ export class Departures {
       for (const flight of departure.flights) leasing?.giveBack(flight, "failed", outbox)
       if (departure.timer === undefined) continue
       departure.timer.cancel()
-      const { hardTimeoutMs } = (departure.requests[0] as LoadRequest).definition.behaviour
+      const { hardTimeoutMs } = timeLimitOf(departure)
       const startedAtMs = departure.run.loads[0]?.startedAtMs ?? 0
       const leftMs = Math.max(0, startedAtMs + hardTimeoutMs - turn.read())
       departure.timer = clock.setTimer(() => this.#timeOut(departure, hardTimeoutMs), leftMs, false)
     }
   }
 
+  /**
+   * The one ending of a flight, in whichever state it is: hands on what it depends on, ends its load, answers everyone.
+   * Callers that came late have the outcome, too, or share the next flight; never one after the other.
+   */
+  end(flight: Flight, { outcome, isUsableByNext, event, lease }: Ending): void {
+    const { running, outbox, leasing } = this.#options
+    const { load, next } = flight
+    flight.next = undefined
+    if (load !== undefined) {
+      for (const parent of flight.parents) parent.inheritLoad(load)
+      if (isUsableByNext && next !== undefined) for (const parent of next.parents) parent.inheritLoad(load)
+      running.end(load)
+    }
+    flight.become("ended")
+    running.removeFlight(flight)
+    if (load !== undefined && event !== undefined) this.#publishLoad(load, event)
+    settle(flight, outcome)
+    leasing?.giveBack(flight, lease, outbox)
+    if (next === undefined) return
+    next.before = undefined
+    if (!isUsableByNext && next.waiters > 0) {
+      next.become("due")
+      this.#startNext(next)
+      return
+    }
+    next.become("ended")
+    if (isUsableByNext) settle(next, outcome)
+  }
+
   // --- beginning -------------------------------------------------------------------------------------------------
+
+  #setTimer(departure: Departure): void {
+    const { clock, lifetime } = this.#options
+    const { hardTimeoutMs } = timeLimitOf(departure)
+    if (hardTimeoutMs === Number.POSITIVE_INFINITY) return
+    const timeOut = () => this.#timeOut(departure, hardTimeoutMs)
+    departure.timer = clock.setTimer(timeOut, hardTimeoutMs, !lifetime.isOver)
+  }
 
   #runFor({ definition, frame }: LoadRequest): Run {
     const { trie, outbox, turn } = this.#options
@@ -167,28 +226,36 @@ export class Departures {
     )
   }
 
-  #invoke(request: LoadRequest, run: Run, invoke: () => unknown): unknown {
+  /** Runs user code in the frame of its load, and in the context that its function is to have. */
+  #inFrame<T>(request: LoadRequest, run: Run, work: () => T): T {
     const { behaviour } = request.definition
-    const inFrame = this.#needsFrame(request) ? () => runInFrame(run, invoke) : invoke
+    const inFrame = this.#needsFrame(request) ? () => runInFrame(run, work) : work
     return request.isBackground || behaviour.context === "root" ? inRootContext(inFrame) : inFrame()
   }
 
   // --- landing ---------------------------------------------------------------------------------------------------
 
   #land(departure: Departure, outcomeFor: (index: number) => Outcome): void {
-    const { run, flights, requests } = departure
+    const { run, flights } = departure
     const { turn, outbox } = this.#options
-    // The run had timed out or been given up, and has given back what it held.
-    if (run.isSettled) return
-    this.#settleRun(departure)
+    if (run.isSettled) {
+      // The run had timed out or been given up, and has given back what it held.
+      run.isLeft = false
+      if (departure.isFramed) leftFrameEnds()
+      return
+    }
+    departure.isLanding = true
     // Changes that others have made meanwhile, and whether this process is still up to date, are known before the rule is
     // applied, and stay as they are until the result is stored.
     turn.read()
     outbox.hold()
     try {
+      if (run.waitsFor.size > 0) this.#leaveCalls(run, outcomeFor(0))
       flights.forEach((flight, index) => {
-        if (!flight.isLanded) this.#landInAnyCase(flight, requests[index] as LoadRequest, outcomeFor(index))
+        if (!flight.hasEnded) this.#landInAnyCase(flight, outcomeFor(index))
       })
+      run.isSettled = true
+      if (departure.isFramed) leaveFrame()
       run.end()
     } finally {
       outbox.release()
@@ -198,75 +265,38 @@ export class Departures {
   }
 
   /** Landing answers everyone who waits, whatever happens inside: a key that nobody answers for would be lost for good. */
-  #landInAnyCase(flight: Flight, request: LoadRequest, loaded: Outcome): void {
+  #landInAnyCase(flight: Flight, loaded: Outcome): void {
     try {
-      this.#landFlight(flight, request, loaded)
+      const load = flight.load as Load
+      const { outcome, freshness } = this.#conclude(flight, load, loaded)
+      const isUsableByNext = freshness === "fresh" && !load.isTainted && this.#landing.isYoungEnough(load)
+      const event = outcome.isError ? "error" : "value"
+      this.end(flight, { outcome, isUsableByNext, event, lease: endOf(loaded, freshness) })
     } catch (error) {
       this.#options.outbox.fault(asInternalError(error), flight.key)
-      if (flight.isLanded) return
-      this.#end(flight, { isError: true, value: error }, false, { event: "error", lease: "failed" })
+      if (flight.hasEnded) return
+      const outcome = { isError: true, value: error }
+      this.end(flight, { outcome, isUsableByNext: false, event: "error", lease: "failed" })
     }
   }
 
-  #landFlight(flight: Flight, request: LoadRequest, loaded: Outcome): void {
-    const load = flight.load as Load
-    const { outcome, freshness } = this.#landing.conclude(flight, request, load, loaded)
-    const isUsableByLate = freshness === "fresh" && !load.isTainted && this.#landing.isYoungEnough(load)
-    this.#end(flight, outcome, isUsableByLate, {
-      event: outcome.isError ? "error" : "value",
-      lease: endOf(loaded, freshness),
-    })
+  #conclude(flight: Flight, load: Load, loaded: Outcome): ReturnType<Landing["conclude"]> {
+    const { run } = load
+    const conclude = () => this.#landing.conclude(flight, load, loaded)
+    return looksAtResults(flight.request.definition, this.#options.settings)
+      ? this.#inFrame(flight.request, run, conclude)
+      : conclude()
   }
 
-  /** Ends a flight whose loader still runs; its late result will find nobody. */
-  #giveUp(flight: Flight, request: LoadRequest, error: unknown, event: LoadEvent["outcome"]): void {
-    const load = flight.load as Load
-    // No value is there that could show what it depends on.
-    if (request.definition.hooks.depsOf !== undefined) load.isTainted = true
-    const isUsableByLate =
-      this.#landing.freshnessOf(load) === "fresh" && !load.isTainted && this.#landing.isYoungEnough(load)
-    this.#end(flight, { isError: true, value: error }, isUsableByLate, { event, lease: "failed" })
-  }
-
-  /** The one ending of a flight that has begun: hands on what it depends on, ends its load, answers everyone. */
-  #end(
-    flight: Flight,
-    outcome: Outcome,
-    isUsableByLate: boolean,
-    as: { readonly event: LoadEvent["outcome"]; readonly lease: LeaseEnd },
-  ): void {
-    const { running, outbox, leasing } = this.#options
-    assert(!flight.isLanded, "a flight has ended twice")
-    const load = flight.load as Load
-    const { late } = flight
-    for (const parent of flight.parents) parent.inheritLoad(load)
-    if (isUsableByLate && late !== undefined) for (const parent of late.parents) parent.inheritLoad(load)
-    running.end(load)
-    flight.isLanded = true
-    running.removeFlight(flight)
-    this.#publishLoad(load, as.event)
-    settle(flight, outcome)
-    leasing?.giveBack(flight, as.lease, outbox)
-    if (late !== undefined) this.#answerLate(late, isUsableByLate ? outcome : undefined)
-  }
-
-  /** With an outcome it is theirs; without one they all share the next flight, and never one after the other. */
-  #answerLate(group: LateGroup, outcome: Outcome | undefined): void {
-    if (outcome !== undefined) {
-      settle(group, outcome)
-      return
+  /** Calls that the code inside made, and that are still under way: what they will depend on is not known. */
+  #leaveCalls(run: Run, loaded: Outcome): void {
+    for (const waited of run.waitsFor.keys()) {
+      run.inheritKnown(waited)
+      // An error is none that such a call could have changed.
+      if (loaded.isError || run.isTainted || !run.inherits) continue
+      run.taint()
+      this.#options.outbox.fault(new UnawaitedCallError(run.key, waited.key), run.key)
     }
-    if (group.waiters === 0) return
-    const { table, id } = group.flight
-    const current = this.#options.running.flightOf(table, id)
-    const canUse = current !== undefined && (current.load === undefined || current.beganAt > group.lastArrival)
-    if (!canUse) {
-      group.startNext(group)
-      return
-    }
-    group.moveTo(current)
-    if (group.isNested) current.beginNow?.()
-    if (group.mayNotWait) current.hurry()
   }
 
   // --- other ends ------------------------------------------------------------------------------------------------
@@ -279,16 +309,19 @@ export class Departures {
 
   /** Ends a run whose loader has not settled. The signal that tells it so is user code, hence last. */
   #endEarly(departure: Departure, reason: unknown, event: "timeout" | "aborted"): void {
-    const { run, flights, requests } = departure
+    const { run, flights, isFramed } = departure
     const { outbox } = this.#options
-    this.#settleRun(departure)
+    for (const waited of run.waitsFor.keys()) run.inheritKnown(waited)
+    run.isSettled = true
+    run.isLeft = true
+    if (isFramed) frameIsLeft()
     outbox.hold()
     try {
-      flights.forEach((flight, index) => {
-        if (flight.isLanded) return
+      for (const flight of flights) {
+        if (flight.hasEnded) continue
         if (event === "timeout") flight.table.counters.loadTimeouts += 1
-        this.#giveUp(flight, requests[index] as LoadRequest, reason, event)
-      })
+        this.#giveUp(flight, reason, event)
+      }
       run.end()
     } finally {
       outbox.release()
@@ -298,10 +331,15 @@ export class Departures {
     run.abort(reason)
   }
 
-  /** The code inside has said its last word. */
-  #settleRun(departure: Departure): void {
-    departure.run.isSettled = true
-    if (departure.isFramed) leaveFrame()
+  /** Ends a flight whose loader still runs; its late result will find nobody. */
+  #giveUp(flight: Flight, error: unknown, event: "timeout" | "aborted"): void {
+    const load = flight.load as Load
+    const areDependenciesKnown = flight.request.definition.hooks.depsOf === undefined && !load.isTainted
+    const isFresh = areDependenciesKnown && this.#landing.freshnessOf(load) === "fresh"
+    const isUsableByNext = isFresh && this.#landing.isYoungEnough(load)
+    // Nobody knows what it would have depended on in the end, and so what a result depends on that was made without it.
+    load.isTainted = true
+    this.end(flight, { outcome: { isError: true, value: error }, isUsableByNext, event, lease: "failed" })
   }
 
   /** Gives back the slot and the timer. */
@@ -311,6 +349,7 @@ export class Departures {
     this.#byRun.delete(departure.run)
     if (!departure.holdsSlot) return
     departure.holdsSlot = false
+    this.#options.queue.holders.delete(departure.run)
     this.#options.queue.release()
   }
 
@@ -320,6 +359,10 @@ export class Departures {
     const durationMs = turn.current() - load.startedAtMs
     outbox.publish(channels.load, { ...load.table.event(load.id), durationMs, outcome })
   }
+}
+
+function timeLimitOf({ flights }: Departure): { readonly hardTimeoutMs: number } {
+  return (flights[0] as Flight).request.definition.behaviour
 }
 
 /** The end of a lease whose load has stored nothing, as nodes that wait for it are told. */

@@ -1,125 +1,146 @@
+import { assert } from "../base/assert.js"
+import type { RunInContext } from "../base/contexts.js"
 import { Deferred } from "../base/waits.js"
 import type { Table } from "../entries/table.js"
 import type { Lease } from "../ports/leases.js"
 import { freshnessOfDependencies } from "../tags/freshness.js"
-import type { TagTrie } from "../tags/tag-trie.js"
+import type { Stamp, TagTrie } from "../tags/tag-trie.js"
 import type { EntryId } from "../values/id.js"
+import type { LoadRequest } from "./load-request.js"
 import type { Outcome } from "./outcome.js"
-import type { Load, Run, Waited } from "./run.js"
+import type { Load, Run, Slots, Waited } from "./run.js"
 
-/** A load, or one that waits for its slot, that several callers share. */
+/**
+ * The states of a flight, as they follow on each other. All but the last two have not begun: everyone may join.
+ *
+ *     due ─┬─> behind ───┐    waits for the flight before it, whose result may do for its callers, too
+ *          ├─> resting ──┤    waits for the end of the stack: loads are nested deeply
+ *          ├─> gathering ┤    waits for its batch
+ *          ├─> queued ───┤    waits for a slot
+ *          ├─> asking <──┴──> elsewhere    asks for a lease; waits for the load of another node
+ *          └─> running ──> ended           has a load; everyone has been answered, or nobody waits any more
+ */
+export type FlightState =
+  "due" | "behind" | "resting" | "gathering" | "queued" | "asking" | "elsewhere" | "running" | "ended"
+
+const followers: Readonly<Record<FlightState, readonly FlightState[]>> = {
+  due: ["behind", "resting", "gathering", "queued", "asking", "running", "ended"],
+  behind: ["due", "ended"],
+  resting: ["gathering", "queued", "asking", "running", "ended"],
+  gathering: ["queued", "asking", "running", "ended"],
+  queued: ["asking", "running", "ended"],
+  asking: ["elsewhere", "due", "running", "ended"],
+  elsewhere: ["due", "ended"],
+  running: ["ended"],
+  ended: [],
+}
+
+/** A wait for the load of another node, as the flight and those who wait for it see it. */
+export interface Elsewhere {
+  /** Waiting is of no use any more: the flight asks again at once, and then loads. */
+  hasten(): void
+}
+
+/** A load that several callers share, from the first of them until all are answered. */
 export class Flight implements Waited {
   readonly table: Table
   readonly id: EntryId
   readonly outcome = new Deferred()
-  /** Undefined while it waits for a slot or for its batch: it has not begun, so everyone may join. */
+  /** The load as its first caller asked for it. */
+  request: LoadRequest
+  /** While it is running, and after that. */
   load: Load | undefined
-  /** Place of its begin in the order of begins and arrivals. */
-  beganAt = 0
   /** How many callers wait for it; those that can't leave stay counted for ever. */
   waiters = 0
-  /** Runs that wait for it and inherit what it depends on. */
-  readonly parents: Run[] = []
-  /** Callers that came after something had changed: they take its result only if it is fresh when it lands. */
-  late: LateGroup | undefined
-  isLanded = false
   /** Somebody holds the promise itself. */
   isHandedOut = false
-  /** Shared with nobody and not stored: it may have seen what a transaction has not committed. */
-  readonly isPrivate: boolean
-  /** Starts it out of turn, on the slot of a caller that holds one; undefined once it has begun. */
+  /** Runs that wait for it and inherit what it depends on. */
+  readonly parents: Run[] = []
+  readonly waitedBy = new Map<Run, number>()
+  /** The next load of the key, which has not begun: for callers that came after something had changed. */
+  next: Flight | undefined
+  /** The flight that it is behind. */
+  before: Flight | undefined
+  /** Runs code in the context of its first caller, where it begins for another reason than that caller's call. */
+  inContext: RunInContext | undefined
+  /** Begins on no slot of its own; while it is gathering or queued. */
   beginNow: (() => void) | undefined
-  /** Gives up the place in the queue; undefined once it has begun. */
+  /** Gives up its place in the queue, while it is queued. */
   leaveQueue: (() => void) | undefined
+  queue: Slots | undefined
+  /** A load of another cache may wait for it while it is queued. */
+  isAtRisk = false
   /** Somebody who waits for it holds a slot: it may not wait for another. */
   isNested = false
   /** The right to load this key in the whole fleet, while it is loaded. */
   lease: Lease | undefined
-  /** Ends a wait for the load of another node; undefined while there is none. */
-  stopWaiting: (() => void) | undefined
+  /** The wait for a lease; undefined where it needs none, and once it has begun. */
+  elsewhere: Elsewhere | undefined
   /** Somebody who waits for it holds a lease: it may not wait for another node. */
   mayNotWait = false
   /** Somebody wants a load that begins from now on: what another node has loaded will not do. */
   needsLoad = false
+  /** The state of the log in which a caller found that it may still be of use. */
+  joinedIn: Stamp | undefined
+  #state: FlightState = "due"
 
-  constructor(table: Table, id: EntryId, isPrivate: boolean) {
-    this.table = table
-    this.id = id
-    this.isPrivate = isPrivate
+  constructor(request: LoadRequest) {
+    this.table = request.definition.table
+    this.id = request.id
+    this.request = request
+  }
+
+  get state(): FlightState {
+    return this.#state
+  }
+
+  become(state: FlightState): void {
+    assert(followers[this.#state].includes(state), "a flight went to a state that does not follow on its own")
+    this.#state = state
+  }
+
+  get hasEnded(): boolean {
+    return this.#state === "ended"
+  }
+
+  /** Shared with nobody and not stored: it may have seen what a transaction has not committed. */
+  get isPrivate(): boolean {
+    return this.request.isPrivate
   }
 
   get key(): string {
     return this.table.keyOf(this.id)
   }
 
+  /** The run that is to bring its result, as far as that is known. */
   get run(): Run | undefined {
-    return this.load?.run
+    return this.before === undefined ? this.load?.run : this.before.run
   }
 
   /** Nobody waits for it any more, nor for what comes after it. */
   get isAbandoned(): boolean {
-    return this.waiters === 0 && (this.late === undefined || this.late.waiters === 0)
+    return this.waiters === 0 && (this.next === undefined || this.next.waiters === 0)
   }
 
   /** Neither it, nor what it waits for, may wait for another node: a holder of one lease never waits for another. */
   hurry(): void {
-    if (this.mayNotWait) return
+    const hurried: Waited[] = [this]
+    // The list grows while it is walked.
+    for (const waited of hurried) {
+      const run = waited.loadsHere()
+      if (run !== undefined) for (const next of run.waitsFor.keys()) hurried.push(next)
+    }
+  }
+
+  loadsHere(): Run | undefined {
+    if (this.mayNotWait) return undefined
     this.mayNotWait = true
-    this.stopWaiting?.()
+    this.before?.hurry()
+    this.elsewhere?.hasten()
     const { run } = this
-    if (run === undefined || run.isSettled) return
+    if (this.before !== undefined || run === undefined || run.isSettled) return undefined
     run.mayNotWait = true
-    for (const waited of run.waitsFor) waited.hurry()
-  }
-}
-
-/** Callers that arrived while a flight was under way that may be too old for them. They share what comes of it. */
-export class LateGroup implements Waited {
-  readonly outcome = new Deferred()
-  /** The flight that they wait for: the one that was under way, then the next one. */
-  flight: Flight
-  /** The place of the newest of them in the order of begins and arrivals. */
-  lastArrival = 0
-  waiters = 0
-  isHandedOut = false
-  readonly parents: Run[] = []
-  /** The flight that they wait for is the next one, and counts them among its waiters. */
-  hasMoved = false
-  /** A caller among them holds a slot: the next flight may not wait for another. */
-  isNested = false
-  /** A caller among them holds a lease: the next flight may not wait for another node. */
-  mayNotWait = false
-  /** Starts the next flight, as the first of them would have, and moves the group to it. */
-  readonly startNext: (group: LateGroup) => Flight
-
-  constructor(flight: Flight, startNext: (group: LateGroup) => Flight) {
-    this.flight = flight
-    this.startNext = startNext
-  }
-
-  /** The callers share another flight from here on. */
-  moveTo(next: Flight): void {
-    next.waiters += this.waiters
-    for (const parent of this.parents) next.parents.push(parent)
-    this.flight = next
-    this.hasMoved = true
-    next.outcome.promise.then(
-      (value) => settle(this, { isError: false, value }),
-      (error: unknown) => settle(this, { isError: true, value: error }),
-    )
-  }
-
-  get key(): string {
-    return this.flight.key
-  }
-
-  get run(): Run | undefined {
-    return this.flight.run
-  }
-
-  hurry(): void {
-    this.mayNotWait = true
-    this.flight.hurry()
+    return run
   }
 }
 
@@ -148,18 +169,22 @@ export function howToJoin(flight: Flight, trie: TagTrie, arrival: Arrival): Join
     return "replace"
   const isUnchanged = load.seen === trie.stamp && load.stamp.asOf === trie.cursor
   if (isUnchanged) return arrival.unsureBoundMs === undefined ? "share" : "wait"
+  // The rule decides when it lands: thousands of callers in one state need not all look at thousands of dependencies.
+  if (flight.joinedIn === trie.stamp) return "wait"
   if (load.stamp.epoch !== trie.epoch || load.stamp.asOf < trie.floor) return "replace"
-  return freshnessOfDependencies(load.dependencies, load.stamp.asOf, trie.root) === "fresh" ? "wait" : "replace"
+  if (freshnessOfDependencies(load.dependencies, load.stamp.asOf, trie.root) !== "fresh") return "replace"
+  flight.joinedIn = trie.stamp
+  return "wait"
 }
 
-/** Answers everyone who waits for a flight or in a late group. */
-export function settle(waited: Flight | LateGroup, outcome: Outcome): void {
+/** Answers everyone who waits for a flight. */
+export function settle(flight: Flight, outcome: Outcome): void {
   if (!outcome.isError) {
-    waited.outcome.resolve(outcome.value)
+    flight.outcome.resolve(outcome.value)
     return
   }
   // Callers with a promise of their own see the error there. Where one got this promise, an error that it ignores is as
   // unhandled as that of its own loader would be.
-  if (!waited.isHandedOut) waited.outcome.promise.catch(() => {})
-  waited.outcome.reject(outcome.value)
+  if (!flight.isHandedOut) flight.outcome.promise.catch(() => {})
+  flight.outcome.reject(outcome.value)
 }

@@ -25,10 +25,23 @@ interface Frames {
   isEnabled: boolean
   /** How many loads and transactions are running. While there are none, nobody has to ask for a frame. */
   active: number
+  /** How many flights wait for a slot that loads of other caches wait for in turn. */
+  atRisk: number
+  /** How many loads begin inside each other on the stack of this moment. */
+  depth: number
+  /** How many loads have ended and have a loader that goes on. What it stores is judged by its frame. */
+  left: number
 }
 
 /** Raise the number where frames of before and after can't stand in one chain. */
-export const frames = oncePerProcess<Frames>("frames", 1, () => ({ storage: undefined, isEnabled: false, active: 0 }))
+export const frames = oncePerProcess<Frames>("frames", 2, () => ({
+  storage: undefined,
+  isEnabled: false,
+  active: 0,
+  left: 0,
+  atRisk: 0,
+  depth: 0,
+}))
 
 export function enterFrame(): void {
   frames.active += 1
@@ -39,13 +52,25 @@ export function leaveFrame(): void {
   assert(frames.active >= 0, "a load or a transaction has ended twice")
 }
 
+/** A load has ended, and its loader goes on in its frame. */
+export function frameIsLeft(): void {
+  frames.left += 1
+  leaveFrame()
+}
+
+/** The loader of a load that had ended before has settled. */
+export function leftFrameEnds(): void {
+  frames.left -= 1
+  assert(frames.left >= 0, "a loader has settled twice")
+}
+
 /**
  * Switches the storage off while no load and no transaction is running: code that still has a frame then has a settled
  * one, which says nothing. The next load switches it on again. Up to Node.js 22 a storage that has been used makes every
  * promise of the process slower for as long as it is enabled.
  */
 export function restContext(): void {
-  if (!frames.isEnabled || frames.active !== 0 || !doPromisesPinContexts) return
+  if (!frames.isEnabled || frames.active !== 0 || frames.left !== 0 || !doPromisesPinContexts) return
   frames.isEnabled = false
   frames.storage?.disable()
 }
@@ -55,6 +80,11 @@ export function currentFrame(): Frame | undefined {
   return frames.active === 0 || frames.storage === undefined ? undefined : frames.storage.getStore()
 }
 
+/** The same, also while nothing but loaders of loads that have ended is running. */
+export function frameLeftIncluded(): Frame | undefined {
+  return frames.active + frames.left === 0 || frames.storage === undefined ? undefined : frames.storage.getStore()
+}
+
 /** Runs `run`, and everything asynchronous that it starts, in a frame. */
 export function runInFrame<T>(frame: Frame | undefined, run: () => T): T {
   frames.storage ??= new AsyncLocalStorage<Frame | undefined>()
@@ -62,9 +92,9 @@ export function runInFrame<T>(frame: Frame | undefined, run: () => T): T {
   return frames.storage.run(frame, run)
 }
 
-/** Whether the code of a frame, or whoever waits for it, holds a lease. */
+/** Whether the code of a frame, or whoever waits for it, holds a lease. A run passes it on to those that begin inside. */
 export function mayNotWait(frame: Frame | undefined): boolean {
-  for (let at = frame; at !== undefined; at = at.parent) if (at.mayNotWait && !at.isSettled) return true
+  for (let at = frame; at !== undefined; at = at.parent) if (at.kind === "run" && !at.isSettled) return at.mayNotWait
   return false
 }
 

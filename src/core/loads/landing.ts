@@ -65,12 +65,8 @@ export class Landing {
    * and clones are user code, which may invalidate what the load depends on: they run first, and the rule is the last thing
    * before the result is stored.
    */
-  conclude(
-    flight: Flight,
-    request: LoadRequest,
-    load: Load,
-    loaded: Outcome,
-  ): { outcome: Outcome; freshness: Freshness } {
+  conclude(flight: Flight, load: Load, loaded: Outcome): { outcome: Outcome; freshness: Freshness } {
+    const { request } = flight
     const { hooks } = request.definition
     const { run } = load
     const { outcome, isWhole } = this.#checkReusable(flight, loaded)
@@ -341,6 +337,13 @@ export class Landing {
     const key = load.table.keyOf(load.id)
     this.#options.outbox.fault(asHookError(hook, key, error), key)
   }
+}
+
+/** Whether users' hooks look at results of a function: they are part of its load. */
+export function looksAtResults({ hooks }: Definition, { memory }: CacheSettings): boolean {
+  const { depsOf, ttl, cacheIf, cacheErrors, sizeOf } = hooks
+  if (depsOf !== undefined || ttl !== undefined || cacheIf !== undefined || sizeOf !== undefined) return true
+  return typeof cacheErrors === "function" || (memory !== false && memory.sizeOf !== undefined)
 }
 
 /**

@@ -1,15 +1,20 @@
-import { assert } from "../base/assert.js"
 import { captureContext } from "../base/contexts.js"
+import { assertStack } from "../base/stack.js"
+import { expiryOf } from "../entries/age.js"
 import type { Entry } from "../entries/table.js"
 import { Batches } from "./batch.js"
+import { asItIs, changeOf } from "./deferral.js"
 import { Departures, type DeparturesOptions, type Invoke } from "./departures.js"
-import { Flight, type LateGroup, settle } from "./flight.js"
-import { mayNotWait, needsSlot } from "./frame.js"
+import { Flight } from "./flight.js"
+import { frames, mayNotWait, needsSlot } from "./frame.js"
 import type { LeaseContext, LeaseWait } from "./lease-wait.js"
 import type { LoadRequest } from "./load-request.js"
-import type { Load, Run } from "./run.js"
+import { type Load, type Run, runOf } from "./run.js"
 
 export interface LauncherOptions extends DeparturesOptions, LeaseContext {}
+
+/** Loads that begin inside each other at once. One more begins when the stack has ended, so that none of them fills it. */
+const DEEPEST = 24
 
 /** Starts loads: makes their flights, and lets them begin when they have a slot, their batch and their lease. */
 export class Launcher {
@@ -21,10 +26,13 @@ export class Launcher {
 
   constructor(options: LauncherOptions) {
     this.#options = options
-    this.#departures = new Departures(options)
-    this.#batches = new Batches(options.clock, ({ flights, requests, needsSlot: needs }) => {
-      const { batch } = (requests[0] as LoadRequest).definition
-      this.#enqueue(flights, requests, needs, (begun) => batch?.load(begun.map(({ args }) => args)))
+    this.#departures = new Departures(options, (flight) => {
+      this.#takePlace(flight, undefined)
+      this.begin(flight)
+    })
+    this.#batches = new Batches(options.clock, ({ flights, needsSlot: needs }) => {
+      const { batch } = (flights[0] as Flight).request.definition
+      this.#enqueue(flights, needs, (begun) => batch?.load(begun.map(({ request }) => request.args)))
     })
   }
 
@@ -38,47 +46,71 @@ export class Launcher {
     return this.#departures.size
   }
 
-  /** Starts a load, or queues it for a slot. Unless it is private, it becomes the flight that callers may join. */
-  start(request: LoadRequest, group?: LateGroup): Flight {
-    const { running, trie } = this.#options
-    const flight = new Flight(request.definition.table, request.id, request.isPrivate)
-    let isNested = !needsSlot(request.frame, trie)
-    const take = (late: LateGroup) => {
-      // Before it begins: its loader may at once call what waits for it, which must be seen as a cycle.
-      late.moveTo(flight)
-      isNested ||= late.isNested
-      flight.mayNotWait ||= late.mayNotWait
+  /**
+   * Makes the flight of a load that is to {@link begin}. Unless it is private, callers may join it from here on. Those behind
+   * a flight whose place it takes came before it begins, so its result is theirs: it is the one they wait for.
+   */
+  prepare(request: LoadRequest): Flight {
+    assertStack()
+    const replaced = request.isPrivate
+      ? undefined
+      : this.#options.running.flightOf(request.definition.table, request.id)
+    const next = replaced?.next
+    const flight = next ?? new Flight(request)
+    if (replaced !== undefined && next !== undefined) {
+      replaced.next = undefined
+      flight.before = undefined
+      flight.become("due")
     }
-    flight.mayNotWait = mayNotWait(request.frame)
-    flight.needsLoad = request.isFresh
-    if (group !== undefined) take(group)
-    if (!request.isPrivate) {
-      const replaced = running.addFlight(flight)
-      if (replaced?.late !== undefined) {
-        // They came before this load begins, so its result is theirs whatever becomes of the one they waited for.
-        take(replaced.late)
-        replaced.late = undefined
-      }
-      this.#askForLease(flight, request, replaced)
-    }
-    flight.isNested = isNested
-    this.#depart(flight, request)
+    this.#serve(flight, request)
+    if (!request.isPrivate) this.#takePlace(flight, replaced)
     return flight
+  }
+
+  /** Makes the flight that follows on one under way, for callers that came after something had changed. */
+  follow(before: Flight, request: LoadRequest): Flight {
+    assertStack()
+    const flight = before.next ?? new Flight(asItIs(request))
+    if (before.next === undefined) {
+      before.next = flight
+      flight.before = before
+      flight.inContext = captureContext()
+      flight.become("behind")
+    }
+    this.#serve(flight, request)
+    return flight
+  }
+
+  /** A caller has come to wait for a flight under way, or for the one behind it: it may have to go on at once. */
+  join(flight: Flight, request: LoadRequest): void {
+    if (mayNotWait(request.frame)) flight.hurry()
+    if (flight.load !== undefined) return
+    this.#serve(flight, request)
+    if (flight.isNested) flight.beginNow?.()
+    // The load of another node began before.
+    if (request.isFresh) flight.elsewhere?.hasten()
+  }
+
+  /** Lets a flight begin now, or when it has what it needs. */
+  begin(flight: Flight): void {
+    if (flight.inContext === undefined) this.#depart(flight)
+    else flight.inContext(() => this.#depart(flight))
   }
 
   /** Runs a loader that answers at once, and lands it. Throws what it throws. */
   runSync(request: LoadRequest, parent: Run | undefined): unknown {
-    return this.#departures.runSync(request, parent)
+    return this.#departures.runSync(request, runOf(request.frame), parent)
   }
 
   /** A caller has left. When it was the last, the load is told, and nobody may join it any more. */
   abandon(flight: Flight, reason: unknown): void {
-    if (!flight.isAbandoned || flight.isLanded) return
+    if (!flight.isAbandoned || flight.hasEnded) return
     this.#options.running.removeFlight(flight)
     flight.leaveQueue?.()
     this.#leaseWaits.get(flight)?.abandon()
     this.#leaseWaits.delete(flight)
-    this.#departures.abandon(flight, reason)
+    if (flight.load === undefined) flight.become("ended")
+    else this.#departures.abandon(flight, reason)
   }
 
   /** Loads that run go on for their callers, and time out as ever; but none keeps the process alive any more. */
@@ -97,90 +129,154 @@ export class Launcher {
     this.#departures.close()
   }
 
+  /** A flight is to do for one caller more. */
+  #serve(flight: Flight, { frame, isFresh }: LoadRequest): void {
+    flight.needsLoad ||= isFresh
+    flight.isNested ||= !needsSlot(frame, this.#options.trie)
+    flight.mayNotWait ||= mayNotWait(frame)
+  }
+
+  #takePlace(flight: Flight, replaced: Flight | undefined): void {
+    this.#options.running.addFlight(flight)
+    this.#askForLease(flight, replaced)
+  }
+
   /** The flight goes to its batch, or to the queue. Again when it has waited for another node. */
-  #depart(flight: Flight, request: LoadRequest): void {
-    const { batch, load } = request.definition
+  #depart(flight: Flight): void {
+    const { batch, load } = flight.request.definition
     if (batch !== undefined && !flight.isPrivate) {
-      this.#batches.add(flight, request, batch)
+      this.#batches.add(flight, batch)
       return
     }
-    this.#enqueue([flight], [request], !flight.isNested, () =>
-      load(request.self, request.args, (flight.load as Load).run),
-    )
+    if (frames.depth >= DEEPEST) {
+      this.#rest(flight)
+      return
+    }
+    this.#enqueue([flight], !flight.isNested, () => {
+      const { self, args } = flight.request
+      return load(self, args, (flight.load as Load).run)
+    })
+  }
+
+  /** The flight begins when the stack of this moment has ended. */
+  #rest(flight: Flight): void {
+    flight.become("resting")
+    flight.request = asItIs(flight.request)
+    const inContext = captureContext()
+    queueMicrotask(() => {
+      if (!flight.hasEnded && !flight.isAbandoned) inContext(() => this.#depart(flight))
+    })
   }
 
   /** Begins a run for flights that already may be joined, now or when there is a slot. */
-  #enqueue(flights: readonly Flight[], requests: readonly LoadRequest[], isSlotNeeded: boolean, invoke: Invoke): void {
+  #enqueue(flights: readonly Flight[], isSlotNeeded: boolean, invoke: Invoke): void {
     const { queue } = this.#options
-    const begin = (holdsSlot: boolean) => {
-      for (const flight of flights) {
-        flight.beginNow = undefined
-        flight.leaveQueue = undefined
-      }
-      const asksForLease = flights.some((flight) => flight.isLanded || this.#leaseWaits.has(flight))
-      if (asksForLease) void this.#beginOrWait(flights, requests, holdsSlot, invoke)
-      else this.#departures.begin(flights, requests, holdsSlot, invoke)
-    }
-    if (!isSlotNeeded || queue.limit === Number.POSITIVE_INFINITY) {
-      begin(false)
+    if (!isSlotNeeded || queue.limit === Number.POSITIVE_INFINITY || queue.used < queue.limit) {
+      if (isSlotNeeded) queue.request(() => this.#begin(flights, true, invoke))
+      else this.#begin(flights, false, invoke)
       return
     }
     // The load will begin when another one ends, or for another caller, but in the context of its own caller.
     const inContext = captureContext()
-    const beginOnSlot = () => inContext(() => begin(true))
+    const beginOnSlot = () => inContext(() => this.#begin(flights, true, invoke))
     for (const flight of flights) {
+      flight.become("queued")
+      flight.request = asItIs(flight.request)
+      flight.queue = queue
       // A load that holds a slot would wait for one that waits for a slot: it begins on the slot of its waiter.
       flight.beginNow = () => {
-        if (queue.cancel(beginOnSlot)) inContext(() => begin(false))
+        if (queue.cancel(beginOnSlot)) inContext(() => this.#begin(flights, false, invoke))
       }
       flight.leaveQueue = () => {
-        if (flights.every((other) => other.isAbandoned || other.isLanded)) queue.cancel(beginOnSlot)
+        if (flights.every((other) => other.isAbandoned || other.hasEnded)) queue.cancel(beginOnSlot)
+        this.#leaveQueue(flight)
       }
     }
     queue.request(beginOnSlot)
   }
 
+  #leaveQueue(flight: Flight): void {
+    flight.beginNow = undefined
+    flight.leaveQueue = undefined
+    flight.queue = undefined
+    if (!flight.isAtRisk) return
+    flight.isAtRisk = false
+    frames.atRisk -= 1
+  }
+
+  #begin(flights: readonly Flight[], holdsSlot: boolean, invoke: Invoke): void {
+    for (const flight of flights) this.#leaveQueue(flight)
+    const due = this.#withSameArguments(flights)
+    if (due.some((flight) => flight.hasEnded || this.#leaseWaits.has(flight))) {
+      void this.#beginOrWait(due, holdsSlot, invoke)
+      return
+    }
+    if (due.length === 0) {
+      if (holdsSlot) this.#options.queue.release()
+      return
+    }
+    frames.depth += 1
+    try {
+      this.#departures.begin(due, holdsSlot, invoke)
+    } finally {
+      frames.depth -= 1
+    }
+  }
+
+  /** Flights whose arguments are still those of their key. The callers of others are told. */
+  #withSameArguments(flights: readonly Flight[]): readonly Flight[] {
+    if (!flights.some(({ request }) => request.mayHaveChanged === true)) return flights
+    return flights.filter((flight) => {
+      const change = changeOf(flight.request)
+      if (change === undefined || flight.hasEnded) return true
+      for (const parent of flight.parents) parent.taint()
+      this.#leaseWaits.get(flight)?.abandon()
+      this.#leaseWaits.delete(flight)
+      this.#departures.end(flight, {
+        outcome: { isError: true, value: change },
+        isUsableByNext: false,
+        lease: "failed",
+      })
+      return false
+    })
+  }
+
   // --- in the fleet ----------------------------------------------------------------------------------------------
 
   /** A flight whose key no other node should load at the same time is to ask for the lease before it begins. */
-  #askForLease(flight: Flight, request: LoadRequest, replaced: Flight | undefined): void {
+  #askForLease(flight: Flight, replaced: Flight | undefined): void {
     const { leasing } = this.#options
-    const terms = request.definition.behaviour.lease
+    const terms = flight.request.definition.behaviour.lease
     if (terms === undefined || leasing === undefined) return
+    flight.request = asItIs(flight.request)
     const leaseWait = leasing.wait({
       context: this.#options,
       terms,
       flight,
-      request,
       replaced,
-      onAgain: () => this.#depart(flight, request),
+      onAgain: () => this.#depart(flight),
       onFound: (entry, value) => this.#landElsewhere(flight, entry, value),
     })
+    flight.elsewhere = leaseWait
     this.#leaseWaits.set(flight, leaseWait)
   }
 
   /** Flights that get their lease, or need none, begin. The others wait, and without a slot. */
-  async #beginOrWait(
-    flights: readonly Flight[],
-    requests: readonly LoadRequest[],
-    holdsSlot: boolean,
-    invoke: Invoke,
-  ): Promise<void> {
+  async #beginOrWait(flights: readonly Flight[], holdsSlot: boolean, invoke: Invoke): Promise<void> {
+    for (const flight of flights) if (!flight.hasEnded) flight.become("asking")
     const leaseWaits = flights.map((flight) => this.#leaseWaits.get(flight))
     const verdicts = await Promise.all(leaseWaits.map((leaseWait) => leaseWait?.ask() ?? Promise.resolve("load")))
     // Flights that nobody waits for any more, or whose value came while others of a batch were asking, do not begin.
-    const begins = flights.map((flight, index) => {
-      return verdicts[index] === "load" && !flight.isLanded && this.#leaseWaits.get(flight) === leaseWaits[index]
+    const begun = flights.filter((flight, index) => {
+      return verdicts[index] === "load" && !flight.hasEnded && this.#leaseWaits.get(flight) === leaseWaits[index]
     })
-    const begun = flights.filter((_, index) => begins[index])
     for (const flight of begun) {
       this.#leaseWaits.get(flight)?.end()
       this.#leaseWaits.delete(flight)
+      flight.elsewhere = undefined
     }
-    if (begun.length > 0) {
-      const itsRequests = requests.filter((_, index) => begins[index])
-      this.#departures.begin(begun, itsRequests, holdsSlot, invoke)
-    } else if (holdsSlot) this.#options.queue.release()
+    if (begun.length > 0) this.#departures.begin(begun, holdsSlot, invoke)
+    else if (holdsSlot) this.#options.queue.release()
     leaseWaits.forEach((leaseWait, index) => {
       if (verdicts[index] === "wait") leaseWait?.wait()
     })
@@ -188,13 +284,11 @@ export class Launcher {
 
   /** Another node has loaded it: everyone who came until now gets that value, since the rule was applied just now. */
   #landElsewhere(flight: Flight, entry: Entry, value: unknown): void {
-    const { running, turn } = this.#options
-    assert(!flight.isLanded, "a flight has ended twice")
+    const { turn } = this.#options
     this.#leaseWaits.delete(flight)
-    this.#options.leasing?.inheritEntry(flight, entry, turn)
-    flight.isLanded = true
-    running.removeFlight(flight)
-    flight.leaveQueue?.()
-    settle(flight, { isError: false, value })
+    for (const parent of flight.parents) parent.inherit(entry.dependencies, expiryOf(entry), turn.now)
+    const { leaveQueue } = flight
+    this.#departures.end(flight, { outcome: { isError: false, value }, isUsableByNext: true, lease: "stored" })
+    leaveQueue?.()
   }
 }

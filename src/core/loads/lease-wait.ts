@@ -5,7 +5,6 @@ import { StoreError } from "../base/errors.js"
 import { channels, type LeaseEvent } from "../base/events.js"
 import type { Lifetime } from "../base/lifetime.js"
 import type { Outbox } from "../base/outbox.js"
-import { expiryOf } from "../entries/age.js"
 import type { Entries } from "../entries/entries.js"
 import type { HeldEntries } from "../entries/held-entries.js"
 import type { SharedTier } from "../entries/shared-tier.js"
@@ -14,8 +13,7 @@ import type { CacheSettings, LeaseTerms } from "../options/settings.js"
 import type { Lease, LeaseAnswer, LeaseEnd, Leases } from "../ports/leases.js"
 import type { TagTrie } from "../tags/tag-trie.js"
 import { intakeOf } from "./definition.js"
-import type { Flight } from "./flight.js"
-import type { LoadRequest } from "./load-request.js"
+import type { Elsewhere, Flight } from "./flight.js"
 
 /** Poll interval while waiting for another node's lease, jittered to 50–100 %. Doubles after each poll without news. */
 const ASK_AGAIN_MS = 1000
@@ -46,7 +44,6 @@ export interface LeaseWaitOptions {
   readonly leases: Leases
   readonly terms: LeaseTerms
   readonly flight: Flight
-  readonly request: LoadRequest
   /** The flight of the same key whose place this one has taken: its lease is this one's. */
   readonly replaced: Flight | undefined
   /** The wait asks again, as soon as there is a slot: a holder of a lease is to load, not to queue. */
@@ -61,7 +58,9 @@ export interface LeaseWaitOptions {
  *
  * Nothing here decides about correctness. A lost lease, a lost wake-up or a silent store costs a load.
  */
-export class LeaseWait {
+export class LeaseWait implements Elsewhere {
+  /** Begun for no caller: a refresh of what is served meanwhile. */
+  readonly isBackground: boolean
   readonly #flight: Flight
   readonly #options: LeaseWaitOptions
   readonly #intake: Intake
@@ -85,15 +84,12 @@ export class LeaseWait {
   #stopWatching: (() => void) | undefined
 
   constructor(options: LeaseWaitOptions) {
-    const { flight, request } = options
+    const { flight } = options
+    const { definition, isBackground } = flight.request
     this.#options = options
     this.#flight = flight
-    this.#intake = intakeOf(request.definition)
-  }
-
-  /** Begun for no caller: a refresh of what is served meanwhile. */
-  get isBackground(): boolean {
-    return this.#options.request.isBackground
+    this.#intake = intakeOf(definition)
+    this.isBackground = isBackground
   }
 
   get isWaiting(): boolean {
@@ -167,7 +163,7 @@ export class LeaseWait {
       return
     }
     this.#phase = "waiting"
-    flight.stopWaiting = () => this.#again()
+    flight.become("elsewhere")
     const soonMs = this.#askAgainMs * (0.5 + context.settings.random() / 2)
     this.#askAgainMs = Math.min(2 * this.#askAgainMs, ASK_AGAIN_AT_MOST_MS)
     this.#askIn(Math.min(soonMs, Math.max(0, this.#heldForMs) + AFTER_END_MS))
@@ -182,9 +178,14 @@ export class LeaseWait {
   }
 
   /** Somebody wants more than another node's value, or can't wait: so it goes on at once. */
+  hasten(): void {
+    if (this.isWaiting) this.#again()
+  }
+
+  /** The same, whatever another node may still bring. */
   callOff(): void {
     this.#isSpent = true
-    if (this.isWaiting) this.#again()
+    this.hasten()
   }
 
   /** The flight has begun, or will not. Twice is fine. */
@@ -319,13 +320,13 @@ export class LeaseWait {
 
   #again(): void {
     this.#stopWaiting()
+    this.#flight.become("due")
     this.#inContext(() => this.#options.onAgain())
   }
 
   #stopWaiting(): void {
     this.#phase = "queued"
     this.#nextAsk?.cancel()
-    this.#flight.stopWaiting = undefined
   }
 
   #tell(outcome: LeaseEvent["outcome"]): void {
@@ -344,11 +345,10 @@ export interface Leasing {
   readonly leases: Leases
   readonly wait: (options: Omit<LeaseWaitOptions, "leases">) => LeaseWait
   readonly giveBack: typeof giveBack
-  readonly inheritEntry: typeof inheritEntry
 }
 
 export function leasingOf(leases: Leases): Leasing {
-  return { leases, wait: (options) => new LeaseWait({ ...options, leases }), giveBack, inheritEntry }
+  return { leases, wait: (options) => new LeaseWait({ ...options, leases }), giveBack }
 }
 
 /** Gives back the lease that a flight has, if it has one: once what it stored is there for others to read. Never throws. */
@@ -377,9 +377,4 @@ function checked(answer: LeaseAnswer | null): LeaseAnswer {
   const { lease, heldForMs } = answer as { lease?: Partial<Lease> | null; heldForMs?: unknown }
   if (typeof lease?.release === "function" || (typeof heldForMs === "number" && heldForMs >= 0)) return answer
   throw new TypeError("the answer of `acquire` has neither a lease that can be released nor `heldForMs`")
-}
-
-/** Hands the value of another node to everyone who waits for a flight. */
-function inheritEntry(flight: Flight, entry: Entry, turn: Turn): void {
-  for (const parent of flight.parents) parent.inherit(entry.dependencies, expiryOf(entry), turn.now)
 }

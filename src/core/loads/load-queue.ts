@@ -1,8 +1,10 @@
 import { assert } from "../base/assert.js"
+import type { Run, Slots } from "./run.js"
 
 /** Bounds how many loads run at the same time. Loads that wait begin in the order of arrival. */
-export class LoadQueue {
+export class LoadQueue implements Slots {
   readonly limit: number
+  readonly holders = new Set<Run>()
   #used = 0
   #isDraining = false
   readonly #waiting = new Set<() => void>()

@@ -17,4 +17,8 @@ export interface LoadRequest {
   readonly isBackground: boolean
   /** How many loads of this key failed in a row before; for the back-off of errors that are kept. */
   readonly failures: number
+  /** The arguments as they are at the call have been kept, since the load waits; see `deferral.ts`. */
+  readonly hasWaited?: boolean
+  /** Some of them could not be copied, so that they may name another key by now. */
+  readonly mayHaveChanged?: boolean
 }

@@ -25,13 +25,32 @@ export interface CurrentLoad {
   skipStore(): void
 }
 
-/** A flight, or callers that came late for one, as a run that waits for it sees it. */
+/** The slots of a cache whose loads are bounded. */
+export interface Slots {
+  /** How many are granted. */
+  readonly used: number
+  /** The runs that hold one. A slot that was granted to what does not run yet is held by none. */
+  readonly holders: ReadonlySet<Run>
+}
+
+/** A flight, as a run that waits for it sees it. */
 export interface Waited {
   readonly key: string
   /** The run that is to bring it; undefined before that has begun. */
   readonly run: Run | undefined
-  /** Somebody who holds a lease has come to wait for this: it may not wait for another node from now on. */
-  hurry(): void
+  /** The runs that wait for it, with how often each does: the edges of {@link Run.waitsFor}, from their other ends. */
+  readonly waitedBy: Map<Run, number>
+  /** The next load of its key, for callers that wait for either. */
+  readonly next: Waited | undefined
+  /** The slots that it waits for one of; undefined where it needs none. */
+  readonly queue: Slots | undefined
+  /** Begins on no slot of its own; undefined where it waits for none. */
+  readonly beginNow: (() => void) | undefined
+  /**
+   * A holder of a lease has come to wait for it: it may not wait for another node from now on. The run to go on with, for
+   * which the same holds; undefined where there is none, or it was told before.
+   */
+  loadsHere(): Run | undefined
 }
 
 export interface RunOptions {
@@ -69,9 +88,13 @@ export class Run implements Frame {
   ttlMs: number | undefined
   /** The loader has settled, timed out or was given up: what it still says changes nothing. */
   isSettled = false
+  /** The run has ended and its loader has not: what that still stores was read as long ago as the run began. */
+  isLeft = false
   mayNotWait = false
-  /** Flights that it waits for, to see cycles before they hang. */
-  readonly waitsFor = new Set<Waited>()
+  /** Flights that it waits for, with how often it does, to see cycles before they hang. */
+  readonly waitsFor = new Map<Waited, number>()
+  /** The flights that it brings the results of. */
+  brings: readonly Waited[] = []
   readonly inherits: boolean
   /**
    * The function is not tracked: its run has a frame for the sake of slots and cycles, but the code inside can't speak.
@@ -152,17 +175,44 @@ export class Run implements Frame {
     for (const node of nodesOf(dependencies)) this.#addNode(node)
   }
 
+  /** Begins a wait for a flight: from before that could begin, so that whatever it calls sees who waits for it. */
+  waitFor(waited: Waited): void {
+    this.waitsFor.set(waited, (this.waitsFor.get(waited) ?? 0) + 1)
+    waited.waitedBy.set(this, (waited.waitedBy.get(this) ?? 0) + 1)
+  }
+
+  /** Ends one of its waits for a flight. */
+  stopWaitingFor(waited: Waited): void {
+    const left = (this.waitsFor.get(waited) ?? 1) - 1
+    if (left > 0) {
+      this.waitsFor.set(waited, left)
+      waited.waitedBy.set(this, left)
+      return
+    }
+    this.waitsFor.delete(waited)
+    waited.waitedBy.delete(this)
+  }
+
   /** Inherits from a load that it waited for, whether that succeeded or failed. */
   inheritLoad(load: Load): void {
     if (load.run.isTainted || load.isTainted) this.taint()
     this.inherit(load.dependencies, Math.min(load.expiryMs, load.run.latestExpiryMs), load.run.oldestMs)
   }
 
+  /** Inherits what a load under way is known to depend on, without waiting for the rest of it. */
+  inheritKnown({ run }: Waited): void {
+    if (run === undefined || run.owner !== this.owner) return
+    for (const load of run.loads) this.inherit(load.dependencies, run.latestExpiryMs, run.oldestMs)
+  }
+
   /** Gives back what it held. */
   end(): void {
     for (const node of this.dependencies) this.#trie.release(node)
     this.dependencies.clear()
+    for (const waited of this.waitsFor.keys()) waited.waitedBy.delete(this)
     this.waitsFor.clear()
+    // Contexts, and with them promises, may hold a run for as long as they live: it holds no function of users.
+    this.brings = []
   }
 
   #addNode(node: TagNode): void {
@@ -242,6 +292,20 @@ export function runOf(frame: Frame | undefined, owner?: object): Run | undefined
     if (at.isSettled) return undefined
     // By its kind and not by its class: a run of another copy of this library has another.
     if (owner === undefined || at.owner === owner) return at as Run
+  }
+  return undefined
+}
+
+/**
+ * The load that code is to be judged by when it stores something: the one around it, also where that has ended before its
+ * loader did. Undefined for code that outlived a load that ended by its loader, and outside of loads.
+ */
+export function loadOf(frame: Frame | undefined, owner: object): Load | undefined {
+  for (let at = frame; at !== undefined; at = at.parent) {
+    if (at.kind !== "run") continue
+    const run = at as Run
+    if (run.isSettled && !run.isLeft) return undefined
+    if (run.owner === owner) return run.loads[0]
   }
   return undefined
 }

@@ -27,8 +27,6 @@ export interface RunningLoadsOptions {
  * nobody may join any more are among them: what is said of their keys concerns them.
  */
 export class RunningLoads {
-  /** Counts begins of flights and arrivals of callers: who came before whom. */
-  sequence = 0
   readonly #options: RunningLoadsOptions
   /** Held weakly: a table may be collected with its function. */
   readonly #byTable = new WeakMap<Table, LoadsOfTable>()
@@ -64,13 +62,16 @@ export class RunningLoads {
     return this.#byTable.get(table)?.flights.get(id)
   }
 
-  /** Makes a flight the one that callers of its key may join. Gives the one whose place it takes. */
-  addFlight(flight: Flight): Flight | undefined {
+  /** Whether a load of a key is running, joinable or not. */
+  isLoading(table: Table, id: EntryId): boolean {
+    return this.#byTable.get(table)?.newest.has(id) === true
+  }
+
+  /** Makes a flight the one that callers of its key may join, in the place of any other. */
+  addFlight(flight: Flight): void {
     const { flights } = this.#of(flight.table)
-    const replaced = flights.get(flight.id)
+    if (!flights.has(flight.id)) this.#flights += 1
     flights.set(flight.id, flight)
-    if (replaced === undefined) this.#flights += 1
-    return replaced
   }
 
   /** Ends the joining of a flight, unless another one has taken its place. */

@@ -155,9 +155,10 @@ export class Grace {
     const { launcher } = this.#context
     const { table } = call.definition
     table.counters.refreshes += 1
-    const flight = launcher.start({ ...requestFor(call, false), frame: undefined, isBackground: true })
+    const flight = launcher.prepare({ ...requestFor(call, false), frame: undefined, isBackground: true })
     flight.waiters += 1
     this.#looks.noteStandIn(flight)
+    launcher.begin(flight)
     flight.outcome.promise.catch((error: unknown) => {
       // A newer word on the key ages by itself.
       if (flight.load?.isSuperseded !== true) {

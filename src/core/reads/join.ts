@@ -1,11 +1,11 @@
-import { captureContext } from "../base/contexts.js"
 import { LoadCycleError } from "../base/errors.js"
 import { channels } from "../base/events.js"
 import { waitFor, whenAborted } from "../base/waits.js"
-import { ancestorCycle, findCycle, runsAround } from "../loads/cycles.js"
-import { type Flight, howToJoin, LateGroup } from "../loads/flight.js"
-import { needsSlot } from "../loads/frame.js"
-import { runOf } from "../loads/run.js"
+import { ancestorCycle, findCycle } from "../loads/cycles.js"
+import { type Flight, howToJoin } from "../loads/flight.js"
+import { frames } from "../loads/frame.js"
+import { type Run, runOf } from "../loads/run.js"
+import { flightInRing } from "../loads/slot-rings.js"
 import { type Call, requestFor } from "./call.js"
 import type { ReadContext } from "./context.js"
 import type { Fallback, Grace } from "./grace.js"
@@ -24,80 +24,65 @@ export class Joins {
 
   /** A load for this caller alone. */
   alone(call: Call, visit: Visit, fallback: Fallback | undefined): Promise<unknown> {
-    const cycle = ancestorCycle(call.definition.table, call.id, visit.frame)
-    if (cycle !== undefined) return rejectCycle(cycle, fallback)
-    return this.#await(this.#context.launcher.start(requestFor(call, true)), call, visit, fallback)
+    return this.#start(call, visit, fallback, true)
   }
 
   join(call: Call, visit: Visit, nowMs: number, isUnsure: boolean, fallback: Fallback | undefined): Promise<unknown> {
-    const { running, trie, settings, launcher } = this.#context
+    const { running, trie, settings, launcher, outbox } = this.#context
     const { definition, id, isFresh } = call
     const { table } = definition
     const flight = running.flightOf(table, id)
     const unsureBoundMs = isUnsure ? settings.stalenessBoundMs : undefined
     const how = flight === undefined ? "replace" : howToJoin(flight, trie, { isFresh, unsureBoundMs, nowMs })
-    if (flight === undefined || how === "replace") {
-      const cycle = ancestorCycle(table, id, visit.frame)
-      if (cycle !== undefined) return rejectCycle(cycle, fallback)
-      return this.#await(launcher.start(requestFor(call, false)), call, visit, fallback)
-    }
-    const isNested = !needsSlot(visit.frame, trie)
-    const around = runsAround(visit.frame)
-    if (around.length > 0) {
-      const cycle = findCycle(flight, around)
-      if (cycle !== undefined) return rejectCycle(cycle, fallback)
-      if (flight.load === undefined && isNested) {
-        flight.isNested = true
-        flight.beginNow?.()
-      }
-    }
-    const isHurried = around.some((each) => each.mayNotWait)
-    if (isHurried) flight.hurry()
-    if (isFresh && flight.load === undefined) {
-      // The load of another node began before.
-      flight.needsLoad = true
-      flight.stopWaiting?.()
-    }
+    if (flight === undefined || how === "replace") return this.#start(call, visit, fallback, false)
+    const waiting = runOf(visit.frame)
+    const cycle = waiting === undefined ? undefined : findCycle(flight, waiting)
+    if (cycle !== undefined) return rejectCycle(cycle, fallback)
     table.counters.joins += 1
-    if (channels.join.hasSubscribers) this.#context.outbox.publish(channels.join, table.event(id))
-    if (how === "share") return this.#await(flight, call, visit, fallback)
-    flight.late ??= this.#newGroup(flight, call)
-    if (isNested) flight.late.isNested = true
-    if (isHurried) flight.late.mayNotWait = true
-    running.sequence += 1
-    flight.late.lastArrival = running.sequence
-    return this.#await(flight.late, call, visit, fallback)
+    if (channels.join.hasSubscribers) outbox.publish(channels.join, table.event(id))
+    const request = requestFor(call, false)
+    const joined = how === "share" ? flight : launcher.follow(flight, request)
+    const promise = this.#await(joined, call, visit, waiting, fallback)
+    launcher.join(flight, request)
+    if (waiting !== undefined) goOnBeyondBounds(joined)
+    return promise
   }
 
-  #newGroup(flight: Flight, call: Call): LateGroup {
-    const { launcher } = this.#context
-    // The next load will begin when this one has landed, but on behalf of this caller.
-    const inContext = captureContext()
-    return new LateGroup(flight, (group) => inContext(() => launcher.start(requestFor(call, false), group)))
+  #start(call: Call, visit: Visit, fallback: Fallback | undefined, isPrivate: boolean): Promise<unknown> {
+    const { running, launcher } = this.#context
+    const cycle = ancestorCycle(call.definition.table, call.id, visit.frame, running)
+    if (cycle !== undefined) return rejectCycle(cycle, fallback)
+    const flight = launcher.prepare(requestFor(call, isPrivate))
+    const waiting = runOf(visit.frame)
+    // Before it begins: its loader may at once call what waits for it, which must be seen as a cycle.
+    const promise = this.#await(flight, call, visit, waiting, fallback)
+    launcher.begin(flight)
+    if (waiting !== undefined) goOnBeyondBounds(flight)
+    return promise
   }
 
   /** The promise of one caller: the flight's own wherever nothing is special about the caller. */
   #await(
-    waited: Flight | LateGroup,
+    flight: Flight,
     call: Call,
-    { frame, run }: Visit,
+    { run }: Visit,
+    waiting: Run | undefined,
     fallback: Fallback | undefined,
   ): Promise<unknown> {
-    waited.waiters += 1
-    const waiting = runOf(frame)
+    flight.waiters += 1
     const { isolation } = call.definition.behaviour
     if (waiting === undefined && call.signal === undefined && fallback === undefined && isolation !== "clone") {
-      waited.isHandedOut = true
-      return waited.outcome.promise
+      flight.isHandedOut = true
+      return flight.outcome.promise
     }
-    if (run !== undefined) waited.parents.push(run)
-    waiting?.waitsFor.add(waited)
-    let promise = waited.outcome.promise
+    if (run !== undefined) flight.parents.push(run)
+    waiting?.waitFor(flight)
+    let promise = flight.outcome.promise
     if (isolation === "clone") promise = promise.then(cloneIfPossible)
     if (fallback !== undefined) promise = this.#grace.orFallback(promise, call, run, fallback)
-    if (call.signal !== undefined) promise = this.#detachable(promise, waited, call.signal)
+    if (call.signal !== undefined) promise = this.#detachable(promise, flight, run, call.signal)
     if (waiting === undefined) return promise
-    const leave = () => waiting.waitsFor.delete(waited)
+    const leave = () => waiting.stopWaitingFor(flight)
     return promise.then(
       (value) => {
         leave()
@@ -111,15 +96,27 @@ export class Joins {
   }
 
   /** Lets one caller leave; the load goes on for the others, and is told when there are none. */
-  #detachable(promise: Promise<unknown>, waited: Flight | LateGroup, signal: AbortSignal): Promise<unknown> {
+  #detachable(promise: Promise<unknown>, flight: Flight, run: Run | undefined, signal: AbortSignal): Promise<unknown> {
     const leave = () => {
-      waited.waiters -= 1
-      if (waited instanceof LateGroup && waited.hasMoved) waited.flight.waiters -= 1
-      const flight = waited instanceof LateGroup ? waited.flight : waited
-      this.#context.launcher.abandon(flight, signal.reason)
+      flight.waiters -= 1
+      if (run !== undefined) {
+        // What it is going to depend on is not known, and so what a result depends on that is made without it.
+        run.inheritKnown(flight)
+        run.taint()
+      }
+      this.#context.launcher.abandon(flight.before ?? flight, signal.reason)
     }
     return waitFor(promise, whenAborted(signal, leave))
   }
+}
+
+/** Lets a flight begin that waits for a slot in a ring of caches, which would otherwise wait for ever. */
+function goOnBeyondBounds(flight: Flight): void {
+  if (flight.queue !== undefined && !flight.isAtRisk) {
+    flight.isAtRisk = true
+    frames.atRisk += 1
+  }
+  if (frames.atRisk > 0) flightInRing(flight)?.beginNow?.()
 }
 
 function rejectCycle(cycle: readonly string[], fallback: Fallback | undefined): Promise<never> {

@@ -8,7 +8,7 @@ import type { Frame } from "../loads/frame.js"
 import type { Run } from "../loads/run.js"
 import type { WhenUnsure } from "../options/options.js"
 import type { EntryId } from "../values/id.js"
-import { transactionOf } from "../writes/transaction.js"
+import { isInTransaction, transactionOf } from "../writes/transaction.js"
 import type { Call, Fetched } from "./call.js"
 import type { ReadContext } from "./context.js"
 import { Grace } from "./grace.js"
@@ -77,8 +77,9 @@ export class Reader {
     // Before the user's code runs, which may have memory evict it.
     const fallback = look === undefined ? undefined : this.grace.fallback(look.entry)
     this.looks.countMiss(table, id)
-    // A function that a later definition has taken over is loaded for its callers alone.
-    if (transaction !== undefined || table.isReplaced) return this.#joins.alone(call, visit, fallback)
+    // A function that a later definition has taken over is loaded for its callers alone, and so is what may see rows that a
+    // transaction of any cache has not committed.
+    if (table.isReplaced || isInTransaction(frame)) return this.#joins.alone(call, visit, fallback)
     return this.#joins.join(call, visit, nowMs, isUnsure, fallback)
   }
 

@@ -7,8 +7,8 @@ import { type Aged, agingOf, lookedAtAlways } from "../entries/age.js"
 import type { Entries } from "../entries/entries.js"
 import type { EntryEncoder } from "../entries/stored-form.js"
 import type { Table } from "../entries/table.js"
-import { currentFrame } from "../loads/frame.js"
-import { runOf } from "../loads/run.js"
+import { currentFrame, frameLeftIncluded } from "../loads/frame.js"
+import { loadOf, runOf } from "../loads/run.js"
 import { isStringArray } from "../options/checks.js"
 import type { Behaviour, CacheSettings } from "../options/settings.js"
 import { type Dependencies, freshnessOf } from "../tags/freshness.js"
@@ -188,10 +188,10 @@ export class Preparer {
   #stampOf(asOf: Position | undefined): Stamp {
     const { trie } = this.#options
     if (asOf !== undefined) return readPosition(asOf, trie)
-    const frame = currentFrame()
+    const frame = frameLeftIncluded()
     if (frame === undefined) return trie.stamp
     // Until a transaction commits, the current stamp may move on with the cursor.
-    return runOf(frame, trie)?.loads[0]?.stamp ?? { epoch: trie.epoch, asOf: trie.cursor }
+    return loadOf(frame, trie)?.stamp ?? { epoch: trie.epoch, asOf: trie.cursor }
   }
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest"
-import { type Arrival, Flight, howToJoin, type Join, LateGroup, settle } from "../../../src/core/loads/flight.js"
+import { type Arrival, Flight, howToJoin, type Join, settle } from "../../../src/core/loads/flight.js"
 import type { TagTrie } from "../../../src/core/tags/tag-trie.js"
-import { invalidate, makeFlight, makeTable, makeTrie } from "../support/parts.js"
+import { invalidate, makeFlight, makeRequest, makeTable, makeTrie } from "../support/parts.js"
 
 const arrival = (own: Partial<Arrival> = {}): Arrival => ({
   isFresh: false,
@@ -26,7 +26,7 @@ const unsure = { unsureBoundMs: 1000 }
 describe("a caller that arrives while a flight", () => {
   test("has not begun shares it, whatever it wants", () => {
     const trie = makeTrie()
-    const flight = new Flight(makeTable(trie, "f"), 1, false)
+    const flight = new Flight(makeRequest(makeTable(trie, "f"), 1))
     for (const own of [{}, { isFresh: true }, unsure]) expect(howToJoin(flight, trie, arrival(own))).toBe("share")
   })
 
@@ -69,11 +69,13 @@ describe("hurry", () => {
   test("reaches all that the run waits for, once, also in a ring", () => {
     const table = makeTable(makeTrie(), "f")
     const [outer, inner] = [makeFlight(table, 1), makeFlight(table, 2)]
-    outer.run.waitsFor.add(inner)
-    inner.run.waitsFor.add(outer)
+    outer.run.waitFor(inner)
+    inner.run.waitFor(outer)
     let stops = 0
-    inner.stopWaiting = () => {
-      stops += 1
+    inner.elsewhere = {
+      hasten: () => {
+        stops += 1
+      },
     }
     outer.hurry()
     outer.hurry()
@@ -89,34 +91,55 @@ describe("hurry", () => {
   test("does not go on behind a run that has settled", () => {
     const table = makeTable(makeTrie(), "f")
     const [outer, inner] = [makeFlight(table, 1), makeFlight(table, 2)]
-    outer.run.waitsFor.add(inner)
+    outer.run.waitFor(inner)
     outer.run.isSettled = true
     outer.hurry()
     expect(inner.mayNotWait).toBe(false)
   })
 })
 
-describe("a late group", () => {
-  test("moves with its callers and their loads to the next flight, and is answered with it", async () => {
+describe("a flight behind another", () => {
+  test("is brought by that one's run until it begins itself", () => {
     const table = makeTable(makeTrie(), "f")
-    const [first, next, parent] = [makeFlight(table, 1), makeFlight(table, 1), makeFlight(table, 2)]
-    const group = new LateGroup(first, () => next)
-    group.waiters = 3
-    group.parents.push(parent.run)
-    group.moveTo(next)
-    expect([next.waiters, next.parents, group.flight, group.hasMoved]).toEqual([3, [parent.run], next, true])
-    settle(next, { isError: false, value: "value" })
-    expect(await group.outcome.promise).toBe("value")
+    const first = makeFlight(table, 1)
+    const next = new Flight(makeRequest(table, 1))
+    next.before = first
+    next.become("behind")
+    expect([next.run, next.key]).toEqual([first.run, first.key])
   })
 
-  test("keeps a flight from being abandoned while one of its callers waits", () => {
-    const flight = makeFlight(makeTable(makeTrie(), "f"), 1)
+  test("keeps it from being abandoned while one of its callers waits", () => {
+    const table = makeTable(makeTrie(), "f")
+    const flight = makeFlight(table, 1)
     expect(flight.isAbandoned).toBe(true)
-    flight.late = new LateGroup(flight, () => flight)
+    flight.next = new Flight(makeRequest(table, 1))
     expect(flight.isAbandoned).toBe(true)
-    flight.late.waiters = 1
+    flight.next.waiters = 1
     expect(flight.isAbandoned).toBe(false)
   })
+})
+
+test("a flight goes through its states in their order, and ends once", () => {
+  const flight = new Flight(makeRequest(makeTable(makeTrie(), "f"), 1))
+  for (const state of ["gathering", "queued", "asking", "elsewhere", "due", "asking", "running", "ended"] as const) {
+    flight.become(state)
+    expect(flight.state).toBe(state)
+  }
+  expect(flight.hasEnded).toBe(true)
+  for (const state of ["due", "running", "ended"] as const) expect(() => flight.become(state)).toThrow("flight")
+})
+
+test("thousands of callers in one state of the log look at the dependencies of a flight once", () => {
+  const trie = makeTrie()
+  const flight = makeFlight(makeTable(trie, "f"), 1)
+  flight.run.dependencies.add(trie.acquire(["a"]))
+  invalidate(trie, "unrelated")
+  let looks = 0
+  Object.defineProperty(flight.load, "dependencies", { get: () => ((looks += 1), [...flight.run.dependencies]) })
+  for (let caller = 0; caller < 3; caller += 1) expect(howToJoin(flight, trie, arrival())).toBe("wait")
+  expect(looks).toBe(1)
+  invalidate(trie, "a")
+  expect(howToJoin(flight, trie, arrival())).toBe("replace")
 })
 
 test("an error that settles a flight is unhandled only where somebody got the promise itself", async () => {
