@@ -28,7 +28,6 @@ export type { PrimeOptions } from "./core/cache/prime.js"
 export type { CacheableDecorator, MethodOptions } from "./core/cache/decorator.js"
 export type { Duration, DurationString } from "./core/base/duration.js"
 export {
-  ArgumentsChangedError,
   CacheClosedError,
   ConfigurationError,
   CorruptEntryError,
@@ -50,12 +49,12 @@ export {
   StorageOpenError,
   StoreError,
   SyncTimeoutError,
-  UnawaitedCallError,
   UncacheableValueError,
   UnencodableValueError,
   UnsureError,
   ZooCacheError,
 } from "./core/base/errors.js"
+export { ArgumentsChangedError, UnawaitedCallError } from "./core/base/load-errors.js"
 export type {
   CacheEvent,
   EvictEvent,

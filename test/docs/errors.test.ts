@@ -36,7 +36,8 @@ test("every code has a section, and every section a code", () => {
 })
 
 test.each([...sections])("%s has its class, a cause and a remedy", (code, section) => {
-  const source = readFileSync(new URL("src/core/base/errors.ts", root), "utf8")
+  const files = ["src/core/base/errors.ts", "src/core/base/load-errors.ts"]
+  const source = files.map((file) => readFileSync(new URL(file, root), "utf8")).join("\n")
   const [, named = ""] = /^`(\w+Error)`/m.exec(section) ?? []
   // The class whose declaration is the last one before the code.
   const [, owner] = /class (\w+)(?!.*\bclass \w)/s.exec(source.slice(0, source.indexOf(`"${code}"`))) ?? []

@@ -4,7 +4,7 @@ import { type Place, type Recurrence, showPlace } from "./place.js"
 const CLASS = Symbol.for("zoocache.error")
 
 /** Gives a class of errors its name, by which all copies of this library in a process know its instances. */
-function name(errors: { readonly prototype: Error }, called: string): void {
+export function name(errors: { readonly prototype: Error }, called: string): void {
   Object.defineProperty(errors.prototype, CLASS, { value: called })
 }
 
@@ -272,38 +272,6 @@ export class ForeignCacheError extends ZooCacheError {
       "ERR_ZOOCACHE_FOREIGN_CACHE",
       `${key} used ${used} of another cache, whose invalidations it can't follow, so its result is not stored. ` +
         "Use one cache for both, or pass `inherit: false` if the result may outlive what it was made of.",
-      { subject: key },
-    )
-  }
-}
-
-/** A load ended before a cached call that it had made, so that nobody knows all that its result depends on. Reported. */
-export class UnawaitedCallError extends ZooCacheError {
-  static {
-    name(this, "UnawaitedCallError")
-  }
-
-  constructor(key: string, called: string) {
-    super(
-      "ERR_ZOOCACHE_UNAWAITED_CALL",
-      `The load of ${key} ended while its call of ${called} was under way, so its result is not stored: what that call ` +
-        "depends on is not known yet. Await the call, or make it outside of the load.",
-      { subject: key },
-    )
-  }
-}
-
-/** A load had to wait, and when it could begin its arguments were those of another key. */
-export class ArgumentsChangedError extends ZooCacheError {
-  static {
-    name(this, "ArgumentsChangedError")
-  }
-
-  constructor(key: string, now: string) {
-    super(
-      "ERR_ZOOCACHE_ARGUMENTS_CHANGED",
-      `The arguments of the call of ${key} were changed before its load could begin, and name ${now} by now. Pass ` +
-        "arguments that stay as they are: a copy, or plain data, which is copied where a load has to wait.",
       { subject: key },
     )
   }

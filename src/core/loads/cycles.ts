@@ -58,13 +58,13 @@ export function runAround(frame: Frame | undefined): Run | undefined {
 class Search {
   readonly #steps: Step[]
   readonly #met: Map<Run, Step>
-  readonly #neighbours: (step: Step) => Iterable<Step>
+  readonly #neighbours: (step: Step) => Generator<Step, void>
   /** The place of the step whose neighbours are looked at, and those that are left. */
   #at = 0
-  #left: Iterator<Step> | undefined
+  #left: Generator<Step, void> | undefined
   #newest: Run
 
-  constructor(first: Step, neighbours: (step: Step) => Iterable<Step>) {
+  constructor(first: Step, neighbours: (step: Step) => Generator<Step, void>) {
     this.#steps = [first]
     this.#met = new Map([[first.run, first]])
     this.#newest = first.run
@@ -83,10 +83,10 @@ class Search {
   /** Looks at one neighbour more; false where there is none. */
   goOn(): boolean {
     for (; this.#at < this.#steps.length; this.#at += 1) {
-      this.#left ??= this.#neighbours(this.#steps[this.#at] as Step)[Symbol.iterator]()
-      const { done, value } = this.#left.next()
-      if (done !== true) {
-        this.#meet(value)
+      this.#left ??= this.#neighbours(this.#steps[this.#at] as Step)
+      const next = this.#left.next()
+      if (next.done !== true) {
+        this.#meet(next.value)
         return true
       }
       this.#left = undefined
@@ -102,12 +102,12 @@ class Search {
   }
 }
 
-function* waitedForBy(step: Step): Generator<Step> {
+function* waitedForBy(step: Step): Generator<Step, void> {
   if (step.run.isSettled) return
   for (const { run, key } of step.run.waitsFor.keys()) if (run !== undefined) yield { run, from: step, key }
 }
 
-function* waitersOf(step: Step): Generator<Step> {
+function* waitersOf(step: Step): Generator<Step, void> {
   for (const flight of step.run.brings) {
     // Those behind a flight wait for its run, too.
     for (const waited of [flight, flight.next]) {

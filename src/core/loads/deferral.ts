@@ -1,4 +1,4 @@
-import { ArgumentsChangedError } from "../base/errors.js"
+import { ArgumentsChangedError } from "../base/load-errors.js"
 import { isObject } from "../values/inspect-object.js"
 import { cloneValue } from "../values/clone-value.js"
 import type { LoadRequest } from "./load-request.js"
