@@ -1,5 +1,5 @@
 import { Cache } from "../core/cache/cache.js"
-import { nodesOf } from "../core/tags/freshness.js"
+import { Bundle, type Dependencies, nodesOf } from "../core/tags/dependencies.js"
 import type { TagNode } from "../core/tags/tag-node.js"
 
 /**
@@ -18,6 +18,18 @@ export function checkInvariants(cache: Cache, options: { idle?: boolean } = {}):
   }
   const expectedUses = new Map<TagNode, number>()
   const use = (node: TagNode) => expectedUses.set(node, (expectedUses.get(node) ?? 0) + 1)
+  const bundles = new Map<Bundle, number>()
+  const useAll = (dependencies: Dependencies) => {
+    if (!(dependencies instanceof Bundle)) {
+      for (const node of nodesOf(dependencies)) use(node)
+      return
+    }
+    const found = bundles.get(dependencies) ?? 0
+    bundles.set(dependencies, found + 1)
+    if (found > 0) return
+    for (const node of dependencies.nodes) use(node)
+    for (const part of dependencies.parts) useAll(part)
+  }
   const inTrie = new Set(trie.nodes())
 
   for (const node of inTrie) if (node.parent !== null) use(node.parent)
@@ -29,10 +41,10 @@ export function checkInvariants(cache: Cache, options: { idle?: boolean } = {}):
       entries += 1
       expect(Object.is(entry.id, id), () => `the entry under ${String(id)} believes it is ${String(entry.id)}`)
       expect(entry.slot >= 0, () => `${table.keyOf(id)} is stored but has no place in the memory tier`)
-      for (const node of nodesOf(entry.dependencies)) use(node)
+      useAll(entry.dependencies)
     }
   }
-  for (const entry of held ?? []) for (const node of nodesOf(entry.dependencies)) use(node)
+  for (const entry of held ?? []) useAll(entry.dependencies)
   expect(entries === (tier?.size ?? 0), () => `${entries} entries in tables, ${tier?.size ?? 0} in the memory tier`)
   try {
     tier?.check()
@@ -41,8 +53,15 @@ export function checkInvariants(cache: Cache, options: { idle?: boolean } = {}):
   }
   for (const load of running) {
     for (const node of load.ownDependencies) use(node)
+    if (load.bundle !== undefined) useAll(load.bundle)
   }
-  for (const run of new Set([...running].map((load) => load.run))) for (const node of run.dependencies) use(node)
+  for (const { dependencies } of new Set([...running].map((load) => load.run))) {
+    for (const node of dependencies.nodes) use(node)
+    for (const bundle of dependencies.bundles()) useAll(bundle)
+  }
+  for (const [bundle, found] of bundles) {
+    expect(bundle.uses === found, () => `a bundle of dependencies has ${bundle.uses} uses, ${found} were found`)
+  }
 
   const isIdle = options.idle ?? true
   if (isIdle) {

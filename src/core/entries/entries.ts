@@ -6,7 +6,8 @@ import type { Lifetime } from "../base/lifetime.js"
 import type { Outbox } from "../base/outbox.js"
 import { MemoryTier } from "../memory/memory-tier.js"
 import type { CacheSettings } from "../options/settings.js"
-import { type Dependencies, expiredSince, freshnessOf, nodesOf } from "../tags/freshness.js"
+import { type Dependencies, hold, letGo } from "../tags/dependencies.js"
+import { expiredSince, freshnessOf } from "../tags/freshness.js"
 import type { Stamp, TagTrie } from "../tags/tag-trie.js"
 import type { Version } from "../tags/version.js"
 import { hashId } from "../values/hash-id.js"
@@ -123,7 +124,7 @@ export class Entries {
     if (tier === undefined || table.isReplaced || lifetime.isOver) return undefined
     outbox.hold()
     try {
-      for (const node of nodesOf(dependencies)) node.uses += 1
+      hold(dependencies)
       const entry = new Entry(table, id, value, dependencies, trie.stamp, aged, rare)
       const previous = table.entries.get(id)
       table.entries.set(id, entry)
@@ -281,7 +282,7 @@ export class Entries {
 
   /** Memory has let go of an entry. */
   #leave(entry: Entry, isArriving = false): void {
-    for (const node of nodesOf(entry.dependencies)) this.#options.trie.release(node)
+    letGo(entry.dependencies, this.#options.trie)
     if (!isArriving && this.#options.held?.has(entry) !== true) giveUp(entry)
   }
 }

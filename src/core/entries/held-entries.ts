@@ -1,5 +1,5 @@
 import type { Clock } from "../base/clock.js"
-import { nodesOf } from "../tags/freshness.js"
+import { hold, letGo } from "../tags/dependencies.js"
 import type { TagTrie } from "../tags/tag-trie.js"
 import { type Entry, giveUp } from "./table.js"
 
@@ -59,7 +59,7 @@ export class HeldEntries {
     const users = this.#users.get(entry)
     if (users === undefined && !this.#ofTurn.delete(entry)) {
       if (entry.slot < 0) return () => {}
-      for (const node of nodesOf(entry.dependencies)) node.uses += 1
+      hold(entry.dependencies)
     }
     this.#users.set(entry, (users ?? 0) + 1)
     return () => {
@@ -81,6 +81,6 @@ export class HeldEntries {
 
   #end(entry: Entry): void {
     if (entry.slot < 0) giveUp(entry)
-    for (const node of nodesOf(entry.dependencies)) this.#options.trie.release(node)
+    letGo(entry.dependencies, this.#options.trie)
   }
 }

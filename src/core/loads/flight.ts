@@ -172,7 +172,7 @@ export function howToJoin(flight: Flight, trie: TagTrie, arrival: Arrival): Join
   // The rule decides when it lands: thousands of callers in one state need not all look at thousands of dependencies.
   if (flight.joinedIn === trie.stamp) return "wait"
   if (load.stamp.epoch !== trie.epoch || load.stamp.asOf < trie.floor) return "replace"
-  if (freshnessOfDependencies(load.dependencies, load.stamp.asOf, trie.root) !== "fresh") return "replace"
+  if (freshnessOfDependencies(load.dependencies, load.stamp.asOf, trie) !== "fresh") return "replace"
   flight.joinedIn = trie.stamp
   return "wait"
 }

@@ -200,9 +200,10 @@ export class Landing {
     }
     // Before all else: whatever becomes of the value here, what was made of it must not outlive it.
     load.expiryMs = expiryOf(asked.aged)
-    const { dependencies, stamp, keyVersion } = load
+    const { stamp, keyVersion } = load
     let bytes: Uint8Array | undefined
     try {
+      const { dependencies } = load
       bytes = encoder?.encode(value, { table, id, dependencies, stamp, keyVersion, aged: asked.aged })
     } catch (error) {
       this.#outdate(load)
@@ -223,6 +224,7 @@ export class Landing {
     const isCloned = behaviour.isolation === "clone"
     const rare = isCloned ? { isCloned, isError: false, failures: 0, keyVersion: undefined, rivalVersion: 0 } : null
     const { weight } = asked
+    const { dependencies } = load
     entries.store({ table, id, value, dependencies, aged, rare, weight, bornMs: load.startedAtMs })
     if (bytes !== undefined) load.written = shared?.writes.put(table.keyOf(id), bytes)
     return undefined

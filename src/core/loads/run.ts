@@ -3,13 +3,15 @@ import { ForeignCacheError } from "../base/errors.js"
 import type { Outbox } from "../base/outbox.js"
 import type { Table } from "../entries/table.js"
 import type { Behaviour } from "../options/settings.js"
-import { type Dependencies, nodesOf, type Subject } from "../tags/freshness.js"
+import { Bundle, type Dependencies, letGo } from "../tags/dependencies.js"
+import type { Subject } from "../tags/freshness.js"
 import type { Scope } from "../tags/scope.js"
 import type { TagNode } from "../tags/tag-node.js"
 import type { Stamp, TagTrie } from "../tags/tag-trie.js"
 import type { Version } from "../tags/version.js"
 import type { EntryId } from "../values/id.js"
 import type { Frame } from "./frame.js"
+import { Gathered } from "./gathered.js"
 
 /** The load that the running code is part of. After its end none of its methods does anything. */
 export interface CurrentLoad {
@@ -72,8 +74,8 @@ export class Run implements Frame {
   readonly parent: Frame | undefined
   /** One; for a batch, one per key. */
   readonly loads: Load[] = []
-  /** Nodes that were added at run time or inherited. Each counts as a use of its node until {@link Run.end}. */
-  readonly dependencies = new Set<TagNode>()
+  /** Dependencies that were added at run time or inherited, held until {@link Run.end}. */
+  readonly dependencies: Gathered
   /** Entries that were used expire then; nothing that used them may live longer. In the time of `Turn.now`. */
   latestExpiryMs = Number.POSITIVE_INFINITY
   /** When the oldest ingredient was begun, in the time of `Turn.now`: a joined load may be older than this run. */
@@ -108,6 +110,7 @@ export class Run implements Frame {
 
   constructor({ trie, outbox, scope, behaviour, parent, nowMs }: RunOptions) {
     this.owner = trie
+    this.dependencies = new Gathered(trie)
     this.parent = parent
     this.#trie = trie
     this.#outbox = outbox
@@ -172,7 +175,7 @@ export class Run implements Frame {
     this.oldestMs = Math.min(this.oldestMs, oldestMs)
     if (!this.inherits) return
     this.latestExpiryMs = Math.min(this.latestExpiryMs, expiryMs)
-    for (const node of nodesOf(dependencies)) this.#addNode(node)
+    this.dependencies.addAll(dependencies)
   }
 
   /** Begins a wait for a flight: from before that could begin, so that whatever it calls sees who waits for it. */
@@ -207,18 +210,11 @@ export class Run implements Frame {
 
   /** Gives back what it held. */
   end(): void {
-    for (const node of this.dependencies) this.#trie.release(node)
-    this.dependencies.clear()
+    this.dependencies.end()
     for (const waited of this.waitsFor.keys()) waited.waitedBy.delete(this)
     this.waitsFor.clear()
     // Contexts, and with them promises, may hold a run for as long as they live: it holds no function of users.
     this.brings = []
-  }
-
-  #addNode(node: TagNode): void {
-    if (node.parent === null || this.dependencies.has(node)) return
-    node.uses += 1
-    this.dependencies.add(node)
   }
 }
 
@@ -255,6 +251,8 @@ export class Load implements Subject, LoadStart {
   previous: Load | undefined
   next: Load | undefined
   nextOfKey: Load | undefined
+  /** Its own dependencies and those of the run, where these are worth sharing. */
+  #bundle: Bundle | undefined
 
   constructor(table: Table, id: EntryId, run: Run, start: LoadStart) {
     this.table = table
@@ -271,14 +269,33 @@ export class Load implements Subject, LoadStart {
     return this.table.keyNodeOf(this.id) ?? this.table.keyNode
   }
 
-  /** All it depends on so far. */
+  /** All it depends on so far. Held by the run, and where it is a bundle by this. */
   get dependencies(): Dependencies {
-    const { dependencies } = this.run
-    const count = this.ownDependencies.length + dependencies.size
-    if (count === 0) return null
-    if (count === 1) return this.ownDependencies[0] ?? (dependencies.values().next().value as TagNode)
-    if (dependencies.size === 0) return this.ownDependencies
-    return [...new Set([...this.ownDependencies, ...dependencies])]
+    const dependencies = this.run.dependencies.with(this.ownDependencies, this.#bundle)
+    const isOwnBundle = dependencies instanceof Bundle && this.ownDependencies.length > 0
+    if (isOwnBundle && dependencies !== this.#bundle) {
+      this.#letGoOfBundle()
+      dependencies.uses += 1
+      this.#bundle = dependencies
+    }
+    return dependencies
+  }
+
+  /** The bundle that it holds a use of; for the structural check. */
+  get bundle(): Bundle | undefined {
+    return this.#bundle
+  }
+
+  /** Gives back what it held. */
+  end(): void {
+    for (const node of this.ownDependencies) this.table.trie.release(node)
+    this.ownDependencies = []
+    this.#letGoOfBundle()
+  }
+
+  #letGoOfBundle(): void {
+    if (this.#bundle !== undefined) letGo(this.#bundle, this.table.trie)
+    this.#bundle = undefined
   }
 }
 

@@ -116,8 +116,7 @@ export class RunningLoads {
     load.next = undefined
     this.#size -= 1
     this.#endOfKey(load)
-    for (const node of load.ownDependencies) this.#options.trie.release(node)
-    load.ownDependencies = []
+    load.end()
   }
 
   /** A newer word on a key: an older entry goes, and no running load may be stored. True if there was an entry. */

@@ -1,15 +1,7 @@
+import { Bundle, type Dependencies, nodesOf } from "./dependencies.js"
 import type { SoftMark, TagNode } from "./tag-node.js"
 import type { Stamp, TagTrie } from "./tag-trie.js"
 import type { Version } from "./version.js"
-
-/** The nodes that an entry depends on; the root comes on top of them. One node stands for itself, to save an array. */
-export type Dependencies = TagNode | readonly TagNode[] | null
-
-/** The nodes of dependencies, however many there are. */
-export function nodesOf(dependencies: Dependencies): readonly TagNode[] {
-  if (dependencies === null) return []
-  return Array.isArray(dependencies) ? (dependencies as readonly TagNode[]) : [dependencies as TagNode]
-}
 
 /** A thing that the rule judges: an entry, or a load as the entry that it would become. */
 export interface Subject {
@@ -48,12 +40,22 @@ export function freshnessOf(subject: Subject, log: LogState): Freshness {
   const keyVersion = subject.keyVersion ?? stamp.asOf
   if (Math.max(stamp.asOf, keyVersion) < log.keyFloor) return "stale"
   if (isOverruled(subject.keyNode, keyVersion)) return "stale"
-  return freshnessOfDependencies(dependencies, stamp.asOf, log.root)
+  return freshnessOfDependencies(dependencies, stamp.asOf, log)
 }
 
 /** The rule's part on dependencies; also answers for a load that is still running. */
-export function freshnessOfDependencies(dependencies: Dependencies, asOf: Version, root: TagNode): Freshness {
+export function freshnessOfDependencies(
+  dependencies: Dependencies,
+  asOf: Version,
+  { root, stamp }: Pick<LogState, "root" | "stamp">,
+): Freshness {
   if (dependencies === null) return freshnessOfPath(root, asOf)
+  if (dependencies instanceof Bundle) {
+    const newest = dependencies.newestIn(stamp)
+    if (newest.invalidated > asOf) return "stale"
+    const ofRoot = freshnessOfPath(root, asOf)
+    return ofRoot === "fresh" && newest.expired > asOf ? "expired" : ofRoot
+  }
   if (!Array.isArray(dependencies)) return freshnessOfPath(dependencies as TagNode, asOf)
   let freshness = freshnessOfPath(root, asOf)
   for (const dependency of dependencies as readonly TagNode[]) {
@@ -103,7 +105,6 @@ export function expiredSince(dependencies: Dependencies, asOf: Version, root: Ta
     }
   }
   look(root)
-  if (Array.isArray(dependencies)) for (const dependency of dependencies as readonly TagNode[]) look(dependency)
-  else if (dependencies !== null) look(dependencies as TagNode)
+  for (const dependency of nodesOf(dependencies)) look(dependency)
   return sinceMs
 }

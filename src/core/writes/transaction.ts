@@ -1,7 +1,7 @@
 import type { Frame } from "../loads/frame.js"
 import type { Entry, Table } from "../entries/table.js"
 import type { LogChange } from "../ports/log.js"
-import { nodesOf } from "../tags/freshness.js"
+import { nodesOf } from "../tags/dependencies.js"
 import type { TagNode } from "../tags/tag-node.js"
 import type { TagTrie } from "../tags/tag-trie.js"
 import type { Token, Version } from "../tags/version.js"

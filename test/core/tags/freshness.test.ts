@@ -1,13 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import {
-  type Dependencies,
-  expiredSince,
-  type Freshness,
-  freshnessOf,
-  freshnessOfDependencies,
-  nodesOf,
-} from "../../../src/core/tags/freshness.js"
+import { expiredSince, type Freshness, freshnessOf, freshnessOfDependencies } from "../../../src/core/tags/freshness.js"
+import { Bundle, type Dependencies } from "../../../src/core/tags/dependencies.js"
 import { markOf, softMarkOf, TagNode } from "../../../src/core/tags/tag-node.js"
 import type { Epoch, Version } from "../../../src/core/tags/version.js"
 
@@ -63,6 +57,8 @@ interface Case {
   readonly floor?: Version
   readonly keyFloor?: Version
   readonly epoch?: Epoch
+  /** How the dependencies are kept: as a bundle, if at all, of bundles of so many nodes. */
+  readonly bundled?: number | undefined
 }
 
 /** Judged as of 10, depending on a:b, unless a case says otherwise. */
@@ -70,15 +66,26 @@ function judge({ marks = {}, dependencies = ["b"], asOf = 10, keyVersion, floor 
   const nodes = marked(marks)
   const subject = {
     stamp: { epoch: rest.epoch ?? epoch, asOf },
-    dependencies: dependenciesOf(dependencies.map((name) => nodes[name])),
+    dependencies: dependenciesOf(
+      dependencies.map((name) => nodes[name]),
+      rest.bundled,
+    ),
     keyNode: nodes.k,
     keyVersion,
   }
   return freshnessOf(subject, { root: nodes.root, stamp: { epoch, asOf: 100 }, floor, keyFloor })
 }
 
-function dependenciesOf(nodes: readonly TagNode[]): Dependencies {
+function dependenciesOf(nodes: readonly TagNode[], bundled?: number): Dependencies {
+  if (bundled !== undefined) return bundleOf(nodes, bundled)
   return nodes.length === 0 ? null : nodes.length === 1 ? (nodes[0] as TagNode) : nodes
+}
+
+/** A chain of bundles, each with the next nodes, and the one before as a part. */
+function bundleOf(nodes: readonly TagNode[], each: number): Bundle {
+  let bundle = new Bundle([], [])
+  for (let from = 0; from < nodes.length; from += each) bundle = new Bundle(nodes.slice(from, from + each), [bundle])
+  return bundle
 }
 
 describe("freshnessOf", () => {
@@ -172,6 +179,7 @@ describe("freshnessOf", () => {
           keyVersion: fc.option(fc.oneof(version, fc.constant(Infinity)), { nil: undefined }),
           floor: version,
           keyFloor: version,
+          bundled: fc.constantFrom(undefined, undefined, 1, 2, 9),
         }),
         (given) => {
           expect(judge(given)).toBe(byTheBook(given))
@@ -209,6 +217,8 @@ function byTheBook({ marks = {}, dependencies = [], asOf = 0, keyVersion, floor 
   return [...seen].some((name) => lastExpired(name) > asOf) ? "expired" : "fresh"
 }
 
+const logOf = ({ root }: Tree) => ({ root, stamp: { epoch, asOf: 100 } })
+
 describe("freshnessOfDependencies", () => {
   test.each<[string, Marks, readonly Name[], Freshness]>([
     ["nothing", {}, [], "fresh"],
@@ -219,7 +229,7 @@ describe("freshnessOfDependencies", () => {
     ["a key as a dependency", { k: { invalidated: 11 } }, ["a", "k"], "stale"],
   ])("of %s", (_what, marks, names, freshness) => {
     const nodes = marked(marks)
-    expect(freshnessOfDependencies(dependenciesOf(names.map((name) => nodes[name])), 10, nodes.root)).toBe(freshness)
+    expect(freshnessOfDependencies(dependenciesOf(names.map((name) => nodes[name])), 10, logOf(nodes))).toBe(freshness)
   })
 })
 
@@ -242,11 +252,4 @@ describe("expiredSince", () => {
     const nodes = marked(marks)
     expect(expiredSince(dependenciesOf(names.map((name) => nodes[name])), 10, nodes.root)).toBe(sinceMs)
   })
-})
-
-test("nodesOf gives an array, however many there are", () => {
-  const { a, b } = tree()
-  expect(nodesOf(null)).toEqual([])
-  expect(nodesOf(a)).toEqual([a])
-  expect(nodesOf([a, b])).toEqual([a, b])
 })
