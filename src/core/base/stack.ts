@@ -1,5 +1,5 @@
 /** Calls that a change of our own books may need: the code of users, which it also calls, has its faults caught. */
-const CALLS = 100
+const CALLS = 60
 
 /**
  * Throws the `RangeError` of a full stack now, where there is no room for a few dozen calls more, rather than in the middle

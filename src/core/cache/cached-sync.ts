@@ -38,7 +38,10 @@ export function makeCachedSync(
       if (found !== undefined) return found.value
     }
     const cycle = ancestorCycle(table, id, frame, core.running)
-    if (cycle !== undefined) throw new LoadCycleError(cycle)
+    if (cycle !== undefined) {
+      visit.run?.obscure()
+      throw new LoadCycleError(cycle)
+    }
     const failures = expired?.rare?.failures ?? 0
     const isPrivate = table.isReplaced || isInTransaction(frame)
     const request = { definition, id, self, args, frame, isPrivate, isFresh, isBackground: false, failures }

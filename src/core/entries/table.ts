@@ -165,6 +165,8 @@ export class Table {
   /** Invalidating it invalidates every entry of this table. */
   readonly keyNode: TagNode
   readonly entries = new Map<EntryId, Entry>()
+  /** The loads and flights of its keys, which `loads/running.ts` keeps here: a weak map would cost each miss a tenth. */
+  running: object | undefined
   readonly counters: Counters
   /** A later definition of the same name has taken over: nothing may be stored here any more. */
   isReplaced = false

@@ -270,7 +270,7 @@ export class Departures {
     try {
       const load = flight.load as Load
       const { outcome, freshness } = this.#conclude(flight, load, loaded)
-      const isUsableByNext = freshness === "fresh" && !load.isTainted && this.#landing.isYoungEnough(load)
+      const isUsableByNext = freshness === "fresh" && !isOpaque(load) && this.#landing.isYoungEnough(load)
       const event = outcome.isError ? "error" : "value"
       this.end(flight, { outcome, isUsableByNext, event, lease: endOf(loaded, freshness) })
     } catch (error) {
@@ -294,8 +294,8 @@ export class Departures {
     for (const waited of run.waitsFor.keys()) {
       run.inheritKnown(waited)
       // An error is none that such a call could have changed.
-      if (loaded.isError || run.isTainted || !run.inherits) continue
-      run.taint()
+      if (loaded.isError || run.isOpaque || !run.inherits) continue
+      run.obscure()
       this.#options.outbox.fault(new UnawaitedCallError(run.key, waited.key), run.key)
     }
   }
@@ -335,7 +335,7 @@ export class Departures {
   /** Ends a flight whose loader still runs; its late result will find nobody. */
   #giveUp(flight: Flight, error: unknown, event: "timeout" | "aborted"): void {
     const load = flight.load as Load
-    const areDependenciesKnown = flight.request.definition.hooks.depsOf === undefined && !load.isTainted
+    const areDependenciesKnown = flight.request.definition.hooks.depsOf === undefined && !isOpaque(load)
     const isFresh = areDependenciesKnown && this.#landing.freshnessOf(load) === "fresh"
     const isUsableByNext = isFresh && this.#landing.isYoungEnough(load)
     // Nobody knows what it would have depended on in the end, and so what a result depends on that was made without it.
@@ -364,6 +364,11 @@ export class Departures {
 
 function timeLimitOf({ flights }: Departure): { readonly hardTimeoutMs: number } {
   return (flights[0] as Flight).request.definition.behaviour
+}
+
+/** Whether not all is known that a result depends on. */
+function isOpaque(load: Load): boolean {
+  return load.isTainted || load.run.isOpaque
 }
 
 /** The end of a lease whose load has stored nothing, as nodes that wait for it are told. */

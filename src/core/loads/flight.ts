@@ -167,6 +167,8 @@ export function howToJoin(flight: Flight, trie: TagTrie, arrival: Arrival): Join
   if (arrival.isFresh || load.isSuperseded) return "replace"
   if (arrival.unsureBoundMs !== undefined && arrival.nowMs - load.run.oldestMs >= arrival.unsureBoundMs)
     return "replace"
+  // Nobody can tell whether what has changed in another cache concerns it.
+  if (load.run.hasForeignChanged) return "replace"
   const isUnchanged = load.seen === trie.stamp && load.stamp.asOf === trie.cursor
   if (isUnchanged) return arrival.unsureBoundMs === undefined ? "share" : "wait"
   // The rule decides when it lands: thousands of callers in one state need not all look at thousands of dependencies.

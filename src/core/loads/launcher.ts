@@ -10,6 +10,7 @@ import { frames, mayNotWait, needsSlot } from "./frame.js"
 import type { LeaseContext, LeaseWait } from "./lease-wait.js"
 import type { LoadRequest } from "./load-request.js"
 import { type Load, type Run, runOf } from "./run.js"
+import { breakRing } from "./slot-rings.js"
 
 export interface LauncherOptions extends DeparturesOptions, LeaseContext {}
 
@@ -193,6 +194,7 @@ export class Launcher {
       }
     }
     queue.request(beginOnSlot)
+    for (const flight of flights) if (flight.queue !== undefined && flight.waitedBy.size > 0) breakRing(flight)
   }
 
   #leaveQueue(flight: Flight): void {
@@ -229,7 +231,7 @@ export class Launcher {
     return flights.filter((flight) => {
       const change = changeOf(flight.request)
       if (change === undefined || flight.hasEnded) return true
-      for (const parent of flight.parents) parent.taint()
+      for (const parent of flight.parents) parent.obscure()
       this.#leaseWaits.get(flight)?.abandon()
       this.#leaseWaits.delete(flight)
       this.#departures.end(flight, {

@@ -55,6 +55,12 @@ export interface Waited {
   loadsHere(): Run | undefined
 }
 
+/** A state of a trie: while it has another stamp, or another cursor, something has changed. */
+interface Seen {
+  readonly stamp: Stamp
+  readonly asOf: Version
+}
+
 export interface RunOptions {
   readonly trie: TagTrie
   readonly outbox: Outbox
@@ -87,6 +93,8 @@ export class Run implements Frame {
    * result.
    */
   isTainted = false
+  /** Not all that the result depends on is known: callers that came late can't tell whether it is right for them. */
+  isOpaque = false
   ttlMs: number | undefined
   /** The loader has settled, timed out or was given up: what it still says changes nothing. */
   isSettled = false
@@ -103,6 +111,8 @@ export class Run implements Frame {
    */
   readonly isSilent: boolean
   readonly #trie: TagTrie
+  /** Other caches that the code inside has used, or waits for, each with its state from before. */
+  #foreign: Map<TagTrie, Seen> | undefined
   readonly #outbox: Outbox
   readonly #scope: Scope
   #controller: AbortController | undefined
@@ -153,15 +163,31 @@ export class Run implements Frame {
   }
 
   /** The code inside used a key of another cache, whose invalidations this run can't follow. */
-  useForeign(key: string): void {
-    if (this.isSettled || !this.inherits || this.isTainted) return
-    this.isTainted = true
+  useForeign(key: string, trie: TagTrie): void {
+    if (this.isSettled || !this.inherits) return
+    this.#noteForeign(trie, { stamp: trie.stamp, asOf: trie.cursor })
+    const wasTainted = this.isTainted
+    this.obscure()
+    if (wasTainted) return
     const own = this.key
     if (own !== "") this.#outbox.fault(new ForeignCacheError(own, key), own)
   }
 
+  /** Whether another cache that the code inside has used, or waits for, may have changed since. */
+  get hasForeignChanged(): boolean {
+    if (this.#foreign === undefined) return false
+    for (const [trie, { stamp, asOf }] of this.#foreign) if (trie.stamp !== stamp || trie.cursor !== asOf) return true
+    return false
+  }
+
   taint(): void {
     if (!this.isSettled) this.isTainted = true
+  }
+
+  /** The code inside does without something on which its result depends all the same, in a way that nobody can follow. */
+  obscure(): void {
+    this.taint()
+    if (!this.isSettled) this.isOpaque = true
   }
 
   /** Depends on a key that it reads, from before the read: what happens to the key meanwhile counts. */
@@ -182,6 +208,9 @@ export class Run implements Frame {
   waitFor(waited: Waited): void {
     this.waitsFor.set(waited, (this.waitsFor.get(waited) ?? 0) + 1)
     waited.waitedBy.set(this, (waited.waitedBy.get(this) ?? 0) + 1)
+    const { run } = waited
+    if (run === undefined || run.owner !== this.owner) return
+    for (const [trie, seen] of run.#foreign ?? []) this.#noteForeign(trie, seen)
   }
 
   /** Ends one of its waits for a flight. */
@@ -198,7 +227,8 @@ export class Run implements Frame {
 
   /** Inherits from a load that it waited for, whether that succeeded or failed. */
   inheritLoad(load: Load): void {
-    if (load.run.isTainted || load.isTainted) this.taint()
+    if (load.isTainted || load.run.isOpaque) this.obscure()
+    else if (load.run.isTainted) this.taint()
     this.inherit(load.dependencies, Math.min(load.expiryMs, load.run.latestExpiryMs), load.run.oldestMs)
   }
 
@@ -206,6 +236,20 @@ export class Run implements Frame {
   inheritKnown({ run }: Waited): void {
     if (run === undefined || run.owner !== this.owner) return
     for (const load of run.loads) this.inherit(load.dependencies, run.latestExpiryMs, run.oldestMs)
+  }
+
+  /** Notes the state of another cache before it was used, here and in all that wait for this: the oldest counts. */
+  #noteForeign(trie: TagTrie, seen: Seen): void {
+    const runs = new Set<Run>([this])
+    // The set grows while it is walked.
+    for (const run of runs) {
+      run.#foreign ??= new Map()
+      if (run.#foreign.has(trie)) continue
+      run.#foreign.set(trie, seen)
+      for (const { waitedBy } of run.brings) {
+        for (const waiting of waitedBy.keys()) if (waiting.owner === this.owner) runs.add(waiting)
+      }
+    }
   }
 
   /** Gives back what it held. */

@@ -28,8 +28,6 @@ export interface RunningLoadsOptions {
  */
 export class RunningLoads {
   readonly #options: RunningLoadsOptions
-  /** Held weakly: a table may be collected with its function. */
-  readonly #byTable = new WeakMap<Table, LoadsOfTable>()
   #oldest: Load | undefined
   #newest: Load | undefined
   #size = 0
@@ -59,12 +57,12 @@ export class RunningLoads {
 
   /** The flight that a caller of a key may join. */
   flightOf(table: Table, id: EntryId): Flight | undefined {
-    return this.#byTable.get(table)?.flights.get(id)
+    return knownOf(table)?.flights.get(id)
   }
 
   /** Whether a load of a key is running, joinable or not. */
   isLoading(table: Table, id: EntryId): boolean {
-    return this.#byTable.get(table)?.newest.has(id) === true
+    return knownOf(table)?.newest.has(id) === true
   }
 
   /** Makes a flight the one that callers of its key may join, in the place of any other. */
@@ -122,7 +120,7 @@ export class RunningLoads {
   /** A newer word on a key: an older entry goes, and no running load may be stored. True if there was an entry. */
   overrule(table: Table, id: EntryId, version: Version): boolean {
     const hadEntry = this.#options.entries.overrule(table, id, version)
-    for (let at = this.#byTable.get(table)?.newest.get(id); at !== undefined; at = at.nextOfKey) at.isSuperseded = true
+    for (let at = knownOf(table)?.newest.get(id); at !== undefined; at = at.nextOfKey) at.isSuperseded = true
     return hadEntry
   }
 
@@ -147,10 +145,12 @@ export class RunningLoads {
   }
 
   #of(table: Table): LoadsOfTable {
-    const known = this.#byTable.get(table)
-    if (known !== undefined) return known
-    const loads = new LoadsOfTable()
-    this.#byTable.set(table, loads)
+    const loads = knownOf(table) ?? new LoadsOfTable()
+    table.running = loads
     return loads
   }
+}
+
+function knownOf(table: Table): LoadsOfTable | undefined {
+  return table.running as LoadsOfTable | undefined
 }

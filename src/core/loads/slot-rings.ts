@@ -1,4 +1,18 @@
+import type { Flight } from "./flight.js"
+import { frames } from "./frame.js"
 import type { Run, Waited } from "./run.js"
+
+/**
+ * Lets a flight begin beyond a bound, if one must so that a load that waits for `flight` goes on. To be asked when a load has
+ * come to wait for a flight, and when a flight that loads wait for has come to wait for a slot.
+ */
+export function breakRing(flight: Flight): void {
+  if (flight.queue !== undefined && !flight.isAtRisk) {
+    flight.isAtRisk = true
+    frames.atRisk += 1
+  }
+  if (frames.atRisk > 0) flightInRing(flight)?.beginNow?.()
+}
 
 /**
  * The queued flight that has to begin beyond the bound of its queue, so that what waits for `target` goes on; undefined where
@@ -8,7 +22,7 @@ import type { Run, Waited } from "./run.js"
  * the other way round. A run goes on if everything that it waits for does; a queued flight, if one of the runs that hold the
  * slots of its queue does. What can't go on by these two rules waits in a ring, and none of it ever would.
  */
-export function flightInRing(target: Waited): Waited | undefined {
+function flightInRing(target: Waited): Waited | undefined {
   const { flights, runs } = reachableFrom(target)
   const goesOn = new Set<Waited | Run>()
   for (let before = -1; goesOn.size > before;) {

@@ -3,9 +3,8 @@ import { channels } from "../base/events.js"
 import { waitFor, whenAborted } from "../base/waits.js"
 import { ancestorCycle, findCycle } from "../loads/cycles.js"
 import { type Flight, howToJoin } from "../loads/flight.js"
-import { frames } from "../loads/frame.js"
 import { type Run, runOf } from "../loads/run.js"
-import { flightInRing } from "../loads/slot-rings.js"
+import { breakRing } from "../loads/slot-rings.js"
 import { type Call, requestFor } from "./call.js"
 import type { ReadContext } from "./context.js"
 import type { Fallback, Grace } from "./grace.js"
@@ -37,27 +36,27 @@ export class Joins {
     if (flight === undefined || how === "replace") return this.#start(call, visit, fallback, false)
     const waiting = runOf(visit.frame)
     const cycle = waiting === undefined ? undefined : findCycle(flight, waiting)
-    if (cycle !== undefined) return rejectCycle(cycle, fallback)
+    if (cycle !== undefined) return rejectCycle(cycle, visit.run, fallback)
     table.counters.joins += 1
     if (channels.join.hasSubscribers) outbox.publish(channels.join, table.event(id))
     const request = requestFor(call, false)
     const joined = how === "share" ? flight : launcher.follow(flight, request)
     const promise = this.#await(joined, call, visit, waiting, fallback)
     launcher.join(flight, request)
-    if (waiting !== undefined) goOnBeyondBounds(joined)
+    if (waiting !== undefined) breakRing(joined)
     return promise
   }
 
   #start(call: Call, visit: Visit, fallback: Fallback | undefined, isPrivate: boolean): Promise<unknown> {
     const { running, launcher } = this.#context
     const cycle = ancestorCycle(call.definition.table, call.id, visit.frame, running)
-    if (cycle !== undefined) return rejectCycle(cycle, fallback)
+    if (cycle !== undefined) return rejectCycle(cycle, visit.run, fallback)
     const flight = launcher.prepare(requestFor(call, isPrivate))
     const waiting = runOf(visit.frame)
     // Before it begins: its loader may at once call what waits for it, which must be seen as a cycle.
     const promise = this.#await(flight, call, visit, waiting, fallback)
     launcher.begin(flight)
-    if (waiting !== undefined) goOnBeyondBounds(flight)
+    if (waiting !== undefined) breakRing(flight)
     return promise
   }
 
@@ -102,7 +101,7 @@ export class Joins {
       if (run !== undefined) {
         // What it is going to depend on is not known, and so what a result depends on that is made without it.
         run.inheritKnown(flight)
-        run.taint()
+        run.obscure()
       }
       this.#context.launcher.abandon(flight.before ?? flight, signal.reason)
     }
@@ -110,16 +109,9 @@ export class Joins {
   }
 }
 
-/** Lets a flight begin that waits for a slot in a ring of caches, which would otherwise wait for ever. */
-function goOnBeyondBounds(flight: Flight): void {
-  if (flight.queue !== undefined && !flight.isAtRisk) {
-    flight.isAtRisk = true
-    frames.atRisk += 1
-  }
-  if (frames.atRisk > 0) flightInRing(flight)?.beginNow?.()
-}
-
-function rejectCycle(cycle: readonly string[], fallback: Fallback | undefined): Promise<never> {
+function rejectCycle(cycle: readonly string[], run: Run | undefined, fallback: Fallback | undefined): Promise<never> {
+  // Another caller would have met no cycle: what is made without the call is right for this one only.
+  run?.obscure()
   fallback?.letGo()
   return Promise.reject(new LoadCycleError(cycle))
 }

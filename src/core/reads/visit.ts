@@ -21,7 +21,7 @@ export interface Visit {
 export function beginVisit(table: Table, id: EntryId, frame: Frame | undefined): Visit {
   if (frame === undefined) return OUTSIDE
   const reading = runOf(frame)
-  if (reading !== undefined && reading.owner !== table.trie) reading.useForeign(table.keyOf(id))
+  if (reading !== undefined && reading.owner !== table.trie) reading.useForeign(table.keyOf(id), table.trie)
   const run = runOf(frame, table.trie)
   run?.inheritKey(table, id)
   return { frame, run, transaction: transactionOf(frame, table.trie) }
@@ -32,7 +32,7 @@ export function visitNode(name: string, trie: TagTrie, acquire: () => TagNode): 
   const frame = currentFrame()
   if (frame === undefined) return
   const reading = runOf(frame)
-  if (reading !== undefined && reading.owner !== trie) reading.useForeign(name)
+  if (reading !== undefined && reading.owner !== trie) reading.useForeign(name, trie)
   const run = runOf(frame, trie)
   if (run?.inherits === true) run.addAcquired(acquire())
 }
