@@ -194,14 +194,25 @@ export function whenAborted(signal: AbortSignal | undefined, onAbort?: () => voi
 }
 
 /** Those who wait for a signal, by signal. */
-const aborts = new WeakMap<AbortSignal, { readonly listeners: Listeners; readonly tell: () => void }>()
+const aborts = new WeakMap<AbortSignal, SignalListeners>()
+
+interface SignalListeners {
+  readonly listeners: Listeners
+  /** The one listener that the signal itself has. */
+  readonly tell: () => void
+}
+
+/** Made apart from any wait: what a signal of a long life keeps must hold nothing of the first that waited for it. */
+function signalListeners(): SignalListeners {
+  const listeners = new Listeners()
+  return { listeners, tell: () => listeners.tell() }
+}
 
 /** One listener for all that wait for a signal: of more than ten Node.js believes that they are a leak. */
 function onAbortOf(signal: AbortSignal, abort: () => void): () => void {
   let waiting = aborts.get(signal)
   if (waiting === undefined) {
-    const listeners = new Listeners()
-    waiting = { listeners, tell: () => listeners.tell() }
+    waiting = signalListeners()
     aborts.set(signal, waiting)
   }
   const { listeners, tell } = waiting
