@@ -16,20 +16,7 @@ export function checkInvariants(cache: Cache, options: { idle?: boolean } = {}):
   const expect = (isRight: boolean, problem: () => string) => {
     if (!isRight) problems.push(problem())
   }
-  const expectedUses = new Map<TagNode, number>()
-  const use = (node: TagNode) => expectedUses.set(node, (expectedUses.get(node) ?? 0) + 1)
-  const bundles = new Map<Bundle, number>()
-  const useAll = (dependencies: Dependencies) => {
-    if (!(dependencies instanceof Bundle)) {
-      for (const node of nodesOf(dependencies)) use(node)
-      return
-    }
-    const found = bundles.get(dependencies) ?? 0
-    bundles.set(dependencies, found + 1)
-    if (found > 0) return
-    for (const node of dependencies.nodes) use(node)
-    for (const part of dependencies.parts) useAll(part)
-  }
+  const { nodes: expectedUses, bundles, use, useAll } = countUses()
   const inTrie = new Set(trie.nodes())
 
   for (const node of inTrie) if (node.parent !== null) use(node.parent)
@@ -84,6 +71,28 @@ export function checkInvariants(cache: Cache, options: { idle?: boolean } = {}):
     expect(node.parent === null || inTrie.has(node), () => `${pathOf(node)} is in use, but not in the trie`)
   }
   if (problems.length > 0) throw new Error(`the cache's books don't agree: ${problems.slice(0, 10).join("; ")}`)
+}
+
+/** Counts uses of nodes and bundles. A bundle is one user of what it holds, whoever holds it. */
+function countUses() {
+  const nodes = new Map<TagNode, number>()
+  const bundles = new Map<Bundle, number>()
+  const use = (node: TagNode) => nodes.set(node, (nodes.get(node) ?? 0) + 1)
+  const useAll = (dependencies: Dependencies) => {
+    if (!(dependencies instanceof Bundle)) {
+      for (const node of nodesOf(dependencies)) use(node)
+      return
+    }
+    const open = [dependencies]
+    for (let bundle = open.pop(); bundle !== undefined; bundle = open.pop()) {
+      const found = bundles.get(bundle) ?? 0
+      bundles.set(bundle, found + 1)
+      if (found > 0) continue
+      for (const node of bundle.nodes) use(node)
+      for (const part of bundle.parts) open.push(part)
+    }
+  }
+  return { nodes, bundles, use, useAll }
 }
 
 function pathOf(node: TagNode): string {

@@ -49,7 +49,10 @@ const row = fc.nat({ max: ROWS - 1 })
 const key = fc.nat({ max: KEYS - 1 })
 const which = fc.nat({ max: 50 })
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ do: fc.constant("read" as const), row, dep: fc.constantFrom("before", "after") }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant("read" as const), row, dep: fc.constantFrom("before", "after") }),
+  },
   { weight: 3, arbitrary: fc.constant({ do: "wait" as const }) },
   {
     weight: 3,
@@ -214,7 +217,7 @@ export async function run({ maxLoads, specs, commands }: Program): Promise<strin
       const many = own.cacheableMany(async (ids: readonly number[]) => {
         const made = await load()
         return ids.map(() => made)
-      }, options as object & { name: string })
+      }, options)
       const one = (n: number) => many.one(n) as Promise<Made>
       functions.push(Object.assign(one, { with: () => one, refresh: (n: number) => many.refresh(n) as Promise<Made> }))
     } else functions.push(own.cacheable(load as (n: number) => Promise<Made>, options))
@@ -245,7 +248,8 @@ export async function run({ maxLoads, specs, commands }: Program): Promise<strin
     if (each.do === "write") void write(each.row)
     else if (each.do === "unrelated") void Promise.all(caches.map((cache) => cache.invalidate("unrelated")))
     else if (each.do === "release") gates.splice(each.which % Math.max(1, gates.length), 1)[0]?.()
-    else if (each.do === "abort") signals.splice(each.which % Math.max(1, signals.length), 1)[0]?.abort(new Error("left"))
+    else if (each.do === "abort")
+      signals.splice(each.which % Math.max(1, signals.length), 1)[0]?.abort(new Error("left"))
     else if (each.do === "advance") clock.advance(each.ms)
     else if (each.do === "get") {
       for (const cache of caches) begin(`get(${each.key})`, [...floors], () => cache.get<Made>(`k:${each.key}`))
@@ -257,7 +261,11 @@ export async function run({ maxLoads, specs, commands }: Program): Promise<strin
       const controller = new AbortController()
       if (each.how === "signal") signals.push(controller)
       begin(`f${each.to}`, [...floors], () =>
-        each.how === "plain" ? target(0) : each.how === "fresh" ? target.refresh(0) : target.with({ signal: controller.signal })(0),
+        each.how === "plain"
+          ? target(0)
+          : each.how === "fresh"
+            ? target.refresh(0)
+            : target.with({ signal: controller.signal })(0),
       )
     }
   }

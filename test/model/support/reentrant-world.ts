@@ -175,7 +175,8 @@ export class ReentrantWorld {
         const isForeign = setup.log === "both" && error.code === "ERR_ZOOCACHE_FOREIGN_CACHE"
         // A hook can wait for nothing that it calls.
         const isUnawaited = error.code === "ERR_ZOOCACHE_UNAWAITED_CALL"
-        if (!isExpected && !isForeign && !isUnawaited) this.violations.push(`an unexpected fault: ${error.code} ${error.message}`)
+        if (!isExpected && !isForeign && !isUnawaited)
+          this.violations.push(`an unexpected fault: ${error.code} ${error.message}`)
         this.#at("onFault")
       },
       ...(setup.log === "remote" ? { log: new FaultyLog({ clock: this.#clock }).connect("here") } : {}),
