@@ -49,8 +49,8 @@ export function makeCached(
   const theLongWay = function (this: unknown, ...args: unknown[]): Promise<unknown> {
     return read(this, args, false)
   }
-  // The way of nearly every call: at most one plain argument, an entry found fresh in this state of the log, not yet due for a
-  // closer look, outside of every load and transaction, which would have to hear of it. Everything else goes the long way.
+  // The way of nearly every call: at most one plain argument, an entry that is fresh in this state of the log, not yet due for
+  // a closer look, outside of every load and transaction, which would have to hear of it. Everything else goes the long way.
   const cached = function (this: unknown, argument: unknown): Promise<unknown> {
     const isPlainCall = hasPlainIds && arguments.length < 2 && isPlainId(argument)
     if (isPlainCall && (frames.active === 0 || currentFrame() === undefined)) {
@@ -58,7 +58,7 @@ export function makeCached(
       if (entry !== undefined) {
         if (--turn.left < 0 || isTimeFaked()) turn.read()
         if (
-          entry.stamp === trie.trusted &&
+          (entry.stamp === trie.trusted || core.entries.isFreshNow(entry)) &&
           (turn.now < entry.deadlineMs || entry.deadlineMs === NEVER) &&
           !hitChannel.hasSubscribers
         ) {
@@ -115,7 +115,7 @@ export function checkSignal(signal: unknown): AbortSignal | undefined {
 }
 
 // The same ids that `idOf` would return as they are. The two must agree: a test runs both over every kind of argument.
-function isPlainId(value: unknown): value is EntryId {
+export function isPlainId(value: unknown): value is EntryId {
   if (typeof value === "number") return value !== 0 || 1 / value > 0
   if (typeof value === "string") return value.length <= 128 && value.charCodeAt(0) !== 0
   return typeof value === "boolean" || value === null || value === undefined

@@ -6,6 +6,7 @@ import type { AnyFunction } from "../options/options.js"
 import { isolated } from "../reads/use.js"
 import { beginVisit } from "../reads/visit.js"
 import { isInTransaction } from "../writes/transaction.js"
+import { isPlainId } from "./cached-function.js"
 import { checkEntriesAtHand, define, type LooseOptions, nameAs, type View } from "./definition.js"
 import { functionMethods } from "./methods.js"
 
@@ -53,8 +54,18 @@ export function makeCachedSync(
       return inGrace.value
     }
   }
-  const cached = function (this: unknown, ...args: unknown[]): unknown {
+  const hasPlainIds = options.key === undefined && obstacle === undefined
+  const theLongWay = function (this: unknown, ...args: unknown[]): unknown {
     return read(this, args, false)
+  }
+  const cached = function (this: unknown, argument: unknown): unknown {
+    if (hasPlainIds && arguments.length < 2 && isPlainId(argument)) {
+      const entry = reader.looks.quickHit(definition.table, argument)
+      if (entry !== undefined) return entry.value
+    }
+    // Passed on in this form, the arguments are never made into an object.
+    // eslint-disable-next-line prefer-rest-params -- a rest parameter would cost every hit an array
+    return theLongWay.apply(this, arguments as unknown as unknown[])
   }
   const methods = functionMethods(view, definition, cached, (self, args) => read(self, args, true))
   return nameAs(Object.assign(cached, methods), loader)

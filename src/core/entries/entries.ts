@@ -7,7 +7,8 @@ import type { Outbox } from "../base/outbox.js"
 import { MemoryTier } from "../memory/memory-tier.js"
 import type { CacheSettings } from "../options/settings.js"
 import { type Dependencies, hold, letGo } from "../tags/dependencies.js"
-import { expiredSince, freshnessOf } from "../tags/freshness.js"
+import { expiredSince, freshnessOf, isUntouched } from "../tags/freshness.js"
+import { TagNode } from "../tags/tag-node.js"
 import type { Stamp, TagTrie } from "../tags/tag-trie.js"
 import type { Version } from "../tags/version.js"
 import { hashId } from "../values/hash-id.js"
@@ -108,6 +109,22 @@ export class Entries {
     // Fresh as of the cursor, its own key included.
     if (entry.rare !== null && entry.rare.keyVersion !== Number.POSITIVE_INFINITY) entry.rare.keyVersion = undefined
     return true
+  }
+
+  /** Whether an entry may be served as far as the log goes; remembers it in its stamp, and changes nothing else. */
+  isFreshNow(entry: Entry): boolean {
+    const { trie } = this.#options
+    const { trusted } = trie
+    if (trusted === null) return false
+    const { dependencies } = entry
+    // Most entries are plain: one class of object on this way, so that it costs little more than a hit.
+    if (entry.isPlain && (dependencies === null || dependencies instanceof TagNode)) {
+      if (isUntouched(entry.stamp, dependencies, entry.table.keyNode, trie)) {
+        entry.stamp = trusted
+        return true
+      }
+    }
+    return this.isFresh(entry) && entry.stamp === trusted
   }
 
   /** Whether an entry that was fetched may be served as it is, neither stale nor expired nor due for a refresh. */

@@ -86,6 +86,11 @@ export class Entry implements Aged, Subject {
     this.#more = rare === null && this.aging === null ? null : { aging: this.aging, rare }
   }
 
+  /** It neither slides nor has grace, nor anything that is rare. */
+  get isPlain(): boolean {
+    return this.#more === null
+  }
+
   /** Marks on its own key remove an entry at once, so what is left to look at is its function. */
   get keyNode(): TagNode {
     return this.table.keyNode

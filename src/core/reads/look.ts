@@ -46,7 +46,7 @@ export class Looks {
     const turn = this.#turn
     if (--turn.left < 0 || isTimeFaked()) turn.read()
     if (
-      entry.stamp !== this.#trie.trusted ||
+      (entry.stamp !== this.#trie.trusted && !this.#context.entries.isFreshNow(entry)) ||
       (turn.now >= entry.deadlineMs && entry.deadlineMs !== NEVER) ||
       channels.hit.hasSubscribers
     )

@@ -43,6 +43,24 @@ export function freshnessOf(subject: Subject, log: LogState): Freshness {
   return freshnessOfDependencies(dependencies, stamp.asOf, log)
 }
 
+/**
+ * Whether a subject with at most one dependency is fresh because none of the nodes that concern it bears a mark after its
+ * `asOf`. A part of the rule, for the many entries that are looked at again after each change elsewhere: it never says yes
+ * where the rule says no, and leaves the rest to {@link freshnessOf}.
+ */
+export function isUntouched({ epoch, asOf }: Stamp, dependency: TagNode | null, keyNode: TagNode, log: LogState): boolean {
+  if (epoch !== log.stamp.epoch || asOf < log.floor || asOf < log.keyFloor) return false
+  for (let node: TagNode | null = dependency ?? log.root; node !== null; node = node.parent) {
+    const { mark } = node
+    if (mark !== null && (mark.pending > 0 || mark.invalidated > asOf || mark.soft !== null)) return false
+  }
+  for (let node = keyNode; node.parent !== null; node = node.parent) {
+    const { mark } = node
+    if (mark !== null && (mark.pending > 0 || mark.invalidated > asOf)) return false
+  }
+  return true
+}
+
 /** The rule's part on dependencies; also answers for a load that is still running. */
 export function freshnessOfDependencies(
   dependencies: Dependencies,
