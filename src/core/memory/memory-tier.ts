@@ -1,6 +1,7 @@
 import type { Clock, Timer } from "../base/clock.js"
+import { evictionPolicy } from "./eviction.js"
 import { Sweep } from "./sweep.js"
-import { WindowTinyLfu } from "./window-tiny-lfu.js"
+import type { WindowTinyLfu } from "./window-tiny-lfu.js"
 
 /** Something that the tier can keep. */
 export interface Resident {
@@ -66,7 +67,7 @@ export class MemoryTier<E extends Resident> {
   constructor(options: MemoryTierOptions<E>) {
     this.#options = options
     this.#maxBytes = budgetOf(options.maxBytes)
-    this.#policy = new WindowTinyLfu({
+    this.#policy = evictionPolicy({
       maxEntries: options.maxEntries,
       maxWeight: this.#maxBytes,
       random: options.random,

@@ -24,10 +24,11 @@ const MIN_ENTRIES_OF_STEP = 64
  * - a hit on one of the next victims of the main part, which a main part smaller by the margin would not hold: shrink.
  */
 export class WindowSize {
-  readonly #maxEntries: number
-  readonly #maxWeight: number
+  #maxEntries: number
+  #maxWeight: number
   #share = MIN_WINDOW_SHARE
   #trend = 0
+  #isWhole = false
 
   maxWindowEntries = 0
   maxWindowWeight = 0
@@ -40,8 +41,36 @@ export class WindowSize {
     this.#setShare(this.#share)
   }
 
+  /** Whether all of the budgets is the window's for now, which makes an LRU cache. No event moves it then. */
+  get isWhole(): boolean {
+    return this.#isWhole
+  }
+
+  get share(): number {
+    return this.#share
+  }
+
+  setWhole(): void {
+    this.#isWhole = true
+    this.#setShare(this.#share)
+  }
+
+  /** Gives the window this share, from 0 to 1. */
+  setShare(share: number): void {
+    this.#isWhole = false
+    this.#setShare(share)
+  }
+
+  /** Other budgets; the shares stay. */
+  limit(maxEntries: number, maxWeight: number): void {
+    this.#maxEntries = maxEntries
+    this.#maxWeight = maxWeight
+    this.#setShare(this.#share)
+  }
+
   /** An event says that the window should grow (1) or shrink (-1). `size`: how many entries there are. */
   move(direction: 1 | -1, size: number): void {
+    if (this.#isWhole) return
     this.#trend += (direction - this.#trend) * TREND_RATE
     const entries = direction * ENTRIES_PER_EVENT * (1 + TREND_BOOST * Math.abs(this.#trend))
     this.#setShare(this.#share + entries / Math.max(MIN_ENTRIES_OF_STEP, size))
@@ -57,9 +86,10 @@ export class WindowSize {
     if (!(share >= MIN_WINDOW_SHARE && share <= MAX_WINDOW_SHARE)) throw new Error(`the window's share became ${share}`)
     const maxEntries = this.#maxEntries
     this.#share = share
-    this.maxWindowEntries = Math.max(1, Math.round(share * maxEntries))
-    this.maxWindowWeight = share * this.#maxWeight
-    const maxMainEntries = maxEntries === Infinity ? Infinity : maxEntries - this.maxWindowEntries
+    const windowEntries = Math.max(1, Math.round(share * maxEntries))
+    this.maxWindowEntries = this.#isWhole ? maxEntries : windowEntries
+    this.maxWindowWeight = this.#isWhole ? this.#maxWeight : share * this.#maxWeight
+    const maxMainEntries = maxEntries === Infinity ? Infinity : maxEntries - windowEntries
     this.maxProtectedEntries = PROTECTED_SHARE * maxMainEntries
     this.maxProtectedWeight = PROTECTED_SHARE * (1 - share) * this.#maxWeight
   }

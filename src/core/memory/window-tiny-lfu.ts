@@ -10,6 +10,19 @@ export interface EvictionOptions {
   readonly maxWeight: number
   /** Uniform in [0, 1); Math.random unless given. */
   readonly random?: () => number
+  /** Asked for once the budgets are half full: nobody goes before. */
+  readonly advisor?: () => Advisor
+}
+
+/** Tells when recency alone would do better. */
+export interface Advisor {
+  readonly prefersRecency: boolean
+  /** Share of the budgets that the window should have where frequency does better. */
+  readonly windowShare: number
+  /** A request for the key of that hash. */
+  use(hash: number, weight: number): void
+  /** The entry of that key has gone for a reason that is not the policy's. */
+  forget(hash: number): void
 }
 
 // As in Caffeine: counts are halved after ten accesses per entry.
@@ -51,13 +64,15 @@ const WARM_ADMISSION = 1 / 128
  * history, 8 more for weights where there is a byte budget (and at most 20 KB more: small sketches are more precise).
  */
 export class WindowTinyLfu {
-  readonly #maxEntries: number
-  readonly #maxWeight: number
+  #maxEntries: number
+  #maxWeight: number
   readonly #random: () => number
   readonly #sketch: FrequencySketch
   readonly #rejected = new RecentlyRejected()
   readonly #lists: SlotLists
   readonly #window: WindowSize
+  readonly #advisorOf: (() => Advisor) | undefined
+  #advisor: Advisor | undefined
   #hashes: Int32Array
 
   readonly #ring = new Int32Array(RING_LENGTH)
@@ -79,6 +94,7 @@ export class WindowTinyLfu {
     this.#maxEntries = options.maxEntries
     this.#maxWeight = options.maxWeight
     this.#random = options.random ?? Math.random
+    this.#advisorOf = options.advisor
     this.#sketch = new FrequencySketch(Math.floor(this.#random() * 2 ** 32), this.#maxEntries)
     const slots = Math.min(this.#maxEntries + 1, 16)
     this.#lists = new SlotLists(slots, this.#maxWeight !== Infinity)
@@ -104,6 +120,31 @@ export class WindowTinyLfu {
     return this.#lists.size > this.#maxEntries || this.#lists.weight > this.#maxWeight
   }
 
+  /** Share of the budgets that the window has where frequency decides. */
+  get windowShare(): number {
+    return this.#window.share
+  }
+
+  /** 0 where there is no byte budget. */
+  weightOf(slot: number): number {
+    return this.#lists.weightOf(slot + FIRST_NODE)
+  }
+
+  /** Whether to evict what was used least recently, whatever its frequency. What is known of frequencies is kept. */
+  followRecency(isOn: boolean, windowShare = this.#window.share): void {
+    if (isOn === this.#window.isWhole) return
+    if (isOn) this.#window.setWhole()
+    else this.#window.setShare(windowShare)
+  }
+
+  /** Other budgets. Call `evict` afterwards until it returns -1. */
+  limit(maxEntries: number, maxWeight: number): void {
+    this.#maxEntries = maxEntries
+    this.#maxWeight = maxWeight
+    this.#window.limit(maxEntries, maxWeight)
+    this.#setRecording()
+  }
+
   /**
    * A new entry, in a slot that is not in use. `hash`: a well-mixed 32-bit integer of its key. `weight`: an integer from
    * 0, of which all sums are safe. Counts as one access. Call `evict` afterwards until it returns -1, or later.
@@ -120,6 +161,7 @@ export class WindowTinyLfu {
     if (weight > this.#window.maxWindowWeight) lists.moveToLastOfWindow(node)
     this.#countAccesses(1)
     this.#setRecording()
+    this.#takeAdvice(node)
   }
 
   /** The entry of that slot was replaced. Counts as an access. Call `evict` afterwards until it returns -1, or later. */
@@ -134,6 +176,7 @@ export class WindowTinyLfu {
     const most = lists.listOf(node) === WINDOW ? this.#window.maxWindowWeight : this.#maxWeight
     if (weight > most) lists.moveToLastOfWindow(node)
     this.#setRecording()
+    this.#takeAdvice(node)
   }
 
   /** A hit: only noted here, it takes effect before the next change. Of more than a thousand the newest count. */
@@ -153,6 +196,7 @@ export class WindowTinyLfu {
   /** The entry has gone for a reason of its own: stale, expired, deleted. */
   remove(slot: number): void {
     this.#replay()
+    this.#advisor?.forget(this.#hashes[slot]!)
     this.#forget(slot + FIRST_NODE)
     if (!this.isOver) this.#endAdmission()
     this.#setRecording()
@@ -192,9 +236,10 @@ export class WindowTinyLfu {
       const victim = this.#victimFor(this.#admitted)
       if (victim !== 0) return victim
     }
-    if (!this.#isWindowOver()) return this.#nextOfMain()
     const lists = this.#lists
     const candidate = lists.before(WINDOW)
+    if (this.#window.isWhole) return lists.weightOf(candidate) > this.#maxWeight ? candidate : this.#nextOfMain()
+    if (!this.#isWindowOver()) return this.#nextOfMain()
     const needed = Math.min(lists.weightOf(candidate), lists.weight - this.#maxWeight)
     const isAdmitted = this.#isAdmitted(candidate, needed)
     this.#rejected.pass()
@@ -286,16 +331,23 @@ export class WindowTinyLfu {
     this.#ringAt = 0
     this.#hasWrapped = false
     const ring = this.#ring
-    const lists = this.#lists
+    const advisor = this.#advisor
     for (let index = 0; index < length; index++) {
-      const node = ring[(oldest + index) & (RING_LENGTH - 1)]! + FIRST_NODE
-      if (lists.use(node) === PROBATION) this.#promote(node)
+      const slot = ring[(oldest + index) & (RING_LENGTH - 1)]!
+      const isThere = this.#use(slot + FIRST_NODE)
+      if (isThere && advisor !== undefined) advisor.use(this.#hashes[slot]!, this.weightOf(slot))
     }
     this.#countAccesses(length)
   }
 
-  #use(node: number): void {
-    if (this.#lists.use(node) === PROBATION) this.#promote(node)
+  /** Gives whether the slot is in use. */
+  #use(node: number): boolean {
+    const list = this.#lists.use(node)
+    if (list === WINDOW) return true
+    if (list === 0) return false
+    if (this.#window.isWhole) this.#lists.moveToFirst(node, WINDOW)
+    else if (list === PROBATION) this.#promote(node)
+    return true
   }
 
   /** To the protected list. In the steady state another one makes room for it, and nothing needs to be counted. */
@@ -348,6 +400,24 @@ export class WindowTinyLfu {
 
   #setRecording(): void {
     this.#recording = 2 * this.#lists.size >= this.#maxEntries || 2 * this.#lists.weight >= this.#maxWeight
+  }
+
+  #takeAdvice(node: number): void {
+    const advisor = this.#advisor
+    if (advisor !== undefined) {
+      advisor.use(this.#hashes[node - FIRST_NODE]!, this.#lists.weightOf(node))
+      this.followRecency(advisor.prefersRecency, advisor.windowShare)
+    } else if (this.#recording && this.#advisorOf !== undefined) {
+      this.#advisor = this.#advisorOf()
+      this.#tellAll(this.#advisor)
+    }
+  }
+
+  /** In the order in which they came, as far as slots were not used again: no hits were noted yet. */
+  #tellAll(advisor: Advisor): void {
+    for (let slot = 0; slot < this.#lists.capacity; slot++) {
+      if (this.#lists.listOf(slot + FIRST_NODE) !== 0) advisor.use(this.#hashes[slot]!, this.weightOf(slot))
+    }
   }
 
   #forget(node: number): void {

@@ -1,4 +1,5 @@
-import { WindowTinyLfu } from "../../../../src/core/memory/window-tiny-lfu.js"
+import { evictionPolicy } from "../../../../src/core/memory/eviction.js"
+import type { WindowTinyLfu } from "../../../../src/core/memory/window-tiny-lfu.js"
 import { randomFrom } from "./traces.js"
 
 /** A cache of keys around the policy, as the memory tier uses it: `get`, and on a miss `set`. */
@@ -8,8 +9,8 @@ export class SimulatedTier {
   readonly #keys: number[] = []
   readonly #free: number[] = []
 
-  constructor(maxEntries: number, maxWeight = Infinity) {
-    this.policy = new WindowTinyLfu({ maxEntries, maxWeight, random: randomFrom(1) })
+  constructor(maxEntries: number, maxWeight = Infinity, seed = 1) {
+    this.policy = evictionPolicy({ maxEntries, maxWeight, random: randomFrom(seed) })
   }
 
   /** Whether it was a hit. */
@@ -35,22 +36,50 @@ export class SimulatedTier {
   }
 
   /** Percent of hits. */
-  hitRatio(trace: readonly number[]): number {
+  hitRatio(trace: readonly number[], weightOf: (key: number) => number = () => 1): number {
     let hits = 0
-    for (const key of trace) if (this.access(key)) hits++
+    for (const key of trace) if (this.access(key, weightOf(key))) hits++
     return (100 * hits) / trace.length
   }
 }
 
-/** Percent of hits of an LRU cache. */
-export function hitRatioOfLru(trace: readonly number[], capacity: number): number {
-  const keys = new Set<number>()
-  let hits = 0
-  for (const key of trace) {
-    if (keys.delete(key)) hits++
-    keys.add(key)
-    if (keys.size > capacity) keys.delete(keys.values().next().value!)
+/** An LRU cache of keys. */
+export class SimulatedLru {
+  readonly #maxWeight: number
+  readonly #weights = new Map<number, number>()
+  #weight = 0
+
+  constructor(maxWeight: number) {
+    this.#maxWeight = maxWeight
   }
+
+  /** Whether it was a hit. */
+  access(key: number, weight = 1): boolean {
+    const isHit = this.forget(key)
+    this.#weights.set(key, weight)
+    this.#weight += weight
+    for (const oldest of this.#weights.keys()) {
+      if (this.#weight <= this.#maxWeight) break
+      this.forget(oldest)
+    }
+    return isHit
+  }
+
+  /** Whether it was there. */
+  forget(key: number): boolean {
+    this.#weight -= this.#weights.get(key) ?? 0
+    return this.#weights.delete(key)
+  }
+}
+
+/** Percent of hits of an LRU cache. */
+export function hitRatioOfLru(
+  trace: readonly number[],
+  maxWeight: number,
+  weightOf: (key: number) => number = () => 1,
+): number {
+  const lru = new SimulatedLru(maxWeight)
+  const hits = trace.filter((key) => lru.access(key, weightOf(key))).length
   return (100 * hits) / trace.length
 }
 

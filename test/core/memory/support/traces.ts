@@ -56,3 +56,24 @@ export function recencyBiased(length: number, capacity: number, seed: number): n
   }
   return trace
 }
+
+/** Jobs, each of which reads a set of its own from begin to end, several times. */
+export function phases({ keys, passes, jobs }: { keys: number; passes: number; jobs: number }): number[] {
+  const trace: number[] = []
+  for (let job = 0; job < jobs; job++) {
+    for (let pass = 0; pass < passes; pass++) {
+      for (let key = 0; key < keys; key++) trace.push(job * 1_000_003 + key)
+    }
+  }
+  return trace
+}
+
+/** The keys 0 to `keys` - 1, over and over. */
+export function loop(keys: number, length: number): number[] {
+  return Array.from({ length }, (_, index) => index % keys)
+}
+
+/** All keys forward, then backward, and so on. */
+export function sawtooth(keys: number, length: number): number[] {
+  return loop(2 * keys, length).map((place) => (place < keys ? place : 2 * keys - 1 - place))
+}
