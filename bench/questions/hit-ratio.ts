@@ -118,12 +118,16 @@ export const hitRatio: Question = {
       tables: [usually.table(), newSets.table("New working sets, and what else LRU is made for:")],
       bars: [
         // These bars are about the recorded traces, all of them.
-        ...(isWhole ? [usually.meanBar("hit ratio, mean over LRU", 12.5), usually.worstBar("hit ratio, worst against LRU", -1.5)] : []),
+        ...(isWhole
+          ? [usually.meanBar("hit ratio, mean over LRU", 12.5), usually.worstBar("hit ratio, worst against LRU", -1.5)]
+          : []),
         newSets.worstBar("hit ratio on new working sets, worst against LRU", -3),
       ],
       notes: isWhole
         ? []
-        : [`Not all of the ${RECORDED.length} recorded cells: their bars don't apply. Mean difference ${show(usually.mean)}.`],
+        : [
+            `Not all of the ${RECORDED.length} recorded cells: their bars don't apply. Mean difference ${show(usually.mean)}.`,
+          ],
     }
   },
 }

@@ -1,5 +1,6 @@
+import { Recency } from "./recency.js"
 import { ShadowCache } from "./shadow-cache.js"
-import type { Advisor, EvictionOptions } from "./window-tiny-lfu.js"
+import { type Advisor, type EvictionOptions, WindowTinyLfu } from "./window-tiny-lfu.js"
 
 // Tiers up to this size are simulated whole. A sample of more keys would tell more exactly how much of a working set
 // that nearly fills the tier it holds, for more bytes: with 1,024 a set of 90 % is told from one of 100 % by five sigma.
@@ -8,7 +9,7 @@ const MOST_KEYS = 1024
 // Lead that turns the verdict, as a share of the keys of a shadow, and the largest that is remembered.
 const TURNING_SHARE = 1 / 16
 const LARGEST_SHARE = 1 / 8
-const LEAST_TURNING = 4
+const LEAST_TURNING = 8
 
 /**
  * Which policy a cache should follow: W-TinyLFU, or LRU where new working sets take turns.
@@ -23,6 +24,7 @@ const LEAST_TURNING = 4
  */
 export class PolicyDuel implements Advisor {
   readonly #seed: number
+  readonly #frequency: WindowTinyLfu
   readonly #byRecency: ShadowCache
   readonly #byFrequency: ShadowCache
   /** Bits of a mixed hash that are 0 in those that are sampled. */
@@ -34,9 +36,11 @@ export class PolicyDuel implements Advisor {
 
   constructor({ maxEntries, maxWeight, random = Math.random }: EvictionOptions) {
     this.#seed = Math.floor(random() * 2 ** 32)
-    const options = { maxEntries, maxWeight, random, mostKeys: MOST_KEYS }
-    this.#byRecency = new ShadowCache({ ...options, byRecency: true })
-    this.#byFrequency = new ShadowCache({ ...options, byRecency: false })
+    const budgets = { maxEntries, maxWeight }
+    const slots = Math.min(maxEntries, MOST_KEYS) + 1
+    this.#frequency = new WindowTinyLfu({ ...budgets, random })
+    this.#byRecency = new ShadowCache(new Recency(slots, maxEntries, maxWeight), budgets, slots)
+    this.#byFrequency = new ShadowCache(this.#frequency, budgets, slots)
   }
 
   /** Keys that are known, those of both caches. */
@@ -45,16 +49,27 @@ export class PolicyDuel implements Advisor {
   }
 
   get windowShare(): number {
-    return this.#byFrequency.windowShare
+    return this.#frequency.windowShare
   }
 
-  use(hash: number, weight: number): void {
+  learn(hash: number, weight: number): void {
     const key = this.#keyOf(hash)
     if ((key & this.#mask) !== 0) return
-    const isRecent = this.#byRecency.use(key, weight)
-    const isFrequent = this.#byFrequency.use(key, weight)
-    if (isRecent !== isFrequent) this.#count(isRecent ? 1 : -1)
-    while (Math.max(this.#byRecency.size, this.#byFrequency.size) > MOST_KEYS) this.#thin()
+    this.#byRecency.use(key, weight)
+    this.#byFrequency.use(key, weight)
+    this.#keepSample()
+  }
+
+  use(hash: number, weight: number, wasHit: boolean): void {
+    const key = this.#keyOf(hash)
+    // What a shadow could never hold is no evidence against its policy.
+    if ((key & this.#mask) !== 0 || weight > this.#byRecency.maxWeight) return
+    const byRecency = this.#byRecency.use(key, weight)
+    const byFrequency = this.#byFrequency.use(key, weight)
+    this.#keepSample()
+    // A cache that follows frequency stands for itself: what its past made of it may hit less than the shadow does.
+    const other = this.prefersRecency ? byFrequency : wasHit
+    if (byRecency !== other) this.#count(byRecency ? 1 : -1)
   }
 
   forget(hash: number): void {
@@ -73,10 +88,13 @@ export class PolicyDuel implements Advisor {
     else if (this.#lead <= -turning) this.prefersRecency = false
   }
 
-  #thin(): void {
-    this.#mask = 2 * this.#mask + 1
-    this.#byRecency.thin(this.#mask)
-    this.#byFrequency.thin(this.#mask)
+  /** Halves the sample as often as it takes. */
+  #keepSample(): void {
+    while (Math.max(this.#byRecency.size, this.#byFrequency.size) > MOST_KEYS) {
+      this.#mask = 2 * this.#mask + 1
+      this.#byRecency.thin(this.#mask)
+      this.#byFrequency.thin(this.#mask)
+    }
   }
 
   /** Spreads hashes that were chosen to meet, since nobody knows the seed. */

@@ -1,28 +1,34 @@
-import { WindowTinyLfu } from "./window-tiny-lfu.js"
+/** Decides which slot goes. Slots are integers from 0, and the smallest that are free are used. */
+export interface ShadowedPolicy {
+  readonly size: number
+  insert(slot: number, hash: number, weight: number): void
+  replace(slot: number, weight: number): void
+  touch(slot: number): void
+  remove(slot: number): void
+  /** A slot that must go for the budgets to hold, already removed, or -1 when they hold. */
+  evict(): number
+  weightOf(slot: number): number
+  limit(maxEntries: number, maxWeight: number): void
+  check(): void
+}
 
-export interface ShadowOptions {
+export interface Budgets {
   /** May be Infinity. */
   readonly maxEntries: number
   /** In bytes: a safe integer, or Infinity. */
   readonly maxWeight: number
-  /** Uniform in [0, 1). */
-  readonly random: () => number
-  /** Whether it evicts what was used least recently, whatever its frequency. */
-  readonly byRecency: boolean
-  /** Keys that it will be thinned to whenever it has more of them. */
-  readonly mostKeys: number
 }
 
 const LEAST_BUCKETS = 16
 
 /**
- * A cache of keys without values: tells whether each request would have been a hit, had the policy been this one.
+ * A cache of keys without values: tells whether each request would have been a hit, had this policy decided.
  *
  * Keys are 32-bit integers, well mixed, with a seed that nobody outside knows: their chains stay short.
  */
 export class ShadowCache {
-  readonly #options: ShadowOptions
-  readonly #policy: WindowTinyLfu
+  readonly #policy: ShadowedPolicy
+  readonly #budgets: Budgets
   /** First slot of each chain and next one of each slot, each plus one; 0 where there is none. */
   readonly #heads: Int32Array
   readonly #nexts: Int32Array
@@ -31,16 +37,15 @@ export class ShadowCache {
   readonly #free: number[] = []
   /** Slots that were ever in use. */
   #slots = 0
+  #maxWeight: number
 
-  constructor(options: ShadowOptions) {
-    const { maxEntries, mostKeys, byRecency } = options
-    this.#options = options
-    this.#policy = new WindowTinyLfu(options)
-    this.#policy.followRecency(byRecency)
-    // One more than may stay: a new key is in before its victim goes.
-    const slots = Math.min(maxEntries, mostKeys) + 1
+  /** @param slots one more than the keys that stay: a new key is in before another goes. */
+  constructor(policy: ShadowedPolicy, budgets: Budgets, slots: number) {
+    this.#policy = policy
+    this.#budgets = budgets
+    this.#maxWeight = budgets.maxWeight
     let buckets = LEAST_BUCKETS
-    while (buckets < slots) buckets *= 2
+    while (2 * buckets < slots) buckets *= 2
     this.#heads = new Int32Array(buckets)
     this.#shift = 32 - Math.log2(buckets)
     this.#nexts = new Int32Array(slots)
@@ -51,9 +56,9 @@ export class ShadowCache {
     return this.#policy.size
   }
 
-  /** Size of the window that its policy found best, as a share of the budgets. */
-  get windowShare(): number {
-    return this.#policy.windowShare
+  /** In bytes: what an entry may weigh to be held. */
+  get maxWeight(): number {
+    return this.#maxWeight
   }
 
   /** A request for the key, whose entry has this weight. Gives whether it was a hit; a key that was not here is now. */
@@ -83,14 +88,15 @@ export class ShadowCache {
   /** Keeps only keys whose bits in the mask are all 0, and gives them their share of the budgets. */
   thin(mask: number): void {
     for (let bucket = 0; bucket < this.#heads.length; bucket++) {
-      for (let link = this.#heads[bucket]!; link !== 0; ) {
+      for (let link = this.#heads[bucket]!; link !== 0;) {
         const slot = link - 1
         link = this.#nexts[slot]!
         if ((this.#keys[slot]! & mask) !== 0) this.forget(this.#keys[slot]!)
       }
     }
-    const { maxEntries, maxWeight } = this.#options
-    this.#policy.limit(Math.max(1, Math.round(maxEntries / (mask + 1))), maxWeight / (mask + 1))
+    const { maxEntries, maxWeight } = this.#budgets
+    this.#maxWeight = maxWeight / (mask + 1)
+    this.#policy.limit(Math.max(1, Math.round(maxEntries / (mask + 1))), this.#maxWeight)
     this.#evict()
   }
 

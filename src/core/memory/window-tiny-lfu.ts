@@ -19,8 +19,10 @@ export interface Advisor {
   readonly prefersRecency: boolean
   /** Share of the budgets that the window should have where frequency does better. */
   readonly windowShare: number
-  /** A request for the key of that hash. */
-  use(hash: number, weight: number): void
+  /** An entry that was there before its advice was asked for. */
+  learn(hash: number, weight: number): void
+  /** A request for the key of that hash, and whether its entry was there. */
+  use(hash: number, weight: number, wasHit: boolean): void
   /** The entry of that key has gone for a reason that is not the policy's. */
   forget(hash: number): void
 }
@@ -161,7 +163,7 @@ export class WindowTinyLfu {
     if (weight > this.#window.maxWindowWeight) lists.moveToLastOfWindow(node)
     this.#countAccesses(1)
     this.#setRecording()
-    this.#takeAdvice(node)
+    this.#takeAdvice(node, false)
   }
 
   /** The entry of that slot was replaced. Counts as an access. Call `evict` afterwards until it returns -1, or later. */
@@ -176,7 +178,7 @@ export class WindowTinyLfu {
     const most = lists.listOf(node) === WINDOW ? this.#window.maxWindowWeight : this.#maxWeight
     if (weight > most) lists.moveToLastOfWindow(node)
     this.#setRecording()
-    this.#takeAdvice(node)
+    this.#takeAdvice(node, true)
   }
 
   /** A hit: only noted here, it takes effect before the next change. Of more than a thousand the newest count. */
@@ -335,7 +337,7 @@ export class WindowTinyLfu {
     for (let index = 0; index < length; index++) {
       const slot = ring[(oldest + index) & (RING_LENGTH - 1)]!
       const isThere = this.#use(slot + FIRST_NODE)
-      if (isThere && advisor !== undefined) advisor.use(this.#hashes[slot]!, this.weightOf(slot))
+      if (isThere && advisor !== undefined) advisor.use(this.#hashes[slot]!, this.weightOf(slot), true)
     }
     this.#countAccesses(length)
   }
@@ -402,10 +404,10 @@ export class WindowTinyLfu {
     this.#recording = 2 * this.#lists.size >= this.#maxEntries || 2 * this.#lists.weight >= this.#maxWeight
   }
 
-  #takeAdvice(node: number): void {
+  #takeAdvice(node: number, wasHit: boolean): void {
     const advisor = this.#advisor
     if (advisor !== undefined) {
-      advisor.use(this.#hashes[node - FIRST_NODE]!, this.#lists.weightOf(node))
+      advisor.use(this.#hashes[node - FIRST_NODE]!, this.#lists.weightOf(node), wasHit)
       this.followRecency(advisor.prefersRecency, advisor.windowShare)
     } else if (this.#recording && this.#advisorOf !== undefined) {
       this.#advisor = this.#advisorOf()
@@ -416,7 +418,7 @@ export class WindowTinyLfu {
   /** In the order in which they came, as far as slots were not used again: no hits were noted yet. */
   #tellAll(advisor: Advisor): void {
     for (let slot = 0; slot < this.#lists.capacity; slot++) {
-      if (this.#lists.listOf(slot + FIRST_NODE) !== 0) advisor.use(this.#hashes[slot]!, this.weightOf(slot))
+      if (this.#lists.listOf(slot + FIRST_NODE) !== 0) advisor.learn(this.#hashes[slot]!, this.weightOf(slot))
     }
   }
 

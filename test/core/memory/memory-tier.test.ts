@@ -333,7 +333,7 @@ describe("calls from within its callbacks", () => {
   it("leave the books whole, whatever they are", () => {
     const reached = { evictions: 0, reclaims: 0 }
     for (let seed = 0; seed < 2000; seed += 1) run(seed, reached)
-    expect(reached.evictions).toBeGreaterThan(50)
+    expect(reached.evictions).toBeGreaterThan(30)
     expect(reached.reclaims).toBeGreaterThan(5000)
   })
 

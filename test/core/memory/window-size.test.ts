@@ -56,3 +56,29 @@ it("gives the main part a little back when it is probed", () => {
   expect(probes).toBeGreaterThan(30)
   expect(probes).toBeLessThan(100)
 })
+
+it("is whole for a while: nothing moves it then, and its share is what it was, or another", () => {
+  const window = new WindowSize(1000, 50_000)
+  for (let count = 0; count < 20; count++) window.move(1, 1000)
+  const { share, maxProtectedEntries } = window
+  window.setWhole()
+  for (let count = 0; count < 20; count++) window.move(1, 1000)
+  expect(window.isWhole).toBe(true)
+  expect(window.maxWindowEntries).toBe(1000)
+  expect(window.maxWindowWeight).toBe(50_000)
+  expect(window.maxProtectedEntries).toBe(maxProtectedEntries)
+  expect(window.share).toBe(share)
+  window.setShare(0.5)
+  expect(window.isWhole).toBe(false)
+  expect(window.maxWindowEntries).toBe(500)
+  expect(window.maxWindowWeight).toBe(25_000)
+})
+
+it("keeps its share when the budgets change", () => {
+  const window = new WindowSize(1000, 50_000)
+  window.setShare(0.5)
+  window.limit(200, 8000)
+  expect(window.maxWindowEntries).toBe(100)
+  expect(window.maxWindowWeight).toBe(4000)
+  expect(window.maxProtectedEntries).toBeCloseTo(80)
+})

@@ -1,8 +1,8 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { WindowTinyLfu } from "../../../src/core/memory/window-tiny-lfu.js"
-import { hitRatioOfLru, mix, SimulatedTier } from "./support/simulation.js"
-import { randomFrom, recencyBiased, zipf, zipfWithScans } from "./support/traces.js"
+import { hitRatioOfLru, mix, SimulatedLru, SimulatedTier } from "./support/simulation.js"
+import { loop, randomFrom, recencyBiased, zipf, zipfWithScans } from "./support/traces.js"
 
 type Operation =
   | { kind: "insert"; key: number; weight: number }
@@ -410,6 +410,74 @@ describe("WindowTinyLfu", () => {
         for (let victim = policy.evict(); victim !== -1; victim = policy.evict()) {
           expect(resident.delete(victim), `seed ${seed}`).toBe(true)
         }
+        expect(policy.isOver).toBe(false)
+        policy.check()
+      }
+    })
+  })
+
+  describe("when it follows recency", () => {
+    const policyOf = (maxEntries: number, maxWeight: number) =>
+      new WindowTinyLfu({ maxEntries, maxWeight, random: randomFrom(1) })
+
+    it("hits what LRU hits", () => {
+      const policy = policyOf(100, Infinity)
+      policy.followRecency(true)
+      const tier = new SimulatedTier(100, Infinity, 1, policy)
+      const lru = new SimulatedLru(100)
+      const trace = [...zipfWithScans(10_000, 100, 4), ...recencyBiased(10_000, 100, 3)]
+      expect(trace.filter((key) => tier.access(key) !== lru.access(key))).toEqual([])
+    })
+
+    it("hits what LRU hits in a budget of bytes", () => {
+      const policy = policyOf(Infinity, 2000)
+      policy.followRecency(true)
+      const tier = new SimulatedTier(Infinity, 2000, 1, policy)
+      const lru = new SimulatedLru(2000)
+      const sizeOf = (key: number) => mix(key) & 63
+      const trace = recencyBiased(10_000, 100, 3)
+      expect(trace.filter((key) => tier.access(key, sizeOf(key)) !== lru.access(key, sizeOf(key)))).toEqual([])
+    })
+
+    it("hits what LRU hits as soon as what it kept before has gone", () => {
+      const policy = policyOf(100, Infinity)
+      const tier = new SimulatedTier(100, Infinity, 1, policy)
+      tier.hitRatio(zipfWithScans(10_000, 100, 4))
+      policy.followRecency(true)
+      const lru = new SimulatedLru(100)
+      for (const key of loop(100, 200)) {
+        tier.access(1e6 + key)
+        lru.access(1e6 + key)
+      }
+      const trace = recencyBiased(10_000, 100, 3)
+      expect(trace.filter((key) => tier.access(key) !== lru.access(key))).toEqual([])
+    })
+
+    it("refuses an entry heavier than the whole budget, and nothing else", () => {
+      const policy = policyOf(Infinity, 100)
+      policy.followRecency(true)
+      const tier = new SimulatedTier(Infinity, 100, 1, policy)
+      for (let key = 0; key < 10; key++) tier.access(key, 10)
+      tier.access(99, 101)
+      expect(tier.has(99)).toBe(false)
+      for (let key = 0; key < 10; key++) expect(tier.has(key), `key ${key}`).toBe(true)
+    })
+
+    it("keeps its structure however often it changes its mind, and its budgets change", () => {
+      for (const budgets of [
+        { maxEntries: 60, maxWeight: Infinity },
+        { maxEntries: Infinity, maxWeight: 300 },
+      ]) {
+        const random = randomFrom(5)
+        const policy = policyOf(budgets.maxEntries, budgets.maxWeight)
+        const tier = new SimulatedTier(0, 0, 1, policy)
+        zipfWithScans(5000, 60, 4).forEach((key, index) => {
+          if (random() < 0.02) policy.followRecency(random() < 0.5, random())
+          tier.access(key, 1 + (mix(key) & 7))
+          if (index % 20 === 0) policy.check()
+        })
+        policy.limit(budgets.maxEntries / 2, budgets.maxWeight / 2)
+        tier.access(-1)
         expect(policy.isOver).toBe(false)
         policy.check()
       }

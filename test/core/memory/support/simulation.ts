@@ -9,8 +9,8 @@ export class SimulatedTier {
   readonly #keys: number[] = []
   readonly #free: number[] = []
 
-  constructor(maxEntries: number, maxWeight = Infinity, seed = 1) {
-    this.policy = evictionPolicy({ maxEntries, maxWeight, random: randomFrom(seed) })
+  constructor(maxEntries: number, maxWeight = Infinity, seed = 1, policy?: WindowTinyLfu) {
+    this.policy = policy ?? evictionPolicy({ maxEntries, maxWeight, random: randomFrom(seed) })
   }
 
   /** Whether it was a hit. */
