@@ -49,6 +49,9 @@ const VICTIMS_PER_LOOK = 512
 // colliding keys (hash flooding) could otherwise shut out everybody else for good.
 const WARM_FREQUENCY = 6
 const WARM_ADMISSION = 1 / 128
+// A candidate that leads by one use only is refused once in a while. In a loop that one is the present use, which its victim
+// has yet to get: were it always admitted, the next key to be read would always be the one that just went.
+const CLOSE_REFUSAL = 1 / 4
 
 /**
  * Decides which slot goes when the memory tier is over its budget: W-TinyLFU with an adaptive window.
@@ -281,10 +284,14 @@ export class WindowTinyLfu {
         return frequency >= WARM_FREQUENCY && this.#random() < WARM_ADMISSION
       }
       needed -= lists.weightOf(victim)
-      if (needed <= 0) return true
+      if (needed <= 0) return !this.#isRefusedAnyhow(frequency - frequencies, frequencies)
       victim = lists.before(victim)
     }
     return true
+  }
+
+  #isRefusedAnyhow(lead: number, frequencies: number): boolean {
+    return lead === 1 && frequencies > 0 && this.#random() < CLOSE_REFUSAL
   }
 
   /**

@@ -159,6 +159,17 @@ describe("WindowTinyLfu", () => {
     expect(new SimulatedTier(200).hitRatio(trace)).toBeGreaterThan(60)
   })
 
+  it("gets out of the order in which the next key of a loop is always the one that just went", () => {
+    const policy = new WindowTinyLfu({ maxEntries: 256, maxWeight: Infinity, random: randomFrom(1) })
+    const tier = new SimulatedTier(256, Infinity, 1, policy)
+    policy.followRecency(true)
+    tier.hitRatio(loop(1011, 2028))
+    policy.followRecency(false)
+    const trace = loop(1011, 40_000).map((key) => (key + 6) % 1011)
+    tier.hitRatio(trace)
+    expect(tier.hitRatio(trace)).toBeGreaterThan(12)
+  })
+
   it("is as good as LRU where recency is all that counts", () => {
     for (const capacity of [20, 100, 500]) {
       const trace = recencyBiased(200 * capacity, capacity, 8)
@@ -481,6 +492,60 @@ describe("WindowTinyLfu", () => {
         expect(policy.isOver).toBe(false)
         policy.check()
       }
+    })
+  })
+
+  describe("with an advisor", () => {
+    const advised = (maxEntries: number, maxWeight: number) => {
+      const told: string[] = []
+      const advisor = {
+        prefersRecency: false,
+        windowShare: 0.5,
+        learn: (hash: number, weight: number) => told.push(`learn ${hash} ${weight}`),
+        use: (hash: number, weight: number, wasHit: boolean) =>
+          told.push(`${wasHit ? "hit" : "miss"} ${hash} ${weight}`),
+        forget: (hash: number) => told.push(`forget ${hash}`),
+      }
+      const policy = new WindowTinyLfu({ maxEntries, maxWeight, random: randomFrom(1), advisor: () => advisor })
+      return { policy, advisor, told: () => told.splice(0) }
+    }
+
+    it("asks for it when the budgets are half full, and tells it of requests and of what has gone, in order", () => {
+      const { policy, told } = advised(4, 1000)
+      policy.insert(0, 100, 1)
+      policy.touch(0)
+      expect(told()).toEqual([])
+      policy.insert(1, 101, 2)
+      expect(told()).toEqual(["learn 100 1", "learn 101 2"])
+      policy.touch(1)
+      policy.touch(0)
+      expect(told()).toEqual([])
+      policy.insert(2, 102, 3)
+      policy.replace(0, 4)
+      policy.remove(1)
+      expect(told()).toEqual(["hit 101 2", "hit 100 1", "miss 102 3", "hit 100 4", "forget 101"])
+    })
+
+    it("does not tell it whom it evicts", () => {
+      const { policy, told } = advised(2, Infinity)
+      for (let slot = 0; slot < 3; slot++) policy.insert(slot, 100 + slot, 0)
+      told()
+      expect(policy.evict()).toBeGreaterThanOrEqual(0)
+      expect(told()).toEqual([])
+    })
+
+    it("follows it both ways, and gives the window the share that it says", () => {
+      const { policy, advisor } = advised(10, Infinity)
+      const tier = new SimulatedTier(10, Infinity, 1, policy)
+      for (let key = 0; key < 50; key++) tier.access(key % 10)
+      advisor.prefersRecency = true
+      for (let key = 100; key < 110; key++) tier.access(key)
+      for (let key = 100; key < 110; key++) expect(tier.has(key), `key ${key}`).toBe(true)
+      expect(policy.windowShare).toBeLessThan(0.5)
+      advisor.prefersRecency = false
+      tier.access(200)
+      expect(policy.windowShare).toBeCloseTo(0.5, 2)
+      policy.check()
     })
   })
 
