@@ -2,11 +2,12 @@ import { Recency } from "./recency.js"
 import { ShadowCache } from "./shadow-cache.js"
 import { type Advisor, type EvictionOptions, WindowTinyLfu } from "./window-tiny-lfu.js"
 
-// Tiers up to this size are simulated whole. A sample of more keys would tell more exactly how much of a working set
-// that nearly fills the tier it holds, for more bytes: with 1,024 a set of 90 % is told from one of 100 % by five sigma.
+// Tiers up to this size are simulated whole; of larger ones half as many keys or more are. A set of 90 % is told from one
+// of 100 % with more than two sigma by that.
 const MOST_KEYS = 1024
 
-// Lead that turns the verdict, as a share of the keys of a shadow, and the largest that is remembered.
+// Lead that turns the verdict and the largest that is remembered, as shares of the keys of a shadow. A turn takes a few hits
+// in a tiny tier, too.
 const TURNING_SHARE = 1 / 16
 const LARGEST_SHARE = 1 / 8
 const LEAST_TURNING = 8
@@ -62,7 +63,7 @@ export class PolicyDuel implements Advisor {
 
   use(hash: number, weight: number, wasHit: boolean): void {
     const key = this.#keyOf(hash)
-    // What a shadow could never hold is no evidence against its policy.
+    // An entry that no shadow could hold is no evidence against its policy.
     if ((key & this.#mask) !== 0 || weight > this.#byRecency.maxWeight) return
     const byRecency = this.#byRecency.use(key, weight)
     const byFrequency = this.#byFrequency.use(key, weight)

@@ -60,7 +60,8 @@ const CLOSE_REFUSAL = 1 / 4
  * if it has been used more often than what would have to go for it (Einziger, Friedman, Manes: "TinyLFU: A Highly
  * Efficient Cache Admission Policy", ACM Transactions on Storage 13(4), 2017). A heavy candidate must have been used
  * more often than all its victims together (Einziger, Eytan, Friedman, Manes: "Lightweight Robust Size Aware Cache
- * Management", ACM Transactions on Storage 18(3), 2022). How large the window is, see {@link WindowSize}.
+ * Management", ACM Transactions on Storage 18(3), 2022). How large the window is, see {@link WindowSize}. While its advisor
+ * prefers recency the window has it all, which is LRU.
  *
  * Evictions are asked for one at a time, each of them quick, and may be put off: the policy stays over its budgets
  * then, and goes on with the same decision when it is asked again, whatever was inserted, used or removed in between.
@@ -422,7 +423,7 @@ export class WindowTinyLfu {
     }
   }
 
-  /** In the order in which they came, as far as slots were not used again: no hits were noted yet. */
+  /** The order is that of arrival, as far as slots were not used again: no hits were noted yet. */
   #tellAll(advisor: Advisor): void {
     for (let slot = 0; slot < this.#lists.capacity; slot++) {
       if (this.#lists.listOf(slot + FIRST_NODE) !== 0) advisor.learn(this.#hashes[slot]!, this.weightOf(slot))

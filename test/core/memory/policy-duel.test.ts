@@ -57,12 +57,12 @@ it("goes on preferring it while new sets take turns", () => {
   expect(doubts).toEqual([])
 })
 
-it("prefers frequency again within four rounds of a loop that is too long for LRU", () => {
+it("prefers frequency again within six rounds of a loop that is too long for LRU", () => {
   const policy = duel(1000)
   useAll(policy, phases({ keys: 500, passes: 4, jobs: 10 }))
   useAll(
     policy,
-    loop(1200, 4800).map((key) => 1e9 + key),
+    loop(1200, 7200).map((key) => 1e9 + key),
   )
   expect(policy.prefersRecency).toBe(false)
 })
