@@ -42,9 +42,11 @@ it("prefers recency as soon as a cache that follows frequency has fewer hits tha
 
 it("takes no entry for evidence that no shadow could hold", () => {
   const policy = duel(Infinity, 1000)
-  for (let turn = 0; turn < 100; turn++) policy.use(mix(1), 1001, turn % 2 === 0)
-  expect(policy.prefersRecency).toBe(false)
+  for (let turn = 0; turn < 100; turn++) policy.use(mix(1), 1001, true)
   expect(policy.keys).toBe(0)
+  // Eight hits that only LRU would have had turn the verdict of a tiny cache.
+  for (const key of loop(8, 16)) policy.use(mix(key), 1, false)
+  expect(policy.prefersRecency).toBe(true)
 })
 
 it("goes on preferring it while new sets take turns", () => {
