@@ -1,6 +1,7 @@
 import { EventEmitter } from "node:events"
 import { InvalidOptionError } from "../core/base/errors.js"
-import { Cache } from "../core/cache/cache.js"
+import type { Cache } from "../core/cache/cache.js"
+import { isCache, OWNER } from "../core/cache/owner.js"
 import { currentFrame } from "../core/loads/frame.js"
 import { runOf } from "../core/loads/run.js"
 import { checkFunction, checkNames, isStringArray } from "../core/options/checks.js"
@@ -116,7 +117,7 @@ export class KeyvStore extends EventEmitter {
   async reading<T>(work: () => T | PromiseLike<T>): Promise<T> {
     checkFunction(work, "reading", "the function that reads and sets")
     // A load of this cache around it began before, and what it sets counts from there.
-    if (runOf(currentFrame(), Cache.coreOf(this.#cache).trie) !== undefined) return await work()
+    if (runOf(currentFrame(), this.#cache[OWNER]) !== undefined) return await work()
     readings += 1
     let result: T | undefined
     // What `work` returns is its caller's alone, and may be anything.
@@ -154,7 +155,7 @@ export class KeyvStore extends EventEmitter {
  * const users = new Keyv({ store, namespace: "users" })
  */
 export function keyvStore(cache: Cache, options: KeyvStoreOptions = {}): KeyvStore {
-  if (!(cache instanceof Cache)) throw new InvalidOptionError("cache", cache, "it must be a cache")
+  if (!isCache(cache)) throw new InvalidOptionError("cache", cache, "it must be a cache")
   checkNames(options, OPTIONS, "keyvStore")
   const { deps } = options
   if (deps !== undefined && typeof deps !== "function" && !isStringArray(deps)) {

@@ -179,6 +179,27 @@ describe.each(["b", "c"])("two copies of the library, a and %s,", (other) => {
     expect(said).toEqual([true, false, true])
   })
 
+  test("know each other's caches: a store for Keyv of one is over a cache of the other", async () => {
+    const { said } = await run(`
+      const cache = ${other}.createCache()
+      const store = a.keyvStore(cache, { deps: (key) => ["row:" + key] })
+      await store.set("1", "before")
+      const found = [await store.get("1")]
+      // Within a load of that cache, what is set counts as read when the load began.
+      await cache.getOrLoad("around", async () => {
+        await cache.invalidate("row:1")
+        await store.reading(() => store.set("1", "too old"))
+      })
+      found.push(await store.get("1"))
+      let refused
+      for (const wrong of [undefined, null, {}, "cache", { get() {}, set() {} }]) {
+        try { a.keyvStore(wrong) } catch (error) { refused = [...(refused ?? []), error.code] }
+      }
+      say([found, refused.length, new Set(refused).size, refused[0]])
+    `)
+    expect(said).toEqual([["before", null], 5, 1, "ERR_ZOOCACHE_INVALID_OPTION"])
+  })
+
   test("know each other's errors, by class and whatever a minifier calls it", async () => {
     const { said } = await run(`
       const wrong = []

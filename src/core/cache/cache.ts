@@ -27,6 +27,7 @@ import { attempt, hooksOf, inlineDefinition, type LoadOptions, type LooseOptions
 import { type Explanation, explain } from "./explain.js"
 import { KeyLookup } from "./key-lookup.js"
 import type { OpenCache } from "./open.js"
+import { OWNER } from "./owner.js"
 import { type Stats, statsOf } from "./stats.js"
 import { type Status, statusOf } from "./status.js"
 
@@ -386,6 +387,11 @@ export class Cache {
   /** @internal For the structural check in `zoocache/testing`. */
   static coreOf(cache: Cache): OpenCache {
     return cache.#core
+  }
+
+  /** @internal For what other copies of this library make of a cache. */
+  get [OWNER](): object {
+    return this.#core.trie
   }
 
   #mark(kind: "tag" | "expiry", given: readonly unknown[]): Promise<Token | undefined> {
