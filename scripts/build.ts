@@ -22,18 +22,29 @@ const dist = `${root}dist`
  * module that starts them.
  */
 const threads = [{ name: "chunks/writer-main", file: "lmdb/writer-main" }]
+/** What only a shared cache has. In a file of its own, which the core loads by its path when the first one is made. */
+const shared = { name: "chunks/shared", file: "core/cache/all-shared-parts" }
 rmSync(dist, { recursive: true, force: true })
 
 const common: InputOptions = {
   cwd: root,
   platform: "node",
   tsconfig: "tsconfig.json",
-  transform: { target: "es2022", define: { ZOOCACHE_VERSION: JSON.stringify(packageJson.version) } },
+  transform: {
+    target: "es2022",
+    define: {
+      ZOOCACHE_VERSION: JSON.stringify(packageJson.version),
+      // Minifiers write `1/0` for these, and leave the others as they are.
+      "Number.POSITIVE_INFINITY": "Infinity",
+      "Number.NEGATIVE_INFINITY": "-Infinity",
+    },
+  },
 }
 // A third of the text that Node.js would read at each start. The source maps have them, and the declarations.
 const comments = { legal: false, annotation: true, jsdoc: false }
 const inputs = entries.map(({ file }) => ({ name: file, file }))
-const [commonJs] = await Promise.all([buildCommonJs(inputs), buildEsModules(inputs)])
+const inMemory = await buildEsModules(inputs)
+const commonJs = await buildCommonJs([...inputs, shared])
 // In one file each, so that they can be copied beside a bundle. One after the other: each would write the same chunks.
 for (const thread of threads) await buildCommonJs([thread])
 
@@ -80,7 +91,11 @@ async function buildCommonJs(inputs: Inputs) {
     // Dependencies stay outside: optional peers must not be loaded by those who don't have them. So do files of this build
     // that are loaded when they are used, by their path.
     external: (id) => (!id.startsWith(".") && !isAbsolute(id)) || id.endsWith(".cjs"),
-    plugins: [instead("packages/installed", "packages/installed-commonjs")],
+    plugins: [
+      instead("packages/installed", "packages/installed-commonjs"),
+      instead("core/cache/parts-at-hand", "core/cache/parts-in-commonjs"),
+      instead("shared", "shared-commonjs"),
+    ],
   })
   const isThread = inputs.length === 1
   const { output } = await bundle.write({
@@ -103,7 +118,7 @@ async function buildCommonJs(inputs: Inputs) {
             // One chunk, and not what each entry happens to share: inside it names are bound directly, across chunks every
             // use is a property look-up.
             groups: [
-              { name: "core", test: /[\\/]src[\\/]core[\\/]/ },
+              { name: "core", test: (id) => /[\\/]src[\\/]core[\\/]/.test(id) && !isOnlyShared(id) },
               // In a chunk whoever imports it, so that what it loads by its path is always found beside it.
               { name: "packages", test: /[\\/]src[\\/]packages[\\/]/ },
               { name: "codec", test: /[\\/]src[\\/]codec[\\/](?!index)/ },
@@ -116,14 +131,20 @@ async function buildCommonJs(inputs: Inputs) {
   return output
 }
 
-async function buildEsModules(inputs: Inputs): Promise<void> {
+/** Whether a module of the core is there for shared caches alone. */
+function isOnlyShared(id: string): boolean {
+  return !inMemory.has(id) && !id.endsWith("parts-in-commonjs.ts")
+}
+
+/** Answers with the sources that a cache in memory takes. */
+async function buildEsModules(inputs: Inputs): Promise<ReadonlySet<string>> {
   const bundle = await rolldown({
     ...common,
     input: inputOf(inputs),
     external: (id) => !id.startsWith(".") && !isAbsolute(id),
     plugins: [instead("core/cache/parts-at-hand", "core/cache/parts-in-bundles")],
   })
-  await bundle.write({
+  const { output } = await bundle.write({
     dir: `${dist}/esm`,
     format: "es",
     preserveModules: true,
@@ -139,6 +160,10 @@ async function buildEsModules(inputs: Inputs): Promise<void> {
     const wrapper = posix.relative(dirname(`esm/${name}`), `${name}.mjs`)
     appendFileSync(`${dist}/esm/${name}.mjs`, `if (false) new URL("${wrapper}", import.meta.url)\n`)
   }
+  const chunks = new Map(output.flatMap((part) => (part.type === "chunk" ? [[part.fileName, part] as const] : [])))
+  const reached = new Set<string>(["index.mjs"])
+  for (const fileName of reached) for (const imported of chunks.get(fileName)?.imports ?? []) reached.add(imported)
+  return new Set([...reached].flatMap((fileName) => chunks.get(fileName)?.moduleIds ?? []))
 }
 
 /** Builds one source in place of another that has the same exports. */

@@ -23,8 +23,8 @@ const rooms = [
   "cache",
 ]
 
-/** The modules of Node.js that the core may use. */
-const builtins = new Set(["node:async_hooks", "node:crypto", "node:diagnostics_channel"])
+/** The modules of Node.js that the core may import. `values/digest.ts` loads another one when it is needed. */
+const builtins = new Set(["node:async_hooks", "node:diagnostics_channel"])
 
 /** The parts of the core that a backend or a codec may use. */
 const forBackends = [

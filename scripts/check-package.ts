@@ -6,7 +6,7 @@ import { execFileSync, spawnSync } from "node:child_process"
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { entries, packageJson, root } from "./entries.js"
-import { bundleSize, MOST_GZIP_KB, startTimes } from "./measure-package.js"
+import { bundleSize, loadedAtStart, MOST_GZIP_KB, startTimes } from "./measure-package.js"
 import { pack, temporaryFolder } from "./pack.js"
 
 const folder = temporaryFolder()
@@ -58,6 +58,18 @@ for (const { files } of [memory, everything]) {
 }
 if (memory.gzipKb > MOST_GZIP_KB) {
   fail(`createCache takes ${memory.gzipKb.toFixed(1)} KB of a bundle, more than ${MOST_GZIP_KB} KB`)
+}
+
+// A cache in memory starts with nothing that it may never need.
+const loaded = loadedAtStart(folder)
+console.log(`\nloaded at the start: ${loaded.files.join(", ")}; of Node.js ${loaded.builtins.length} modules`)
+const early = [
+  ...loaded.files.filter((file) => !/^(?:index|chunks\/core|chunks\/packages)\.cjs$/.test(file)),
+  ...loaded.builtins.filter((name) => name.endsWith(" crypto")),
+]
+if (early.length > 0) fail(`a start loads what it does not need: ${early.join(", ")}`)
+if (loaded.forShared.join() !== "chunks/shared.cjs") {
+  fail(`the first shared cache loads ${loaded.forShared.join(", ") || "nothing"} in place of its parts`)
 }
 
 // Reported and not judged: times are no tests.

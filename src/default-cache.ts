@@ -1,5 +1,6 @@
 import type { Cache } from "./core/cache/cache.js"
 import { openUnnamed } from "./core/cache/create-cache.js"
+import { settingsOf } from "./core/cache/settings-of.js"
 import type {
   Cached,
   CachedMany,
@@ -27,7 +28,7 @@ import {
   REDEFINE_ADVICE,
   warnOfGuess,
 } from "./core/options/given-options.js"
-import { normalizeCacheOptions, normalizeFunctionBehaviour } from "./core/options/settings.js"
+import { normalizeFunctionBehaviour } from "./core/options/settings.js"
 import { backendOf } from "./storage-url.js"
 
 /** Options of the default cache, which needs no name: there is one in a process. */
@@ -55,8 +56,8 @@ interface DefaultCache {
   generation: number
 }
 
-/** One in a process: a copy of this library that a bundler made uses the cache of the others. */
-const current = oncePerProcess<DefaultCache>("default cache", 1, () => ({
+/** One in a process: a copy of this library that a bundler made uses the cache of the others. Pure: a bundle that does not use it drops it. */
+const current = /* @__PURE__ */ oncePerProcess<DefaultCache>("default cache", 1, () => ({
   cache: undefined,
   configured: undefined,
   backend: undefined,
@@ -85,7 +86,7 @@ export function configure(options: ConfigureOptions = {}): void {
     throw new InvalidOptionError(name, "…", "there is a `backend` too; give one of them")
   }
   const backend = hasUrl ? backendOf(storageUrl, busUrl) : rest.backend
-  const settings = normalizeCacheOptions(withBackend(rest, backend))
+  const settings = settingsOf(withBackend(rest, backend))
   const place = placeCalling(configure)
   if (current.configured !== undefined) {
     const again = givenAgain(current.configured, options, settings, place)
@@ -135,7 +136,7 @@ export async function reset(): Promise<void> {
 
 /** The default cache itself. */
 export function defaultCache(): Cache {
-  current.cache ??= openUnnamed(normalizeCacheOptions(cacheOptions())).cache
+  current.cache ??= openUnnamed(settingsOf(cacheOptions())).cache
   return current.cache
 }
 
@@ -345,5 +346,5 @@ function decorated(cache: Cache, method: AnyFunction, options: MethodOptions): A
 
 /** Options are wrong where they are given, not where they are first used. */
 function check(options: object): void {
-  normalizeFunctionBehaviour(options, normalizeCacheOptions(cacheOptions()).behaviour)
+  normalizeFunctionBehaviour(options, settingsOf(cacheOptions()).behaviour)
 }

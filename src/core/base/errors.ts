@@ -1,16 +1,10 @@
 import { type Place, type Recurrence, showPlace } from "./place.js"
 
-/** On the prototype of each class of errors: its name, whatever a minifier makes of that of the class. */
-const CLASS = Symbol.for("zoocache.error")
-
-/** Gives a class of errors its name, by which all copies of this library in a process know its instances. */
-export function name(errors: { readonly prototype: Error }, called: string): void {
-  Object.defineProperty(errors.prototype, CLASS, { value: called })
-}
-
-/** The name that a prototype was given; undefined for one that inherits it. */
+/** The name that the class of a prototype has for all copies of this library; undefined for a class that inherits it. */
 function nameOf(prototype: object): string | undefined {
-  return Object.hasOwn(prototype, CLASS) ? (prototype as { readonly [CLASS]: string })[CLASS] : undefined
+  const type: unknown = Object.getOwnPropertyDescriptor(prototype, "constructor")?.value
+  if (typeof type !== "function" || !Object.hasOwn(type, "zooCacheError")) return undefined
+  return (type as unknown as typeof ZooCacheError).zooCacheError
 }
 
 /** `instanceof` for classes of errors: by their names, for another copy of this library has classes of its own. */
@@ -43,8 +37,15 @@ export interface ZooCacheErrorOptions {
  * }
  */
 export class ZooCacheError extends Error {
+  /**
+   * The name of the class, whatever a minifier makes of it: by this all copies of the library in a process know its instances. A
+   * field and no static block, so that bundlers drop the classes that nothing uses.
+   *
+   * @internal
+   */
+  static readonly zooCacheError: string = "ZooCacheError"
+
   static {
-    name(this, "ZooCacheError")
     Object.defineProperty(this, Symbol.hasInstance, { value: hasInstance })
   }
 
@@ -65,9 +66,8 @@ export class ZooCacheError extends Error {
 
 /** A tag that is empty, too long, too deep, or has a character that tags may not have. */
 export class InvalidTagError extends ZooCacheError {
-  static {
-    name(this, "InvalidTagError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "InvalidTagError"
 
   constructor(tag: unknown, reason: string) {
     const shown = show(tag)
@@ -77,9 +77,8 @@ export class InvalidTagError extends ZooCacheError {
 
 /** Arguments or a key that can't be turned into a key without risking that two calls meet. */
 export class InvalidKeyError extends ZooCacheError {
-  static {
-    name(this, "InvalidKeyError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "InvalidKeyError"
 
   /** The fault of the key, without the key. */
   readonly reason: string
@@ -93,9 +92,8 @@ export class InvalidKeyError extends ZooCacheError {
 
 /** An option that is unknown, of the wrong type, or outside its range. */
 export class InvalidOptionError extends ZooCacheError {
-  static {
-    name(this, "InvalidOptionError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "InvalidOptionError"
 
   constructor(option: string, value: unknown, reason: string) {
     super("ERR_ZOOCACHE_INVALID_OPTION", `Invalid option ${option} = ${show(value)}: ${reason}`, { subject: option })
@@ -104,9 +102,8 @@ export class InvalidOptionError extends ZooCacheError {
 
 /** A token that did not come from this log, or names a version it does not know. */
 export class InvalidTokenError extends ZooCacheError {
-  static {
-    name(this, "InvalidTokenError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "InvalidTokenError"
 
   constructor(token: unknown, reason: string) {
     super("ERR_ZOOCACHE_INVALID_TOKEN", `Invalid token ${show(token)}: ${reason}`, { subject: show(token) })
@@ -115,9 +112,8 @@ export class InvalidTokenError extends ZooCacheError {
 
 /** A function without a stable name meets a log that other processes share. */
 export class MissingNameError extends ZooCacheError {
-  static {
-    name(this, "MissingNameError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "MissingNameError"
 
   constructor(hint: string) {
     super("ERR_ZOOCACHE_MISSING_NAME", hint)
@@ -126,9 +122,8 @@ export class MissingNameError extends ZooCacheError {
 
 /** Two functions of one cache carry the same name and version, so their entries would meet. */
 export class DuplicateNameError extends ZooCacheError {
-  static {
-    name(this, "DuplicateNameError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "DuplicateNameError"
 
   /**
    * The relation of the second definition to the first: `"again"`, the same place in the source, which ran twice; `"reloaded"`, the
@@ -178,9 +173,8 @@ const readOnce =
  * thenable; one that its `isolation` can neither copy nor freeze.
  */
 export class UncacheableValueError extends ZooCacheError {
-  static {
-    name(this, "UncacheableValueError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "UncacheableValueError"
 
   /** The kind of the value, such as `A ReadableStream`. */
   readonly kind: string
@@ -196,9 +190,8 @@ export class UncacheableValueError extends ZooCacheError {
 
 /** The log did not confirm an invalidation in time, which holds in this process and is retried. */
 export class InvalidationNotAcknowledgedError extends ZooCacheError {
-  static {
-    name(this, "InvalidationNotAcknowledgedError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "InvalidationNotAcknowledgedError"
 
   /** True where a transaction's function had already succeeded: do not run it again because of this error. */
   readonly committed: boolean
@@ -223,9 +216,8 @@ export class InvalidationNotAcknowledgedError extends ZooCacheError {
 
 /** A load that would wait for itself, directly or through other cached calls. */
 export class LoadCycleError extends ZooCacheError {
-  static {
-    name(this, "LoadCycleError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "LoadCycleError"
 
   constructor(path: readonly string[]) {
     super("ERR_ZOOCACHE_LOAD_CYCLE", `A load waits for itself: ${path.join(" → ")}`, { subject: path[0] })
@@ -234,9 +226,8 @@ export class LoadCycleError extends ZooCacheError {
 
 /** A load that ran longer than its hard timeout. The key is free again. */
 export class LoadTimeoutError extends ZooCacheError {
-  static {
-    name(this, "LoadTimeoutError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "LoadTimeoutError"
 
   constructor(key: string, timeoutMs: number) {
     super(
@@ -249,9 +240,8 @@ export class LoadTimeoutError extends ZooCacheError {
 
 /** A load in the background failed while readers were served what there was. Reported, never thrown at a caller. */
 export class RefreshError extends ZooCacheError {
-  static {
-    name(this, "RefreshError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "RefreshError"
 
   constructor(key: string, cause: unknown) {
     super("ERR_ZOOCACHE_REFRESH", `${key} could not be loaded anew and is served from before: ${messageOf(cause)}`, {
@@ -263,9 +253,8 @@ export class RefreshError extends ZooCacheError {
 
 /** A load used a function of another cache, so that nobody could tell when its result becomes stale. Reported. */
 export class ForeignCacheError extends ZooCacheError {
-  static {
-    name(this, "ForeignCacheError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "ForeignCacheError"
 
   constructor(key: string, used: string) {
     super(
@@ -279,9 +268,8 @@ export class ForeignCacheError extends ZooCacheError {
 
 /** A process that can't confirm that it is up to date was told to throw (`whenUnsure: "throw"`). */
 export class UnsureError extends ZooCacheError {
-  static {
-    name(this, "UnsureError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "UnsureError"
 
   constructor(key: string, detail: string) {
     super("ERR_ZOOCACHE_UNSURE", `${key} can't be served: ${detail}`, { subject: key })
@@ -290,9 +278,8 @@ export class UnsureError extends ZooCacheError {
 
 /** `sync` did not reach its token in time. */
 export class SyncTimeoutError extends ZooCacheError {
-  static {
-    name(this, "SyncTimeoutError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "SyncTimeoutError"
 
   constructor(token: string | undefined, timeoutMs: number) {
     super("ERR_ZOOCACHE_SYNC_TIMEOUT", `The log was not applied up to ${token ?? "its head"} within ${timeoutMs} ms.`, {
@@ -303,9 +290,8 @@ export class SyncTimeoutError extends ZooCacheError {
 
 /** The cache is closed. Cached functions still run their loaders; everything else rejects with this. */
 export class CacheClosedError extends ZooCacheError {
-  static {
-    name(this, "CacheClosedError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "CacheClosedError"
 
   constructor(what: string) {
     super("ERR_ZOOCACHE_CLOSED", `${what} was called after close(). Create a new cache, or call it before closing.`, {
@@ -316,9 +302,8 @@ export class CacheClosedError extends ZooCacheError {
 
 /** `configure` was called twice with different settings, or too late. */
 export class ConfigurationError extends ZooCacheError {
-  static {
-    name(this, "ConfigurationError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "ConfigurationError"
 
   constructor(message: string, cause?: unknown) {
     super("ERR_ZOOCACHE_CONFIGURATION", message, { cause })
@@ -327,9 +312,8 @@ export class ConfigurationError extends ZooCacheError {
 
 /** A hook of the user (`depsOf`, `ttl`, `cacheIf`, …) threw or returned nonsense. Reported, never thrown at a caller. */
 export class HookError extends ZooCacheError {
-  static {
-    name(this, "HookError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "HookError"
 
   constructor(hook: string, key: string, cause: unknown) {
     super("ERR_ZOOCACHE_HOOK", `The hook \`${hook}\` failed for ${key}: ${messageOf(cause)}`, { subject: hook, cause })
@@ -338,9 +322,8 @@ export class HookError extends ZooCacheError {
 
 /** The log misbehaved: unreachable, slow, or answering what its contract rules out. */
 export class LogError extends ZooCacheError {
-  static {
-    name(this, "LogError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "LogError"
 
   constructor(operation: string, cause: unknown) {
     super("ERR_ZOOCACHE_LOG", `The invalidation log failed to ${operation}: ${messageOf(cause)}`, {
@@ -352,9 +335,8 @@ export class LogError extends ZooCacheError {
 
 /** A shared store misbehaved: it can't be opened, read or written. */
 export class StoreError extends ZooCacheError {
-  static {
-    name(this, "StoreError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "StoreError"
 
   constructor(operation: string, cause: unknown, code = "ERR_ZOOCACHE_STORE") {
     super(code, `The store failed to ${operation}: ${messageOf(cause)}`, {
@@ -366,9 +348,8 @@ export class StoreError extends ZooCacheError {
 
 /** There is no room for an entry: the disk is full, or the map is. The call that made it has its value. */
 export class StorageFullError extends ZooCacheError {
-  static {
-    name(this, "StorageFullError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "StorageFullError"
 
   constructor(subject: string, reason: string, cause?: unknown) {
     super("ERR_ZOOCACHE_STORAGE_FULL", `The store ${subject} is full: ${reason}`, { subject, cause })
@@ -377,9 +358,8 @@ export class StorageFullError extends ZooCacheError {
 
 /** A directory or file that can't be a store of this version: foreign, of another version, not writable. */
 export class StorageOpenError extends ZooCacheError {
-  static {
-    name(this, "StorageOpenError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "StorageOpenError"
 
   constructor(path: string, reason: string, cause?: unknown) {
     super("ERR_ZOOCACHE_STORAGE_OPEN", `The store ${path} can't be opened: ${reason}`, { subject: path, cause })
@@ -388,9 +368,8 @@ export class StorageOpenError extends ZooCacheError {
 
 /** Bytes that no codec of this version wrote, or that were changed since. They are a miss. */
 export class CorruptEntryError extends ZooCacheError {
-  static {
-    name(this, "CorruptEntryError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "CorruptEntryError"
 
   constructor(reason: string, cause?: unknown) {
     super("ERR_ZOOCACHE_CORRUPT_ENTRY", `A stored entry can't be read: ${reason}`, { cause })
@@ -399,9 +378,8 @@ export class CorruptEntryError extends ZooCacheError {
 
 /** A value that a shared store could not bring back as it is: returned and not stored; in strict mode an error. */
 export class UnencodableValueError extends ZooCacheError {
-  static {
-    name(this, "UnencodableValueError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "UnencodableValueError"
 
   /** The place in the value, such as `.rows[3].owner`; empty for the value itself. */
   readonly path: string
@@ -418,9 +396,8 @@ export class UnencodableValueError extends ZooCacheError {
 
 /** An entry above the codec's size limit: returned and not stored. */
 export class EntryTooLargeError extends ZooCacheError {
-  static {
-    name(this, "EntryTooLargeError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "EntryTooLargeError"
 
   constructor(key: string, bytes: number, limit: number) {
     super(

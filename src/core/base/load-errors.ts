@@ -1,10 +1,9 @@
-import { name, ZooCacheError } from "./errors.js"
+import { ZooCacheError } from "./errors.js"
 
 /** A load ended before a cached call that it had made, so that nobody knows all that its result depends on. Reported. */
 export class UnawaitedCallError extends ZooCacheError {
-  static {
-    name(this, "UnawaitedCallError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "UnawaitedCallError"
 
   constructor(key: string, called: string) {
     super(
@@ -18,9 +17,8 @@ export class UnawaitedCallError extends ZooCacheError {
 
 /** A load had to wait, and when it could begin its arguments were those of another key. */
 export class ArgumentsChangedError extends ZooCacheError {
-  static {
-    name(this, "ArgumentsChangedError")
-  }
+  /** @internal */
+  static override readonly zooCacheError: string = "ArgumentsChangedError"
 
   constructor(key: string, now: string) {
     super(

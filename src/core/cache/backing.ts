@@ -1,46 +1,58 @@
-import type { Outbox } from "../base/outbox.js"
-import type { CacheSettings } from "../options/settings.js"
-import type { EntryCodec } from "../ports/codec.js"
-import type { Leases } from "../ports/leases.js"
-import type { InvalidationLog } from "../ports/log.js"
-import type { Store } from "../ports/store.js"
+import { randomName } from "../base/random-name.js"
+import type { HeldEntries } from "../entries/held-entries.js"
+import type { SharedTier, SharedTierOptions } from "../entries/shared-tier.js"
+import type { EntryEncoder } from "../entries/stored-form.js"
+import type { Leasing } from "../loads/lease-wait.js"
+import type { LogClient, LogClientOptions } from "../log/log-client.js"
+import { OwnClient } from "../log/own-client.js"
+import type { Behaviour } from "../options/settings.js"
 
-/** The log, store and codec of a cache, and what closes those that it opened. */
+/** The parts of a cache that follow its log. */
+export type Followed = Pick<LogClientOptions<unknown>, "trie" | "sink" | "clock" | "random" | "origin">
+
+/** What a cache does with a store. Undefined is what it does not do. */
+export interface Sharing {
+  readonly shared: SharedTier | undefined
+  readonly encoder: EntryEncoder | undefined
+  readonly leasing: Leasing | undefined
+}
+
+/** What lies behind the memory of a cache, and makes the parts that depend on it. */
 export interface Backing {
-  /** Undefined: one in this process, for this cache alone. */
-  readonly log: InvalidationLog | undefined
-  readonly store: Store | undefined
-  readonly codec: EntryCodec | undefined
-  /** The nodes' agreement on who loads a key; undefined where there is none. */
-  readonly leases: Leases | undefined
   readonly keepsExpired: boolean
   /** Invalidations are ordered in this process. */
   readonly isAlone: boolean
   /** Entries go to a store, too. */
   readonly isStored: boolean
+  /** What a store keeps may be older than all that this process knows of the log. */
+  readonly isShared: boolean
+  /** The log can be looked at within a turn of the event loop. */
+  readonly looksAtLog: boolean
   readonly closing: readonly (() => Promise<void> | void)[]
+  hold(context: Pick<Followed, "trie" | "clock">): HeldEntries | undefined
+  follow(followed: Followed): LogClient
+  share(
+    context: Omit<SharedTierOptions, "store" | "codec" | "held"> & { readonly held: HeldEntries | undefined },
+  ): Sharing
+  /** Throws `InvalidOptionError` where single flight is to reach further than it can. */
+  checkLease(behaviour: Behaviour): void
+  /** Gives up what was opened for a cache that could not be made. */
+  abandon(): readonly (() => Promise<void> | void)[]
 }
 
-/** The parts that a cache opens are the cache's; whoever made a part closes it, for other caches may be using it. */
-export function openBacking(settings: CacheSettings, outbox: Outbox): Backing {
-  const { prefix, clock, random } = settings
-  const opened = settings.backend?.open({ prefix, clock, random, onFault: (error) => outbox.fault(error) })
-  const log = settings.log ?? opened?.log
-  const store = settings.store ?? opened?.store
-  const codec = settings.codec ?? opened?.codec
-  const closing: (() => Promise<void> | void)[] = []
-  if (opened !== undefined) closing.push(() => opened.store?.close())
-  if (opened !== undefined && log !== opened.log) closing.push(() => opened.log.close())
-  const isAlone = log === undefined || log.local
-  return {
-    log,
-    store,
-    codec,
-    // Nodes that order their invalidations each by itself can't use each other's entries.
-    leases: store?.remote === true && !isAlone ? store.leases : undefined,
-    keepsExpired: opened?.keepsExpired === true,
-    isAlone,
-    isStored: store !== undefined && codec !== undefined && settings.enabled,
-    closing,
-  }
-}
+const NOTHING_SHARED: Sharing = Object.freeze({ shared: undefined, encoder: undefined, leasing: undefined })
+
+/** Nothing: a cache in memory, which is a cluster of one. */
+export const ALONE: Backing = Object.freeze({
+  keepsExpired: false,
+  isAlone: true,
+  isStored: false,
+  isShared: false,
+  looksAtLog: false,
+  closing: [],
+  hold: () => undefined,
+  follow: ({ random, ...followed }: Followed) => new OwnClient({ ...followed, nonce: randomName(random) }),
+  share: () => NOTHING_SHARED,
+  checkLease: () => {},
+  abandon: () => [],
+})

@@ -4,10 +4,11 @@ import { oncePerProcess } from "../base/process-wide.js"
 import { warn } from "../base/warn-once.js"
 import { givenAgain, type GivenOptions, givenOptions, REDEFINE_ADVICE, warnOfGuess } from "../options/given-options.js"
 import type { CacheOptions } from "../options/options.js"
-import { type CacheSettings, normalizeCacheOptions } from "../options/settings.js"
+import type { CacheSettings } from "../options/settings.js"
 import { Scope } from "../tags/scope.js"
 import { Cache } from "./cache.js"
 import { openCache } from "./open.js"
+import { settingsOf } from "./settings-of.js"
 
 /** A cache that has a name, whichever copy of this library made it. */
 interface NamedCache {
@@ -27,7 +28,7 @@ const said = oncePerProcess("said", 1, () => ({ isUnnamedInNext: false }))
  * await using cache = createCache({ ttl: "10m", memory: { maxEntries: 50_000 } })
  */
 export function createCache(options: CacheOptions = {}): Cache {
-  const settings = normalizeCacheOptions(options)
+  const settings = settingsOf(options)
   const { name } = settings
   if (name === undefined) {
     warnInNext()

@@ -1,7 +1,7 @@
 import { inRootContext } from "../base/contexts.js"
-import { InvalidOptionError } from "../base/errors.js"
 import type { Lifetime } from "../base/lifetime.js"
 import { Outbox } from "../base/outbox.js"
+import { randomName } from "../base/random-name.js"
 import { LOOKS_PER_READING, Turn } from "../base/turn.js"
 import { Entries } from "../entries/entries.js"
 import { Tables } from "../entries/tables.js"
@@ -9,11 +9,7 @@ import { restContext } from "../loads/frame.js"
 import { Launcher } from "../loads/launcher.js"
 import { LoadQueue } from "../loads/load-queue.js"
 import { RunningLoads } from "../loads/running.js"
-import { InProcessLog } from "../log/in-process-log.js"
-import { LocalClient } from "../log/local-client.js"
-import type { LogClient, LogClientOptions } from "../log/log-client.js"
-import type { Behaviour, CacheSettings } from "../options/settings.js"
-import type { InvalidationLog } from "../ports/log.js"
+import { type Behaviour, type CacheSettings, hasBacking } from "../options/settings.js"
 import type { ReadContext } from "../reads/context.js"
 import { Reader } from "../reads/reader.js"
 import { TagTrie } from "../tags/tag-trie.js"
@@ -21,7 +17,7 @@ import { LatestSets } from "../writes/latest-sets.js"
 import { Preparer } from "../writes/prepare.js"
 import { SetsByHand } from "../writes/set-batch.js"
 import { Writer } from "../writes/writer.js"
-import { type Backing, openBacking } from "./backing.js"
+import { ALONE, type Backing } from "./backing.js"
 import { Changes } from "./changes.js"
 import { Hints } from "./hints.js"
 import { sharedParts } from "./parts-at-hand.js"
@@ -60,45 +56,25 @@ type State = Pick<
 /** Puts the parts together, each after those that it is given, so that nothing is used before it exists. */
 function open(settings: CacheSettings): OpenCache {
   const outbox = new Outbox(settings.prefix, settings.onFault)
-  const backing = openBacking(settings, outbox)
+  const backing = hasBacking(settings) ? sharedParts().openBacking(settings, outbox) : ALONE
   try {
     return openOn(backing, settings, outbox)
   } catch (error) {
-    // The client would have closed the log.
-    const ownLog = settings.log === undefined ? backing.log : undefined
-    closeAll([() => ownLog?.close(), ...backing.closing]).catch(() => {})
+    closeAll(backing.abandon()).catch(() => {})
     throw error
   }
 }
 
 function openOn(backing: Backing, settings: CacheSettings, outbox: Outbox): OpenCache {
   const { clock, random } = settings
-  const { log, store, codec, leases, keepsExpired, isAlone, isStored } = backing
+  const { keepsExpired, isAlone: isLocal, isStored: isShared } = backing
   const { tables, latestSets, ...state } = openState(settings, outbox, backing)
-  const { turn, trie, lifetime, entries, held, running } = state
+  const { turn, trie, lifetime, entries, running } = state
   const origin = randomName(random)
-  const isLocal = isAlone
-  const isShared = isStored
   const changes = new Changes({ ...state, tables, latestSets, origin, isLocal, isShared, keepsExpired })
-  const client = follow(log ?? new InProcessLog({ clock, nonce: randomName(random) }), {
-    ownsLog: settings.log === undefined,
-    trie,
-    sink: changes,
-    clock,
-    random,
-    origin,
-    ackTimeoutMs: settings.ackTimeoutMs,
-    boundMs: settings.stalenessBoundMs,
-  })
-  const hasShared = store !== undefined && codec !== undefined && held !== undefined
-  const shared = hasShared ? new (sharedParts().SharedTier)({ ...state, store, codec, held, client }) : undefined
-  // Without a shared tier values are tried only, in strict mode.
-  const encodes = codec !== undefined && (shared !== undefined || settings.strict)
-  const encoder = encodes
-    ? new (sharedParts().EntryEncoder)({ codec, trie, clock, turn, isKept: shared !== undefined })
-    : undefined
+  const client = backing.follow({ trie, sink: changes, clock, random, origin })
+  const { shared, encoder, leasing } = backing.share({ ...state, client })
   const queue = new LoadQueue(settings.maxLoads)
-  const leasing = isStored && leases !== undefined ? sharedParts().leasingOf(leases) : undefined
   const launcher = new Launcher({ ...state, shared, encoder, queue, leasing })
   const reader = new Reader({ ...state, shared, client, launcher })
   const { ackTimeoutMs } = settings
@@ -121,10 +97,7 @@ function openOn(backing: Backing, settings: CacheSettings, outbox: Outbox): Open
     launcher,
     reader,
     writer,
-    checkLease: ({ lease }) => {
-      // A cache that shares nothing is a cluster of one.
-      if (lease !== undefined && !isAlone && leases === undefined) throw leaseError(settings)
-    },
+    checkLease: (behaviour) => backing.checkLease(behaviour),
     close: () => {
       closed ??= closeAll([
         () => {
@@ -142,20 +115,18 @@ function openOn(backing: Backing, settings: CacheSettings, outbox: Outbox): Open
   }
 }
 
-function openState(settings: CacheSettings, outbox: Outbox, { log, store, isAlone, isStored }: Backing): State {
+function openState(settings: CacheSettings, outbox: Outbox, backing: Backing): State {
   const { clock, random, behaviour } = settings
   const lifetime: Lifetime = { isOver: false }
-  const looksAtLog = log !== undefined && !log.local && log.look !== undefined
-  const turn = new Turn(clock, looksAtLog ? 0 : LOOKS_PER_READING)
+  const turn = new Turn(clock, backing.looksAtLog ? 0 : LOOKS_PER_READING)
   const trie: TagTrie = new TagTrie({
     epoch: { ordinal: 0, nonce: "none" },
     random,
     oldestLoadAsOf: () => running.oldest?.stamp.asOf ?? Number.POSITIVE_INFINITY,
     rememberedMarks: REMEMBERED_MARKS,
-    // A log in this process ends with it, and with it everything that a store keeps of its epoch.
-    isShared: store !== undefined && !isAlone,
+    isShared: backing.isShared,
   })
-  const held = isStored ? new (sharedParts().HeldEntries)({ trie, clock, isRemote: store?.remote === true }) : undefined
+  const held = backing.hold({ trie, clock })
   const intake = { behaviour, sizeOf: undefined, validate: undefined, hasAbsences: false }
   const tables = new Tables({ trie, outbox, intake })
   const entries = new Entries({ settings, clock, turn, trie, tables, outbox, lifetime, held })
@@ -177,26 +148,4 @@ async function closeAll(closing: readonly (() => Promise<void> | void)[]): Promi
     }
   }
   if (failure !== undefined) throw failure.error
-}
-
-function follow(log: InvalidationLog, options: Omit<LogClientOptions<unknown>, "log">): LogClient {
-  return log.local ? new LocalClient({ ...options, log }) : new (sharedParts().RemoteClient)({ ...options, log })
-}
-
-function leaseError({ backend }: CacheSettings): InvalidOptionError {
-  const where = backend === undefined ? "the store of this cache" : `the backend ${backend.name}, as it is set up here,`
-  return new InvalidOptionError(
-    "singleflight",
-    "cluster",
-    `${where} has no leases by which processes could agree on who loads. Use \`redis({ url })\` with entries, or ` +
-      '`singleflight: "process"`',
-  )
-}
-
-/** 12 random characters of the base64url alphabet. */
-function randomName(random: () => number): string {
-  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-  let name = ""
-  for (let index = 0; index < 12; index += 1) name += alphabet[Math.floor(random() * 64)]
-  return name
 }

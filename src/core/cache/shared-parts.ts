@@ -1,14 +1,10 @@
-import type { HeldEntries } from "../entries/held-entries.js"
-import type { SharedTier } from "../entries/shared-tier.js"
-import type { EntryEncoder } from "../entries/stored-form.js"
-import type { leasingOf } from "../loads/lease-wait.js"
-import type { RemoteClient } from "../log/remote-client.js"
+import type { Outbox } from "../base/outbox.js"
+import type { CacheOptions } from "../options/options.js"
+import type { BackingSettings, CacheSettings } from "../options/settings.js"
+import type { Backing } from "./backing.js"
 
-/** The parts that only a cache with a shared log, a store or a codec has. */
+/** The parts that only a cache with a backend, a log, a store or a codec has. */
 export interface SharedParts {
-  readonly RemoteClient: typeof RemoteClient
-  readonly SharedTier: typeof SharedTier
-  readonly EntryEncoder: typeof EntryEncoder
-  readonly HeldEntries: typeof HeldEntries
-  readonly leasingOf: typeof leasingOf
+  checkBacking(options: CacheOptions): BackingSettings
+  openBacking(settings: CacheSettings, outbox: Outbox): Backing
 }

@@ -3,7 +3,7 @@ import { whole } from "../base/outbox.js"
 import type { LocalLog, LogChange, LogNews } from "../ports/log.js"
 import { formatToken, parseToken, type Token } from "../tags/version.js"
 import type { Appended, LocalLogClient, LogClientOptions, SyncOptions } from "./log-client.js"
-import { LogState } from "./log-state.js"
+import { LogCursor } from "./log-cursor.js"
 
 /** The client of a log that answers at once: nothing is ever under way, and everything known may be served. */
 export class LocalClient implements LocalLogClient {
@@ -11,18 +11,19 @@ export class LocalClient implements LocalLogClient {
   readonly pending = 0
   readonly #options: LogClientOptions<LocalLog>
   readonly #log: LocalLog
-  readonly #state: LogState
+  readonly #cursor: LogCursor
   readonly #unlisten: () => void
   #isClosed = false
 
   constructor(options: LogClientOptions<LocalLog>) {
-    const { log, ownsLog, trie, sink, origin } = options
+    const { log, ownsLog, trie, sink } = options
     this.#options = options
     this.#log = log
-    this.#state = new LogState({ trie, sink, origin, isAlwaysTrusted: true, canLoseAppends: false })
+    this.#cursor = new LogCursor({ trie, sink })
     // A log of its own has nothing to tell that this client did not append.
     this.#unlisten = ownsLog ? () => {} : log.listen((news) => this.#hear(news))
-    this.#state.enter(log.pull(this.#state.position()))
+    this.#cursor.begin(log.pull(this.#cursor.position()).epoch)
+    trie.setTrusted(true)
     this.#pull()
   }
 
@@ -44,7 +45,7 @@ export class LocalClient implements LocalLogClient {
 
   #append(changes: readonly LogChange[]): Appended {
     const { trie, sink, origin } = this.#options
-    const { epoch, version, previousHead } = this.#log.append(changes, this.#state.position(), origin)
+    const { epoch, version, previousHead } = this.#log.append(changes, this.#cursor.position(), origin)
     // A log that other caches share has told its listeners before it returned, this one included.
     if (trie.cursor < version) {
       if (previousHead === trie.cursor) sink.take({ changes, version, by: origin, cursor: version })
@@ -54,16 +55,16 @@ export class LocalClient implements LocalLogClient {
   }
 
   tokenOfNow(): Token {
-    return this.#state.token()
+    return this.#cursor.token()
   }
 
   async sync(token: Token | undefined, { signal }: SyncOptions): Promise<void> {
     const target = token === undefined ? undefined : parseToken(token)
     if (this.#isClosed) throw new CacheClosedError("sync")
     signal?.throwIfAborted()
-    if (this.#state.hasReached(target)) return
+    if (this.#cursor.hasReached(target)) return
     this.#pull()
-    if (target !== undefined) this.#state.checkReached(target, token)
+    if (target !== undefined) this.#cursor.checkReached(target, token)
   }
 
   async catchUp(): Promise<void> {
@@ -88,10 +89,10 @@ export class LocalClient implements LocalLogClient {
 
   /** A gap is closed at once: a listener of one change may have appended another before all had heard of the first. */
   #hear(news: LogNews): void {
-    if (!this.#isClosed && !this.#state.heard(news)) this.#pull()
+    if (!this.#isClosed && !this.#cursor.heard(news)) this.#pull()
   }
 
   #pull(): void {
-    this.#state.pulled(this.#log.pull(this.#state.position()))
+    this.#cursor.pulled(this.#log.pull(this.#cursor.position()))
   }
 }

@@ -42,7 +42,7 @@ export class RemoteClient implements RemoteLogClient {
     const { log, trie, sink, clock, random, origin, ackTimeoutMs } = options
     this.#log = log
     const canLoseAppends = log.canLoseAppends === true
-    this.#state = new LogState({ trie, sink, origin, isAlwaysTrusted: false, canLoseAppends })
+    this.#state = new LogState({ trie, sink, origin, canLoseAppends })
     this.#failedLooks = new SaidRarely(clock, FAILED_LOOK_EVERY_MS)
     trie.setTrusted(false)
     const port = {

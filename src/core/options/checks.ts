@@ -1,6 +1,5 @@
 import { type Clock, rooted, systemClock } from "../base/clock.js"
 import { InvalidOptionError } from "../base/errors.js"
-import type { InvalidationLog } from "../ports/log.js"
 import type { AnyFunction } from "./options.js"
 
 /** A name is part of keys, tags of events and lines of statistics. */
@@ -82,43 +81,27 @@ function isNear(name: string, option: string): boolean {
   )
 }
 
-/** Logs of any origin are told by what they can do. */
-export function checkLog(log: unknown): InvalidationLog | undefined {
-  if (log === undefined) return undefined
-  const isLog =
-    typeof log === "object" &&
-    log !== null &&
-    ["append", "pull", "listen", "close"].every(
-      (name) => typeof (log as Record<string, unknown>)[name] === "function",
-    ) &&
-    typeof (log as Record<string, unknown>)["local"] === "boolean"
-  if (!isLog) throw new InvalidOptionError("log", log, "it must have `local`, `append`, `pull`, `listen` and `close`")
-  return log as InvalidationLog
-}
-
-/** A part of a cache that users may bring: told by its methods, undefined where there is none. */
+/** A part of a cache that users may bring, of any origin: told by its methods, undefined where there is none. */
 export function checkParts<T>(given: unknown, option: string, methods: readonly string[]): T | undefined {
-  if (given === undefined) return undefined
-  const isWhole =
-    typeof given === "object" &&
-    given !== null &&
-    methods.every((method) => typeof (given as Record<string, unknown>)[method] === "function")
-  if (isWhole) return given as T
-  const listed = methods.map((method) => `\`${method}\``).join(", ")
-  throw new InvalidOptionError(option, given, `it must be an object with ${listed}`)
+  if (given === undefined || hasMethods(given, methods)) return given as T | undefined
+  throw new InvalidOptionError(option, given, `it must be an object with ${listed(methods)}`)
 }
 
 /** The clock of a cache, with callbacks in the root context; that of the system where none is given. */
 export function checkClock(clock: unknown): Clock {
-  if (clock === undefined) return systemClock
-  const names = ["now", "wall", "onTurnEnd", "setTimer"]
-  const isClock =
-    typeof clock === "object" &&
-    clock !== null &&
-    names.every((name) => typeof (clock as Record<string, unknown>)[name] === "function")
-  if (!isClock)
-    throw new InvalidOptionError("clock", clock, `it must have ${names.map((name) => `\`${name}\``).join(", ")}`)
-  return rooted(clock as Clock)
+  const given = checkParts<Clock>(clock, "clock", ["now", "wall", "onTurnEnd", "setTimer"])
+  return given === undefined ? systemClock : rooted(given)
+}
+
+/** Whether something is an object with these methods. */
+export function hasMethods(given: unknown, methods: readonly string[]): boolean {
+  if (typeof given !== "object" || given === null) return false
+  return methods.every((method) => typeof (given as Record<string, unknown>)[method] === "function")
+}
+
+/** Names in a sentence. */
+export function listed(names: readonly string[]): string {
+  return names.map((name) => `\`${name}\``).join(", ")
 }
 
 /** A count of at least one, or Infinity for no bound. */

@@ -10,10 +10,8 @@ import type { Store } from "../ports/store.js"
 import {
   boolean,
   checkClock,
-  checkLog,
   checkName,
   checkNames,
-  checkParts,
   fraction,
   isStringArray,
   nonNegative,
@@ -50,14 +48,18 @@ export interface Behaviour {
   readonly whenUnsure: WhenUnsure
 }
 
-/** {@link CacheOptions}, checked once and complete. Times in milliseconds. */
-export interface CacheSettings {
-  readonly name: string | undefined
-  readonly prefix: string
+/** The parts of a cache that others may have, too. */
+export interface BackingSettings {
   readonly backend: Backend | undefined
   readonly log: InvalidationLog | undefined
   readonly store: Store | undefined
   readonly codec: EntryCodec | undefined
+}
+
+/** {@link CacheOptions}, checked once and complete. Times in milliseconds. */
+export interface CacheSettings extends BackingSettings {
+  readonly name: string | undefined
+  readonly prefix: string
   readonly strict: boolean
   readonly memory:
     | {
@@ -151,8 +153,27 @@ const FUNCTION_NAMES = new Set<string>([
   "validate",
 ])
 
-/** Checks what a user gave to `createCache` and completes it; throws `InvalidOptionError`. */
-export function normalizeCacheOptions(options: CacheOptions): CacheSettings {
+const NO_BACKING: BackingSettings = Object.freeze({
+  backend: undefined,
+  log: undefined,
+  store: undefined,
+  codec: undefined,
+})
+
+/** Whether anything was given that a cache in memory does not have. */
+export function hasBacking({ backend, log, store, codec }: Partial<BackingSettings>): boolean {
+  return [backend, log, store, codec].some((part) => part !== undefined)
+}
+
+/**
+ * Checks what a user gave to `createCache` and completes it; throws `InvalidOptionError`.
+ *
+ * @param checkBacking called where there is something to check: a bundle of a cache in memory does without.
+ */
+export function normalizeCacheOptions(
+  options: CacheOptions,
+  checkBacking: (options: CacheOptions) => BackingSettings,
+): CacheSettings {
   checkNames(options, CACHE_NAMES, "createCache")
   const memory = options.memory ?? {}
   if (memory !== false) checkNames(memory, new Set(["maxEntries", "maxBytes", "sizeOf"]), "memory", "memory.")
@@ -162,19 +183,8 @@ export function normalizeCacheOptions(options: CacheOptions): CacheSettings {
   if (name !== undefined) checkName(name)
   const prefix = options.prefix ?? ""
   if (typeof prefix !== "string") throw new InvalidOptionError("prefix", prefix, "it must be a string")
-  const backend = checkParts<Backend>(options.backend, "backend", ["open"])
-  const store = checkParts<Store>(options.store, "store", ["get", "put", "remove", "touch", "stats", "close"])
-  const codec = checkParts<EntryCodec>(options.codec, "codec", ["encode", "decodeHeader", "decodeValue", "amend"])
-  if (store !== undefined && codec === undefined && backend === undefined) {
-    throw new InvalidOptionError("store", store, "it needs a `codec`, such as `createCodec()` of zoocache/codec")
-  }
-  if (options.log !== undefined && backend?.needsOwnLog === true) {
-    throw new InvalidOptionError(
-      "log",
-      options.log,
-      `the backend ${backend.name} keeps entries and invalidations together; leave one of the two out`,
-    )
-  }
+  const backing = hasBacking(options) ? checkBacking(options) : NO_BACKING
+  const { backend, codec } = backing
   const strict = boolean(options.strict ?? false, "strict")
   if (strict && codec === undefined && backend === undefined) {
     throw new InvalidOptionError(
@@ -186,10 +196,7 @@ export function normalizeCacheOptions(options: CacheOptions): CacheSettings {
   return Object.freeze({
     name,
     prefix,
-    backend,
-    log: checkLog(options.log),
-    store,
-    codec,
+    ...backing,
     strict,
     memory:
       memory === false

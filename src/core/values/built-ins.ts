@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto"
+import { digest } from "./digest.js"
 import { isDirectInstance, ownData } from "./inspect-object.js"
 import { MAX_READABLE, quote } from "./key-text.js"
 import { below, instanceRefusal, Refusal, symbolRefusal } from "./refusal.js"
@@ -10,11 +10,13 @@ export type Encode = (value: unknown) => string
 
 type Probe = (this: unknown) => unknown
 
-function getter(prototype: object, name: PropertyKey): Probe {
+/** An accessor as the platform has it, whatever an object has of that name. */
+export function getter(prototype: object, name: PropertyKey): Probe {
   return (Object.getOwnPropertyDescriptor(prototype, name) as { get: Probe }).get
 }
 
-function method(prototype: object, name: PropertyKey): Probe {
+/** The same of a method. */
+export function method(prototype: object, name: PropertyKey): Probe {
   return (Object.getOwnPropertyDescriptor(prototype, name) as { value: Probe }).value
 }
 
@@ -191,7 +193,7 @@ function encodeView({ kind, buffer, byteOffset, byteLength }: View): string {
 function encodeBytes(bytes: Uint8Array): string {
   // 128 digits make the whole encoding too long to be kept, so that this shortcut is never seen in an id: it only saves
   // writing out what will be hashed anyway.
-  if (bytes.length > MAX_READABLE / 2) return `#${createHash("sha512").update(bytes).digest("hex")}`
+  if (bytes.length > MAX_READABLE / 2) return `#${digest("sha512", bytes, "hex")}`
   let text = ""
   for (const byte of bytes) text += byte < 16 ? `0${byte.toString(16)}` : byte.toString(16)
   return text

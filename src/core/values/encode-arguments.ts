@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto"
 import { InvalidKeyError, isA } from "../base/errors.js"
 import { encodeBuiltIn } from "./built-ins.js"
+import { digest } from "./digest.js"
 import { hasElementGetter, isData, isDirectArray, isPlainObject } from "./inspect-object.js"
 import { nameText, quote, step } from "./key-text.js"
 import { accessorRefusal, below, instanceRefusal, Refusal, symbolRefusal } from "./refusal.js"
@@ -184,7 +184,7 @@ function plainText(value: unknown): string | undefined {
 /** The text itself, or a hash of it that no other text begins like. */
 function shorten(text: string): string {
   // 128 digits make the whole encoding too long to be kept, so that this hash is never seen in an id.
-  return text.length > MAX_PART ? `#${createHash("sha512").update(text).digest("hex")}` : text
+  return text.length > MAX_PART ? `#${digest("sha512", text, "hex")}` : text
 }
 
 // The decimal digits of a huge number take longer than linear.

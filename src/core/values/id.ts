@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto"
 import { InvalidKeyError } from "../base/errors.js"
 import { decodeArguments } from "./decode-arguments.js"
+import { digest } from "./digest.js"
 import { encodeArguments } from "./encode-arguments.js"
 import { MAX_READABLE, quote } from "./key-text.js"
 
@@ -39,7 +39,7 @@ export function idOf(args: readonly unknown[]): EntryId {
   }
   const text = encodeArguments(args, count)
   // The hash is one that no attacker can collide: arguments often come from a request.
-  return text.length <= MAX_READABLE ? `\0${text}` : `\0#${createHash("sha256").update(text).digest("base64url")}`
+  return text.length <= MAX_READABLE ? `\0${text}` : `\0#${digest("sha256", text, "base64url")}`
 }
 
 /** The printable text of an id: well-formed, different for different ids, empty for a call without arguments. */

@@ -1,4 +1,5 @@
 import { InvalidOptionError } from "../base/errors.js"
+import { getter, method } from "./built-ins.js"
 import { isObject } from "./inspect-object.js"
 
 /**
@@ -180,11 +181,11 @@ function positionIn(start: number, step: number, pick: number): number {
 
 // Taken from the prototypes, so that no method of a subclass runs.
 type EntriesOf = (this: object) => IterableIterator<[unknown, unknown]>
-const mapEntries = (Object.getOwnPropertyDescriptor(Map.prototype, "entries") as { value: EntriesOf }).value
-const setEntries = (Object.getOwnPropertyDescriptor(Set.prototype, "entries") as { value: EntriesOf }).value
+const mapEntries = method(Map.prototype, "entries") as EntriesOf
+const setEntries = method(Set.prototype, "entries") as EntriesOf
 type SizeOf = (this: object) => number
-const mapSize = (Object.getOwnPropertyDescriptor(Map.prototype, "size") as { get: SizeOf }).get
-const setSize = (Object.getOwnPropertyDescriptor(Set.prototype, "size") as { get: SizeOf }).get
+const mapSize = getter(Map.prototype, "size") as SizeOf
+const setSize = getter(Set.prototype, "size") as SizeOf
 
 function primitiveBytes(value: unknown): number {
   if (typeof value === "string") return stringBytes(value)

@@ -14,9 +14,9 @@ import {
   slide,
 } from "../../../src/core/entries/age.js"
 import type { Behaviour } from "../../../src/core/options/settings.js"
-import { normalizeCacheOptions } from "../../../src/core/options/settings.js"
+import { settingsOf } from "../../../src/core/cache/settings-of.js"
 
-const usual = normalizeCacheOptions({}).behaviour
+const usual = settingsOf({}).behaviour
 const behaviour = (own: Partial<Behaviour>): Behaviour => ({ ...usual, ...own })
 
 /** Expires at 100 unless it is said otherwise; without grace, sliding or early refresh. */

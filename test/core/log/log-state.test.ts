@@ -36,7 +36,7 @@ beforeEach(() => {
     trustChanged: (isTrusted) => told.push(`trusted: ${isTrusted}`),
     fault: () => {},
   }
-  state = new LogState({ trie, sink, origin: "me", isAlwaysTrusted: false, canLoseAppends: true })
+  state = new LogState({ trie, sink, origin: "me", canLoseAppends: true })
 })
 
 function pulled(head: number, paths: readonly string[] = [], epoch = FIRST): void {

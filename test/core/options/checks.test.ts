@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest"
 import { systemClock } from "../../../src/core/base/clock.js"
 import { InvalidOptionError } from "../../../src/core/base/errors.js"
+import { checkLog } from "../../../src/core/options/backing-options.js"
 import {
   boolean,
   checkClock,
   checkFunction,
-  checkLog,
   checkName,
   checkNames,
   checkObject,

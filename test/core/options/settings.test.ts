@@ -1,19 +1,16 @@
 import { describe, expect, test } from "vitest"
 import { systemClock } from "../../../src/core/base/clock.js"
+import { settingsOf } from "../../../src/core/cache/settings-of.js"
 import { InvalidOptionError } from "../../../src/core/base/errors.js"
 import type { CacheOptions, FunctionOptions } from "../../../src/core/options/options.js"
-import {
-  DEFAULT_MAX_ENTRIES,
-  normalizeCacheOptions,
-  normalizeFunctionBehaviour,
-} from "../../../src/core/options/settings.js"
+import { DEFAULT_MAX_ENTRIES, normalizeFunctionBehaviour } from "../../../src/core/options/settings.js"
 
 const behaviourOf = (options: FunctionOptions<[], unknown>, cache: CacheOptions = {}) =>
-  normalizeFunctionBehaviour(options, normalizeCacheOptions(cache).behaviour)
+  normalizeFunctionBehaviour(options, settingsOf(cache).behaviour)
 
-describe("normalizeCacheOptions", () => {
+describe("settingsOf", () => {
   test("completes nothing to the defaults", () => {
-    expect(normalizeCacheOptions({})).toMatchObject({
+    expect(settingsOf({})).toMatchObject({
       prefix: "",
       backend: undefined,
       strict: false,
@@ -30,11 +27,11 @@ describe("normalizeCacheOptions", () => {
 
   test("takes undefined for what is left out", () => {
     const options: CacheOptions = { ttl: undefined, memory: undefined, staleness: undefined, clock: undefined }
-    expect(normalizeCacheOptions(options)).toEqual(normalizeCacheOptions({}))
+    expect(settingsOf(options)).toEqual(settingsOf({}))
   })
 
   test("reads durations, and gives one frozen object", () => {
-    const settings = normalizeCacheOptions({
+    const settings = settingsOf({
       ttl: "1h",
       grace: "90s",
       timeout: { soft: "1s", hard: "1m" },
@@ -60,13 +57,13 @@ describe("normalizeCacheOptions", () => {
     [{ memory: { maxEntries: 0 } }, "memory.maxEntries"],
     [{ prefix: 1 as never }, "prefix"],
   ])("refuses %j", (options, subject) => {
-    expect(() => normalizeCacheOptions(options)).toThrow(expect.objectContaining({ subject }))
-    expect(() => normalizeCacheOptions(options)).toThrow(InvalidOptionError)
+    expect(() => settingsOf(options)).toThrow(expect.objectContaining({ subject }))
+    expect(() => settingsOf(options)).toThrow(InvalidOptionError)
   })
 
   test("takes every isolation", () => {
     for (const isolation of ["freeze", "clone", "share", "strict"] as const) {
-      expect(normalizeCacheOptions({ isolation }).behaviour.isolation).toBe(isolation)
+      expect(settingsOf({ isolation }).behaviour.isolation).toBe(isolation)
     }
   })
 })
@@ -104,7 +101,7 @@ describe("normalizeFunctionBehaviour", () => {
   })
 
   test("knows more names where it is told of them", () => {
-    const defaults = normalizeCacheOptions({}).behaviour
+    const defaults = settingsOf({}).behaviour
     expect(() => normalizeFunctionBehaviour({ maxBatch: 5 } as object, defaults)).toThrow("maxBatch")
     expect(() => normalizeFunctionBehaviour({ maxBatch: 5 } as object, defaults, ["maxBatch"])).not.toThrow()
   })

@@ -4,12 +4,12 @@ import type { Frame } from "../../../src/core/loads/frame.js"
 import { Flight } from "../../../src/core/loads/flight.js"
 import type { LoadRequest } from "../../../src/core/loads/load-request.js"
 import { Load, Run } from "../../../src/core/loads/run.js"
-import { normalizeCacheOptions } from "../../../src/core/options/settings.js"
+import { settingsOf } from "../../../src/core/cache/settings-of.js"
 import { Scope } from "../../../src/core/tags/scope.js"
 import { TagTrie } from "../../../src/core/tags/tag-trie.js"
 import type { EntryId } from "../../../src/core/values/id.js"
 
-export const { behaviour } = normalizeCacheOptions({})
+export const { behaviour } = settingsOf({})
 export const epoch = { ordinal: 1, nonce: "n" }
 export const intake = { behaviour, sizeOf: undefined, validate: undefined, hasAbsences: false }
 
