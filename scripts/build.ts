@@ -55,9 +55,11 @@ for (const { file } of entries) {
   if (chunk.exports.includes("default")) throw new Error(`src/${file}.ts has a default export; name it`)
   const names = [...chunk.exports].sort()
   exported.set(file, names)
+  // Node.js looks through the text of what is imported for names. It finds none in this one, and is soon done with it.
+  write(`${dirname(file)}/library.cjs`, 'const library = require("./index.cjs")\n\nmodule.exports = library\n')
   write(
     `${file}.mjs`,
-    `import library from "./index.cjs"\n\n${names.map((name) => `export const ${name} = library.${name}\n`).join("")}`,
+    `import library from "./library.cjs"\n\n${names.map((name) => `export const ${name} = library.${name}\n`).join("")}`,
   )
 }
 
@@ -131,9 +133,9 @@ async function buildCommonJs(inputs: Inputs) {
   return output
 }
 
-/** Whether a module of the core is there for shared caches alone. */
+/** Whether a module of the core is there for shared caches alone. The tools of `base` are small, and backends use them too. */
 function isOnlyShared(id: string): boolean {
-  return !inMemory.has(id) && !id.endsWith("parts-in-commonjs.ts")
+  return !inMemory.has(id) && !/[\\/]core[\\/]base[\\/]|parts-in-commonjs\.ts$/.test(id)
 }
 
 /** Answers with the sources that a cache in memory takes. */

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { build } from "esbuild"
 
-/** The largest bundle of `createCache`, in kilobytes that gzip leaves of it.. */
+/** The largest bundle of `createCache`, in kilobytes that gzip leaves of it. */
 export const MOST_GZIP_KB = 55
 
 export interface Size {
@@ -52,10 +52,12 @@ export interface Loaded {
 /** Loads the package in a process of its own. */
 export function loadedAtStart(folder: string): Loaded {
   const program = `
+    const { dirname, relative, sep } = require("node:path")
+    const dist = dirname(require.resolve("zoocache"))
+    const others = Object.keys(require.cache).length
+    const loaded = () => Object.keys(require.cache).slice(others).map((file) => relative(dist, file).split(sep).join("/"))
     const before = new Set(process.moduleLoadList)
     const { createCache } = require("zoocache")
-    const loaded = () =>
-      Object.keys(require.cache).filter((file) => file.endsWith(".cjs")).map((file) => file.replace(/^.*[\\/]dist[\\/]/, "").replaceAll("\\", "/"))
     const builtins = process.moduleLoadList.filter((name) => !before.has(name))
     const files = loaded()
     const log = { local: false, append() {}, pull: () => new Promise(() => {}), listen: () => () => {}, close() {} }

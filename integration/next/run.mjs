@@ -131,6 +131,14 @@ async function run({ mode, bundler, place }) {
         await until(async () => (await server.page()).user.row === before.user.row + 1)
       })
     }
+    await test("a package that is installed is found, and one that is not is named", async () => {
+      const { codec, redis } = await server.peers()
+      same(codec, "ok")
+      match(
+        redis,
+        /^ERR_ZOOCACHE_CONFIGURATION .* needs the package ioredis, which is not installed where this program runs \(Cannot find module 'ioredis'\)\. Run `npm install .*`zoocache` and `ioredis` are external\. cause: MODULE_NOT_FOUND$/,
+      )
+    })
     await test("nothing is reported", async () => {
       if (/fault:|⨯/.test(said())) throw new Error("the server has said something of an error")
     })
@@ -188,6 +196,7 @@ async function start({ mode, bundler, place }) {
     page: async () => JSON.parse(/<pre>(.*?)<\/pre>/s.exec(await ask("/"))[1].replaceAll("&quot;", '"')),
     route: async () => JSON.parse(await ask("/api/users")),
     touch: () => ask("/api/touch", "POST"),
+    peers: async () => JSON.parse(await ask("/api/peers")),
   }
 }
 

@@ -3,7 +3,7 @@ import type { Backend } from "../ports/backend.js"
 import type { EntryCodec } from "../ports/codec.js"
 import type { InvalidationLog } from "../ports/log.js"
 import type { Store } from "../ports/store.js"
-import { checkParts, hasMethods, listed } from "./checks.js"
+import { checkParts, hasMethods } from "./checks.js"
 import type { CacheOptions } from "./options.js"
 import type { BackingSettings } from "./settings.js"
 
@@ -31,5 +31,5 @@ export function checkLog(log: unknown): InvalidationLog | undefined {
   const isLog =
     log === undefined || (hasMethods(log, methods) && typeof (log as { local?: unknown }).local === "boolean")
   if (isLog) return log as InvalidationLog | undefined
-  throw new InvalidOptionError("log", log, `it must be an object with ${listed(["local", ...methods])}`)
+  throw new InvalidOptionError("log", log, "it must have `local`, `append`, `pull`, `listen` and `close`")
 }

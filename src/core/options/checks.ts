@@ -84,7 +84,8 @@ function isNear(name: string, option: string): boolean {
 /** A part of a cache that users may bring, of any origin: told by its methods, undefined where there is none. */
 export function checkParts<T>(given: unknown, option: string, methods: readonly string[]): T | undefined {
   if (given === undefined || hasMethods(given, methods)) return given as T | undefined
-  throw new InvalidOptionError(option, given, `it must be an object with ${listed(methods)}`)
+  const listed = methods.map((method) => `\`${method}\``).join(", ")
+  throw new InvalidOptionError(option, given, `it must be an object with ${listed}`)
 }
 
 /** The clock of a cache, with callbacks in the root context; that of the system where none is given. */
@@ -97,11 +98,6 @@ export function checkClock(clock: unknown): Clock {
 export function hasMethods(given: unknown, methods: readonly string[]): boolean {
   if (typeof given !== "object" || given === null) return false
   return methods.every((method) => typeof (given as Record<string, unknown>)[method] === "function")
-}
-
-/** Names in a sentence. */
-export function listed(names: readonly string[]): string {
-  return names.map((name) => `\`${name}\``).join(", ")
 }
 
 /** A count of at least one, or Infinity for no bound. */
