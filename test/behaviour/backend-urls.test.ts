@@ -37,6 +37,18 @@ test("a package that lacks a package of its own is not called missing", () => {
   )
 })
 
+test("a package that a bundler has put an error in place of is not called missing", () => {
+  // Turbopack's words for what it can't follow, with the code of a package that is not there.
+  const replaced = Object.assign(new Error("Cannot find module as expression is too dynamic"), {
+    code: "MODULE_NOT_FOUND",
+  })
+  const error = peerError({ what: "A codec", name: "msgpackr", install: "msgpackr lz4-napi" }, replaced)
+  expect(error.cause).toBe(replaced)
+  expect(error.message).toMatch(
+    /msgpackr, which can't be loaded \(Cannot find module as expression is too dynamic\)\. .*`zoocache` and `msgpackr` are external/,
+  )
+})
+
 test("a package is found beside the program", () => {
   expect(requirePeer("msgpackr")).toHaveProperty("Packr")
 })

@@ -1,22 +1,31 @@
-import { createCache } from "zoocache"
 import { createCodec } from "zoocache/codec"
-import { redis } from "zoocache/redis"
 
 export const dynamic = "force-dynamic"
 
-/** Packages that are looked for when they are used: those of the codec are installed, and that of Redis is not. */
+/** Packages that are looked for when they are used, out of sight of the bundler: here those of the codec. */
 export function GET() {
-  return Response.json({
-    codec: saidOf(() => createCodec()),
-    redis: saidOf(() => createCache({ name: "fleet", backend: redis({ url: "redis://127.0.0.1:1" }) })),
-  })
+  try {
+    const codec = createCodec()
+    const text = "x".repeat(10_000)
+    return Response.json({ codec: codec.decodeValue(codec.encode(header(), text)) === text ? "ok" : "another value" })
+  } catch (error) {
+    return Response.json({ codec: `${error.code} ${error.message}` })
+  }
 }
 
-function saidOf(make) {
-  try {
-    make()
-    return "ok"
-  } catch (error) {
-    return `${error.code} ${error.message} cause: ${error.cause?.code}`
+function header() {
+  const never = Number.POSITIVE_INFINITY
+  return {
+    key: "key",
+    epoch: { ordinal: 1, nonce: "one" },
+    asOf: 1,
+    keyVersion: 1,
+    tags: [],
+    keys: [],
+    storedAtMs: 0,
+    expiresAtMs: never,
+    graceMs: 0,
+    idleTtlMs: never,
+    idleUntilMs: never,
   }
 }
