@@ -54,6 +54,13 @@ function checks(zoocache, testing) {
       assert.equal(await load(), 2)
     }),
 
+    "a long key is a hash, of every runtime the same": withCache(async (cache) => {
+      const find = cache.cacheable(async (text) => text.length, { name: "find" })
+      assert.equal(await find("x".repeat(10_000)), 10_000)
+      assert.equal(find.keyOf("x".repeat(10_000)), "ƒ:find::#RTjG2Dt_PIxO_OIkDDIs-eSpEDr1a4x6wkULCM2bfMI")
+      assert.equal(find.peek("x".repeat(10_000)), 10_000)
+    }),
+
     "concurrent callers share one load": withCache(async (cache) => {
       let loads = 0
       const slow = cache.cacheable(
