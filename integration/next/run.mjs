@@ -131,8 +131,8 @@ async function run({ mode, bundler, place }) {
         await until(async () => (await server.page()).user.row === before.user.row + 1)
       })
     }
-    await test("the packages of the codec are found, and not called missing", async () => {
-      same(await server.peers(), { codec: "ok" })
+    await test("the packages of the codec and of LMDB are found, and LMDB's thread", async () => {
+      same(await server.peers(), { codec: 10_000, lmdb: "kept" })
     })
     await test("nothing is reported", async () => {
       if (/fault:|⨯/.test(said())) throw new Error("the server has said something of an error")
@@ -151,6 +151,7 @@ async function start({ mode, bundler, place }) {
   const env = {
     ...process.env,
     APP_ROOT: here,
+    APP_LMDB: join(folder, "cache"),
     APP_EXTERNAL: place === "external" ? "1" : "0",
     NEXT_TELEMETRY_DISABLED: "1",
     CI: "1",
