@@ -3,12 +3,21 @@ import type { HeldEntries } from "../entries/held-entries.js"
 import type { SharedTier, SharedTierOptions } from "../entries/shared-tier.js"
 import type { EntryEncoder } from "../entries/stored-form.js"
 import type { Leasing } from "../loads/lease-wait.js"
-import type { LogClient, LogClientOptions } from "../log/log-client.js"
+import type { LogClient } from "../log/log-client.js"
 import { OwnClient } from "../log/own-client.js"
 import type { Behaviour } from "../options/settings.js"
+import { Changes, type ChangesOptions } from "./changes.js"
 
 /** The parts of a cache that follow its log. */
-export type Followed = Pick<LogClientOptions<unknown>, "trie" | "sink" | "clock" | "random" | "origin">
+export type Followed = Omit<ChangesOptions, "isLocal" | "isShared" | "keepsExpired"> & {
+  readonly random: () => number
+}
+
+/** The place where invalidations come from, and what they do. */
+export interface Following {
+  readonly changes: Changes
+  readonly client: LogClient
+}
 
 /** What a cache does with a store. Undefined is what it does not do. */
 export interface Sharing {
@@ -19,18 +28,13 @@ export interface Sharing {
 
 /** What lies behind the memory of a cache, and makes the parts that depend on it. */
 export interface Backing {
-  readonly keepsExpired: boolean
-  /** Invalidations are ordered in this process. */
-  readonly isAlone: boolean
-  /** Entries go to a store, too. */
-  readonly isStored: boolean
   /** What a store keeps may be older than all that this process knows of the log. */
   readonly isShared: boolean
   /** The log can be looked at within a turn of the event loop. */
   readonly looksAtLog: boolean
   readonly closing: readonly (() => Promise<void> | void)[]
   hold(context: Pick<Followed, "trie" | "clock">): HeldEntries | undefined
-  follow(followed: Followed): LogClient
+  follow(followed: Followed): Following
   share(
     context: Omit<SharedTierOptions, "store" | "codec" | "held"> & { readonly held: HeldEntries | undefined },
   ): Sharing
@@ -44,14 +48,15 @@ const NOTHING_SHARED: Sharing = Object.freeze({ shared: undefined, encoder: unde
 
 /** Nothing: a cache in memory, which is a cluster of one. */
 export const ALONE: Backing = Object.freeze({
-  keepsExpired: false,
-  isAlone: true,
-  isStored: false,
   isShared: false,
   looksAtLog: false,
   closing: [],
   hold: () => undefined,
-  follow: ({ random, ...followed }: Followed) => new OwnClient({ ...followed, nonce: randomName(random) }),
+  follow: ({ random, ...followed }: Followed) => {
+    const changes = new Changes({ ...followed, isLocal: true, isShared: false, keepsExpired: false })
+    const { trie, clock, origin } = followed
+    return { changes, client: new OwnClient({ trie, sink: changes, clock, origin, nonce: randomName(random) }) }
+  },
   share: () => NOTHING_SHARED,
   checkLease: () => {},
   abandon: () => [],

@@ -18,7 +18,7 @@ import { Preparer } from "../writes/prepare.js"
 import { SetsByHand } from "../writes/set-batch.js"
 import { Writer } from "../writes/writer.js"
 import { ALONE, type Backing } from "./backing.js"
-import { Changes } from "./changes.js"
+import type { Changes } from "./changes.js"
 import { Hints } from "./hints.js"
 import { sharedParts } from "./parts-at-hand.js"
 
@@ -67,12 +67,10 @@ function open(settings: CacheSettings): OpenCache {
 
 function openOn(backing: Backing, settings: CacheSettings, outbox: Outbox): OpenCache {
   const { clock, random } = settings
-  const { keepsExpired, isAlone: isLocal, isStored: isShared } = backing
   const { tables, latestSets, ...state } = openState(settings, outbox, backing)
   const { turn, trie, lifetime, entries, running } = state
   const origin = randomName(random)
-  const changes = new Changes({ ...state, tables, latestSets, origin, isLocal, isShared, keepsExpired })
-  const client = backing.follow({ trie, sink: changes, clock, random, origin })
+  const { changes, client } = backing.follow({ ...state, tables, latestSets, origin, random })
   const { shared, encoder, leasing } = backing.share({ ...state, client })
   const queue = new LoadQueue(settings.maxLoads)
   const launcher = new Launcher({ ...state, shared, encoder, queue, leasing })

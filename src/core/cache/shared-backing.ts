@@ -1,13 +1,16 @@
 import { InvalidOptionError } from "../base/errors.js"
 import type { Outbox } from "../base/outbox.js"
+import { randomName } from "../base/random-name.js"
 import { HeldEntries } from "../entries/held-entries.js"
 import { SharedTier } from "../entries/shared-tier.js"
 import { EntryEncoder } from "../entries/stored-form.js"
 import { leasingOf } from "../loads/lease-wait.js"
 import { LocalClient } from "../log/local-client.js"
+import { OwnClient } from "../log/own-client.js"
 import { RemoteClient } from "../log/remote-client.js"
 import type { CacheSettings } from "../options/settings.js"
-import { ALONE, type Backing } from "./backing.js"
+import type { Backing } from "./backing.js"
+import { SharedChanges } from "./shared-changes.js"
 
 /**
  * The log, store and codec of a cache. The parts that a cache opens are the cache's; whoever made a part closes it, for other
@@ -27,18 +30,23 @@ export function openBacking(settings: CacheSettings, outbox: Outbox): Backing {
   // Nodes that order their invalidations each by itself can't use each other's entries.
   const leases = store?.remote === true && !isAlone ? store.leases : undefined
   return {
-    keepsExpired: opened?.keepsExpired === true,
-    isAlone,
-    isStored,
     // A log in this process ends with it, and with it everything that a store keeps of its epoch.
     isShared: store !== undefined && !isAlone,
     looksAtLog: log !== undefined && !log.local && log.look !== undefined,
     closing,
     hold: ({ trie }) => (isStored ? new HeldEntries({ trie, clock, isRemote: store.remote === true }) : undefined),
     follow: (followed) => {
-      if (log === undefined) return ALONE.follow(followed)
-      const options = { ...followed, ownsLog: settings.log === undefined, ackTimeoutMs, boundMs }
-      return log.local ? new LocalClient({ ...options, log }) : new RemoteClient({ ...options, log })
+      const { trie, origin } = followed
+      const isLocal = isAlone
+      const keepsExpired = opened?.keepsExpired === true
+      const changes = new SharedChanges({ ...followed, isLocal, isShared: isStored, keepsExpired })
+      if (log === undefined) {
+        return { changes, client: new OwnClient({ trie, sink: changes, clock, origin, nonce: randomName(random) }) }
+      }
+      const ownsLog = settings.log === undefined
+      const options = { trie, sink: changes, clock, random, origin, ownsLog, ackTimeoutMs, boundMs }
+      const client = log.local ? new LocalClient({ ...options, log }) : new RemoteClient({ ...options, log })
+      return { changes, client }
     },
     share: ({ held, ...context }) => {
       const shared =

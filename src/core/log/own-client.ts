@@ -10,7 +10,7 @@ import { checkReached } from "./reached.js"
 
 export interface OwnClientOptions {
   readonly trie: TagTrie
-  readonly sink: ChangeSink
+  readonly sink: Pick<ChangeSink, "take">
   readonly clock: Clock
   readonly origin: string
   /** The random part of the epoch. */
