@@ -1,6 +1,12 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { expiredSince, type Freshness, freshnessOf, freshnessOfDependencies } from "../../../src/core/tags/freshness.js"
+import {
+  expiredSince,
+  type Freshness,
+  freshnessOf,
+  freshnessOfDependencies,
+  isUntouched,
+} from "../../../src/core/tags/freshness.js"
 import { Bundle, type Dependencies } from "../../../src/core/tags/dependencies.js"
 import { markOf, softMarkOf, TagNode } from "../../../src/core/tags/tag-node.js"
 import type { Epoch, Version } from "../../../src/core/tags/version.js"
@@ -187,6 +193,54 @@ describe("freshnessOf", () => {
       ),
       { numRuns },
     )
+  })
+})
+
+describe("isUntouched", () => {
+  const version = fc.integer({ min: 0, max: 6 })
+  const said = fc.record({
+    invalidated: version,
+    expired: version,
+    pending: fc.constantFrom(0, 0, 1),
+    pendingExpiry: fc.constantFrom(0, 0, 1),
+  })
+  const marks = fc.dictionary(fc.constantFrom<Name>("root", "a", "b", "c", "d", "f", "k"), said, { maxKeys: 3 })
+
+  /** The answer for an entry of one dependency at most, whose own key bears no mark: such an entry is gone. */
+  function answer({ marks: given = {}, dependencies = [], asOf = 0, floor = 0, keyFloor = 0 }: Case): boolean {
+    const nodes = marked(given)
+    const [name] = dependencies
+    const log = { root: nodes.root, stamp: { epoch, asOf: 100 }, floor, keyFloor }
+    return isUntouched({ epoch, asOf }, name === undefined ? null : nodes[name], nodes.f, log)
+  }
+
+  test("never says yes where the rule says no", () => {
+    let yes = 0
+    fc.assert(
+      fc.property(
+        fc.record({
+          marks,
+          dependencies: fc.subarray<Name>(["a", "b", "c", "d"], { maxLength: 1 }),
+          asOf: version,
+          floor: version,
+          keyFloor: version,
+        }),
+        (given) => {
+          if (!answer(given)) return
+          yes += 1
+          expect(byTheBook({ ...given, marks: { ...given.marks, k: {} } })).toBe("fresh")
+        },
+      ),
+      { numRuns },
+    )
+    expect(yes).toBeGreaterThan(numRuns / 50)
+  })
+
+  test("says no of another epoch, and yes where nothing bears a mark", () => {
+    const nodes = tree()
+    const log = { root: nodes.root, stamp: { epoch, asOf: 100 }, floor: 0, keyFloor: 0 }
+    expect(isUntouched({ epoch, asOf: 1 }, nodes.c, nodes.f, log)).toBe(true)
+    expect(isUntouched({ epoch: { ...epoch }, asOf: 1 }, nodes.c, nodes.f, log)).toBe(false)
   })
 })
 
