@@ -3,6 +3,7 @@ import { callers } from "./questions/callers.js"
 import { codec } from "./questions/codec.js"
 import { dependencies } from "./questions/dependencies.js"
 import { fleet } from "./questions/fleet.js"
+import { growth } from "./questions/growth.js"
 import { hit } from "./questions/hit.js"
 import { hitRatio } from "./questions/hit-ratio.js"
 import { invalidation } from "./questions/invalidation.js"
@@ -25,6 +26,7 @@ export const questions: readonly Question[] = [
   unrelated,
   invalidation,
   callers,
+  growth,
   memory,
   hitRatio,
   operations,

@@ -12,6 +12,8 @@ export interface Frame {
   /** The cache that it belongs to, told by its trie. */
   readonly owner: object
   readonly parent: Frame | undefined
+  /** The innermost transaction around it, of whichever cache: nobody has to look for it through thousands of loads. */
+  readonly transaction: Frame | undefined
   /** Code that still has it is part of nothing any more. */
   readonly isSettled: boolean
   /** A lease is held by it, or by somebody who waits for it: what it calls may not wait for another node. */
@@ -90,6 +92,11 @@ export function runInFrame<T>(frame: Frame | undefined, run: () => T): T {
   frames.storage ??= new AsyncLocalStorage<Frame | undefined>()
   frames.isEnabled = true
   return frames.storage.run(frame, run)
+}
+
+/** The innermost transaction that code is in, of whichever cache, settled or not. */
+export function transactionAround(frame: Frame | undefined): Frame | undefined {
+  return frame === undefined || frame.kind === "transaction" ? frame : frame.transaction
 }
 
 /** Whether the code of a frame, or whoever waits for it, holds a lease. A run passes it on to those that begin inside. */

@@ -10,7 +10,7 @@ import type { TagNode } from "../tags/tag-node.js"
 import type { Stamp, TagTrie } from "../tags/tag-trie.js"
 import type { Version } from "../tags/version.js"
 import type { EntryId } from "../values/id.js"
-import type { Frame } from "./frame.js"
+import { type Frame, transactionAround } from "./frame.js"
 import { Gathered } from "./gathered.js"
 
 /** The load that the running code is part of. After its end none of its methods does anything. */
@@ -78,6 +78,7 @@ export class Run implements Frame {
   readonly kind = "run"
   readonly owner: object
   readonly parent: Frame | undefined
+  readonly transaction: Frame | undefined
   /** One; for a batch, one per key. */
   readonly loads: Load[] = []
   /** Dependencies that were added at run time or inherited, held until {@link Run.end}. */
@@ -122,6 +123,7 @@ export class Run implements Frame {
     this.owner = trie
     this.dependencies = new Gathered(trie)
     this.parent = parent
+    this.transaction = transactionAround(parent)
     this.#trie = trie
     this.#outbox = outbox
     this.#scope = scope

@@ -1,4 +1,4 @@
-import type { Frame } from "../loads/frame.js"
+import { type Frame, transactionAround } from "../loads/frame.js"
 import type { Entry, Table } from "../entries/table.js"
 import type { LogChange } from "../ports/log.js"
 import { nodesOf } from "../tags/dependencies.js"
@@ -47,6 +47,7 @@ export class Transaction implements TransactionHandle, Frame {
   readonly kind = "transaction"
   readonly owner: object
   readonly parent: Frame | undefined
+  readonly transaction: Frame | undefined
   readonly mayNotWait = false
   /** The transaction of the same cache around it, which will append its changes with its own. */
   readonly outer: Transaction | undefined
@@ -69,6 +70,7 @@ export class Transaction implements TransactionHandle, Frame {
     this.owner = trie
     this.#trie = trie
     this.parent = parent
+    this.transaction = transactionAround(parent)
     this.outer = transactionOf(parent, trie)
     this.#order = this.outer === undefined ? { last: 0 } : this.outer.#order
   }
@@ -211,16 +213,16 @@ export class Transaction implements TransactionHandle, Frame {
 
 /** The innermost transaction of a cache that has not settled. */
 export function transactionOf(frame: Frame | undefined, owner: object): Transaction | undefined {
-  for (let at = frame; at !== undefined; at = at.parent) {
-    // By its kind and not by its class: a frame of another copy of this library has another class, and another owner.
-    if (at.kind === "transaction" && at.owner === owner && !at.isSettled) return at as Transaction
+  for (let at = transactionAround(frame); at !== undefined; at = at.transaction) {
+    // By its owner and not by its class: a frame of another copy of this library has another class, and another owner.
+    if (at.owner === owner && !at.isSettled) return at as Transaction
   }
   return undefined
 }
 
 /** Whether code runs inside a transaction of any cache: what it reads may not be committed yet. */
 export function isInTransaction(frame: Frame | undefined): boolean {
-  for (let at = frame; at !== undefined; at = at.parent) if (at.kind === "transaction" && !at.isSettled) return true
+  for (let at = transactionAround(frame); at !== undefined; at = at.transaction) if (!at.isSettled) return true
   return false
 }
 
