@@ -13,6 +13,7 @@ import type {
 import { cachedMethod, offerOnInstance } from "./core/cache/cached-method.js"
 import { attempt, type LoadOptions, nameAs } from "./core/cache/definition.js"
 import { checkMaxBatch } from "./core/cache/cached-many.js"
+import type { LookupOptions } from "./core/cache/lookup.js"
 import type { CurrentLoad } from "./core/loads/run.js"
 import { type CacheableDecorator, decoratorOf, type MethodOptions, methodOptionsOf } from "./core/cache/decorator.js"
 import type { Backend } from "./core/ports/backend.js"
@@ -179,7 +180,11 @@ export function cacheableSync(
   check(options)
   const placed = withPlace(options, cacheableSync)
   const bound = following((cache) => cache.cacheableSync(loader, placed), false)
-  return withMethods(bound, ["keyOf", "peek", "refresh", "delete", "clear", "explain", "prime", "primeMany"], loader)
+  return withMethods(
+    bound,
+    ["keyOf", "peek", "refresh", "delete", "expire", "clear", "explain", "prime", "primeMany"],
+    loader,
+  )
 }
 
 /** {@link Cache.cacheableMany} of the default cache. */
@@ -193,7 +198,7 @@ export function cacheableMany<Id, Value>(
   check(rest)
   const placed = withPlace(options, cacheableMany)
   const bound = following((cache) => cache.cacheableMany(loader, placed))
-  const names = ["one", "keyOf", "peek", "refresh", "delete", "clear", "explain", "prime", "primeMany"]
+  const names = ["one", "keyOf", "peek", "refresh", "delete", "expire", "clear", "explain", "prime", "primeMany"]
   return withMethods(bound, names, loader) as unknown as CachedMany<Id, Value>
 }
 
@@ -207,7 +212,8 @@ export const expire: Cache["expire"] = (...args: unknown[]) => defaultCache().ex
 export const get: Cache["get"] = (key) => defaultCache().get(key)
 
 /** {@link Cache.lookup} of the default cache. */
-export const lookup: Cache["lookup"] = (key) => defaultCache().lookup(key)
+export const lookup: Cache["lookup"] = <T>(key: string, options?: LookupOptions) =>
+  defaultCache().lookup<T>(key, options)
 
 /** {@link Cache.has} of the default cache. */
 export const has: Cache["has"] = (key) => defaultCache().has(key)
@@ -231,6 +237,9 @@ export const setMany: Cache["setMany"] = (items) => defaultCache().setMany(items
 /** {@link Cache.delete} of the default cache. */
 export const del: Cache["delete"] = (...keys: unknown[]) => defaultCache().delete(...(keys as string[]))
 
+/** {@link Cache.expireKeys} of the default cache. */
+export const expireKeys: Cache["expireKeys"] = (...keys: unknown[]) => defaultCache().expireKeys(...(keys as string[]))
+
 /** {@link Cache.clear} of the default cache. */
 export const clear: Cache["clear"] = () => defaultCache().clear()
 
@@ -239,6 +248,9 @@ export const sync: Cache["sync"] = (token, options) => defaultCache().sync(token
 
 /** {@link Cache.transaction} of the default cache. */
 export const transaction: Cache["transaction"] = (work) => defaultCache().transaction(work)
+
+/** {@link Cache.isInTransaction} of the default cache. */
+export const isInTransaction: Cache["isInTransaction"] = () => defaultCache().isInTransaction()
 
 /** {@link Cache.collect} of the default cache. */
 export const collect: Cache["collect"] = () => defaultCache().collect()
@@ -254,6 +266,9 @@ export const explain: Cache["explain"] = (key) => defaultCache().explain(key)
 
 /** {@link Cache.tagVersion} of the default cache. */
 export const tagVersion: Cache["tagVersion"] = (tag) => defaultCache().tagVersion(tag)
+
+/** {@link Cache.invalidatedAt} of the default cache. */
+export const invalidatedAt: Cache["invalidatedAt"] = (tag) => defaultCache().invalidatedAt(tag)
 
 /** {@link Cache.status} of the default cache. */
 export const status: Cache["status"] = () => defaultCache().status()
@@ -302,10 +317,10 @@ function following(make: (cache: Cache) => AnyFunction, answersWithPromise = tru
 }
 
 /** The methods of a cached function that answers with a promise. */
-const METHODS = ["keyOf", "peek", "refresh", "delete", "clear", "explain", "prime", "primeMany", "with"]
+const METHODS = ["keyOf", "peek", "refresh", "delete", "expire", "clear", "explain", "prime", "primeMany", "with"]
 
 // `refresh` of a synchronous function answers with its value; it is bound by then or throws what the call would.
-const PROMISING = new Set(["delete", "clear", "one", "prime", "primeMany"])
+const PROMISING = new Set(["delete", "expire", "clear", "one", "prime", "primeMany"])
 
 function withMethods({ call: following, made }: Following, names: readonly string[], loader: AnyFunction): AnyFunction {
   for (const name of names) {

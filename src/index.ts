@@ -22,6 +22,7 @@ export type {
 export { cachedMethod } from "./core/cache/cached-method.js"
 export type { Clock, Timer } from "./core/base/clock.js"
 export { addDeps, currentLoad } from "./core/loads/current-load.js"
+export type { LoadSettings } from "./core/loads/load-settings.js"
 export type { CurrentLoad } from "./core/loads/run.js"
 export type { Fault } from "./core/base/outbox.js"
 export type { PrimeOptions } from "./core/cache/prime.js"
@@ -75,7 +76,9 @@ export type {
   Redefine,
   Singleflight,
   StalenessOptions,
+  Tiers,
 } from "./core/options/options.js"
+export { KEEP, type Previous } from "./core/options/revalidate.js"
 export type { Position } from "./core/tags/position.js"
 export { type DefinedTags, defineTags, type TagMaker, type TagValues } from "./core/tags/define-tags.js"
 export type { Stats } from "./core/cache/stats.js"
@@ -84,6 +87,7 @@ export type { Counters } from "./core/entries/counters.js"
 export { type TagValue, tag } from "./core/tags/tag.js"
 export type { TransactionHandle } from "./core/writes/transaction.js"
 export type { Token, Version } from "./core/tags/version.js"
+export type { LookedUp, LookupOptions } from "./core/cache/lookup.js"
 export type { SetOptions } from "./core/writes/prepare.js"
 export {
   type ConfigureOptions,
@@ -96,12 +100,15 @@ export {
   defaultCache,
   del,
   expire,
+  expireKeys,
   explain,
   get,
   getMany,
   getOrLoad,
   has,
   invalidate,
+  invalidatedAt,
+  isInTransaction,
   lookup,
   position,
   prune,

@@ -10,6 +10,7 @@ import type {
   FunctionOptions,
   LeaseEvent,
   LoadOptions,
+  LookedUp,
   ManyOptions,
   MethodOptions,
   Position,
@@ -206,7 +207,7 @@ describe("cacheableMany infers", () => {
 describe("values by key", () => {
   test("get, lookup, getMany and getOrLoad", () => {
     expectTypeOf(cache.get<User>).returns.toEqualTypeOf<Promise<User | undefined>>()
-    expectTypeOf(cache.lookup<User>).returns.toEqualTypeOf<Promise<{ value: User } | undefined>>()
+    expectTypeOf(cache.lookup<User>).returns.toEqualTypeOf<Promise<LookedUp<User> | undefined>>()
     expectTypeOf(cache.getMany<User>).returns.toEqualTypeOf<Promise<Map<string, User>>>()
     const loaded = () =>
       cache.getOrLoad(

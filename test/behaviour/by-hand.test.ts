@@ -11,7 +11,7 @@ describe("set and get", () => {
     expect(await cache.has("key")).toBe(false)
     await cache.set("key", undefined)
     expect(await cache.get("key")).toBeUndefined()
-    expect(await cache.lookup("key")).toEqual({ value: undefined })
+    expect(await cache.lookup("key")).toMatchObject({ value: undefined, state: "fresh" })
     expect(await cache.has("key")).toBe(true)
   })
 

@@ -196,6 +196,16 @@ describe("with `keepsExpired`, a new epoch", () => {
     expect(await load(1)).toBe("1 2")
   })
 
+  test("leaves it without a place in the new life: `lookup` can't judge it by tags", async () => {
+    const { cache, load } = await withGrace()
+    const key = load.keyOf(1)
+    log.failOver(log.head)
+    await cache.sync()
+    expect(await cache.lookup(key)).toBeUndefined()
+    expect(await cache.lookup(key, { expired: true })).toMatchObject({ state: "expired", version: undefined })
+    expect(await cache.lookup(key, { expired: true, deps: ["never"] })).toBeUndefined()
+  })
+
   test("leaves nothing without grace", async () => {
     const { cache, load } = await withGrace({})
     log.failOver(log.head)

@@ -350,7 +350,7 @@ describe("the default cache", () => {
     await zoocache.set("a", 1, { deps: ["t"] })
     await zoocache.setMany([["b", 2]])
     expect(await zoocache.get("a")).toBe(1)
-    expect(await zoocache.lookup("b")).toEqual({ value: 2 })
+    expect(await zoocache.lookup("b")).toMatchObject({ value: 2, state: "fresh" })
     expect(await zoocache.has("c")).toBe(false)
     expect((await zoocache.getMany(["a", "b"])).size).toBe(2)
     expect(await zoocache.getOrLoad("c", () => 3)).toBe(3)

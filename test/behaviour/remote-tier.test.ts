@@ -58,7 +58,7 @@ describe("entries that others stored", () => {
     expect(await (await other()).getMany(["k", "x"])).toEqual(new Map([["k", { n: 1 }]]))
     expect(await (await other()).has("k")).toBe(true)
     expect(await (await other()).has("x")).toBe(false)
-    expect(await (await other()).lookup("k")).toEqual({ value: { n: 1 } })
+    expect(await (await other()).lookup("k")).toMatchObject({ value: { n: 1 } })
     expect(await (await other()).getOrLoad("k", () => "loaded")).toEqual({ n: 1 })
   })
 

@@ -174,7 +174,7 @@ describe("for reads inside, the invalidations hold at once", () => {
     await cache.transaction(async () => {
       await cache.set("key", "inside")
       expect(await cache.get("key")).toBe("inside")
-      expect(await cache.lookup("key")).toStrictEqual({ value: "inside" })
+      expect(await cache.lookup("key")).toMatchObject({ value: "inside", state: "fresh" })
       expect(await cache.getOrLoad("key", () => "loaded")).toBe("inside")
       await cache.delete("key")
       expect(await cache.lookup("key")).toBeUndefined()

@@ -14,7 +14,7 @@ describe.each([0, -0, false, "", null, undefined, Number.NaN, 0n])("%s is a valu
   test("set by hand it is found", async () => {
     const { cache } = makeCache()
     await cache.set("key", value)
-    expect(await cache.lookup("key")).toEqual({ value })
+    expect(await cache.lookup("key")).toMatchObject({ value, state: "fresh" })
     expect(await cache.get("key")).toBe(value)
     expect(await cache.has("key")).toBe(true)
     expect(await cache.getMany(["key", "other"])).toEqual(new Map([["key", value]]))

@@ -33,6 +33,7 @@ const behaviour: AllUndefined<zoocache.BehaviourOptions> = {
   tracking: undefined,
   context: undefined,
   singleflight: undefined,
+  finish: undefined,
 }
 
 const ofCache: AllUndefined<zoocache.CacheOptions> = {
@@ -50,6 +51,7 @@ const ofCache: AllUndefined<zoocache.CacheOptions> = {
   maxLoads: undefined,
   enabled: undefined,
   redefine: undefined,
+  waitUntil: undefined,
   onFault: undefined,
   clock: undefined,
   random: undefined,
@@ -62,6 +64,8 @@ const ofLoad: AllUndefined<Omit<zoocache.LoadOptions<unknown>, "signal">> = {
   cacheIf: undefined,
   cacheErrors: undefined,
   validate: undefined,
+  tiers: undefined,
+  private: undefined,
   whenUnsure: undefined,
   sizeOf: undefined,
 }
@@ -71,10 +75,13 @@ const ofFunction: AllUndefined<zoocache.FunctionOptions<[], unknown>> = {
   name: undefined,
   version: undefined,
   key: undefined,
+  revalidate: undefined,
 }
 
 const ofSet: AllUndefined<zoocache.SetOptions> = { deps: undefined, ttl: undefined, asOf: undefined }
 const ofInvalidate: AllUndefined<zoocache.InvalidateOptions> = { wait: undefined, signal: undefined }
+const ofLookup: AllUndefined<zoocache.LookupOptions> = { expired: undefined, deps: undefined }
+const ofOneLoad: AllUndefined<zoocache.LoadSettings> = { ttl: undefined, grace: undefined, tiers: undefined }
 const ofSync: AllUndefined<zoocache.SyncOptions> = { timeout: undefined, signal: undefined }
 const ofCall: AllUndefined<zoocache.CallOptions> = { signal: undefined, fresh: undefined }
 
@@ -102,6 +109,8 @@ test("every option may be undefined", () => {
   expectTypeOf<Refusing<zoocache.SetOptions>>().toEqualTypeOf<never>()
   expectTypeOf<Refusing<zoocache.InvalidateOptions>>().toEqualTypeOf<never>()
   expectTypeOf<Refusing<zoocache.SyncOptions>>().toEqualTypeOf<never>()
+  expectTypeOf<Refusing<zoocache.LookupOptions>>().toEqualTypeOf<never>()
+  expectTypeOf<Refusing<zoocache.LoadSettings>>().toEqualTypeOf<never>()
   expectTypeOf<Refusing<InProcessLogOptions>>().toEqualTypeOf<never>()
   expectTypeOf<Refusing<Exclude<zoocache.Singleflight, string>>>().toEqualTypeOf<never>()
   expectTypeOf<Refusing<Extract<zoocache.AgeOptions["timeout"], object>>>().toEqualTypeOf<never>()
@@ -199,6 +208,9 @@ describe("an undefined option counts as one that was left out", () => {
         ["b", 2, ofSet],
         ["c", 3, undefined],
       ])
+      expect(await home.lookup("a", ofLookup)).toMatchObject({ value: 1, state: "fresh" })
+      expect(await home.lookup("a", undefined)).toMatchObject({ value: 1, state: "fresh" })
+      expect(await home.getOrLoad("d", (load) => load.set(ofOneLoad))).toBeUndefined()
       expect([...(await home.getMany(["a", "b", "c"])).values()]).toEqual([1, 2, 3])
       const tokens = [
         await home.invalidate(["t"], ofInvalidate),

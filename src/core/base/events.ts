@@ -32,8 +32,9 @@ export interface EvictEvent extends CacheEvent {
 
 export interface InvalidateEvent {
   readonly cache: string
-  readonly kind: "tag" | "expiry" | "key" | "function"
-  /** The tag or key; `""` is everything. */
+  /** `expiry` and `key-expiry` are soft. */
+  readonly kind: "tag" | "expiry" | "key" | "key-expiry" | "function"
+  /** The tag or key; `""` is everything, or all keys. */
   readonly path: string
   readonly version: number
   readonly by: string

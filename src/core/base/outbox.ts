@@ -98,6 +98,12 @@ export class Outbox {
     else underWay.kept.push(() => channel.publish(message))
   }
 
+  /** Calls code of the user, at once or when the state is whole. It must not throw. */
+  tell(call: () => void): void {
+    if (underWay.holds === 0 && !underWay.isTelling) call()
+    else underWay.kept.push(call)
+  }
+
   /** Counts and tells what fails nobody's call. */
   fault(error: ZooCacheError, key?: string): void {
     this.faults += 1

@@ -4,13 +4,14 @@ import { entryOf, placeOfDefinition } from "../base/place.js"
 import { promiseOf, type Table } from "../entries/table.js"
 import { detachedLoad } from "../loads/current-load.js"
 import type { Definition } from "../loads/definition.js"
-import { currentFrame } from "../loads/frame.js"
+import { currentFrame, isInTransaction } from "../loads/frame.js"
 import type { CurrentLoad } from "../loads/run.js"
 import type { AnyFunction, FunctionOptions } from "../options/options.js"
 import { checkFunction, checkNames, checkObject } from "../options/checks.js"
 import { normalizeFunctionBehaviour } from "../options/settings.js"
 import { visitNode } from "../reads/visit.js"
 import { type Position, takePosition } from "../tags/position.js"
+import { lastInvalidationMs } from "../tags/last-invalidation.js"
 import type { Scope } from "../tags/scope.js"
 import { parseTag } from "../tags/tag.js"
 import { TICKS_PER_MS, type Token, type Version } from "../tags/version.js"
@@ -26,6 +27,7 @@ import { type CacheableDecorator, cacheMethod, decoratorOf, type MethodOptions, 
 import { attempt, hooksOf, inlineDefinition, type LoadOptions, type LooseOptions, type View } from "./definition.js"
 import { type Explanation, explain } from "./explain.js"
 import { KeyLookup } from "./key-lookup.js"
+import { type LookedUp, type LookupOptions, lookUpKey } from "./lookup.js"
 import type { OpenCache } from "./open.js"
 import { OWNER } from "./owner.js"
 import { type Stats, statsOf } from "./stats.js"
@@ -181,9 +183,20 @@ export class Cache {
     return attempt(async () => (await this.#keys.read(key, "get"))?.value as T | undefined)
   }
 
-  /** The stored value of a key in an object, or undefined if there is none. */
-  lookup<T>(key: string): Promise<{ value: T } | undefined> {
-    return attempt(() => this.#keys.read(key, "lookup") as Promise<{ value: T } | undefined>)
+  /**
+   * The stored value of a key with what is known of it, or undefined if there is none. With `expired`, a value that has
+   * expired will do, never one that was invalidated; what a load makes of it is not kept. With `deps`, only a value whose load
+   * began after the last change of these tags.
+   *
+   * Rejects with InvalidOptionError, InvalidKeyError, InvalidTagError.
+   *
+   * @example
+   * const found = await cache.lookup<string>("greeting", { expired: true })
+   * if (found !== undefined) console.log(found.value, found.state, found.storedAt)
+   */
+  lookup<T>(key: string, options: LookupOptions = NO_OPTIONS): Promise<LookedUp<T> | undefined> {
+    const looking = lookUpKey(this.#view, () => this.#keys.findToRead(key, "lookup"), options)
+    return looking as Promise<LookedUp<T> | undefined>
   }
 
   /** The stored values of these keys; misses are absent. */
@@ -238,12 +251,29 @@ export class Cache {
   delete(keys: readonly string[]): Promise<Token | undefined>
   delete(...given: unknown[]): Promise<Token | undefined> {
     return attempt(() => {
-      const keys = (given.length === 1 && Array.isArray(given[0]) ? given[0] : given) as readonly string[]
+      const keys = keysOf(given)
       const places = keys.map((key) => this.#keys.resolve(key, "delete"))
       places.forEach(({ table, id, scope }, index) => {
         if (table.isManual) this.#core.hints.key(scope, keys[index] as string, id, () => this.#isStored(table, id))
       })
       return this.#core.writer.deleteKeys(places)
+    })
+  }
+
+  /**
+   * Softer: the entries of these keys count as past their ttl, in every process, so that grace may serve them once more. A load
+   * that overlaps it is stored as expired, and what was made of them has expired with them. A key of more than some 240
+   * bytes is invalidated instead.
+   *
+   * @example
+   * await cache.expireKeys("greeting", getUser.keyOf(42))
+   */
+  expireKeys(...keys: string[]): Promise<Token | undefined>
+  expireKeys(keys: readonly string[]): Promise<Token | undefined>
+  expireKeys(...given: unknown[]): Promise<Token | undefined> {
+    return attempt(() => {
+      const places = keysOf(given).map((key) => this.#keys.resolve(key, "expireKeys"))
+      return this.#core.writer.expireKeys(places, "expireKeys")
     })
   }
 
@@ -307,6 +337,17 @@ export class Cache {
     })
   }
 
+  /**
+   * Whether the running code is inside of a transaction of this cache: what it invalidates is collected, and what it loads is
+   * not kept. False once the transaction has settled.
+   *
+   * @example
+   * if (!cache.isInTransaction()) await cache.invalidate("report")
+   */
+  isInTransaction(): boolean {
+    return isInTransaction(currentFrame(), this.#core.trie)
+  }
+
   /** Gathers tags by hand and invalidates them in one go. */
   collect(): Collector {
     return collectorOf(this.#core, this.#scope)
@@ -339,10 +380,30 @@ export class Cache {
    * that is not remembered it is that of the newest invalidation that was forgotten. A load that asks depends on the tag.
    */
   tagVersion(tag: string): Version {
-    const { trie } = this.#core
+    return this.#core.trie.versionOf(this.#visitTag(tag))
+  }
+
+  /**
+   * The time at which a tag, or anything above it, was last invalidated, by the clock of the log; undefined if that has not
+   * happened in the present life of the log. Never earlier than it was: of a tag that is not remembered it is the time of the
+   * newest invalidation that was forgotten, and one that is not acknowledged yet counts from its call. `expire` does not count.
+   * A load that asks depends on the tag.
+   *
+   * @throws InvalidTagError
+   * @example
+   * await cache.invalidate("user:42")
+   * const lastModified = cache.invalidatedAt("user:42")?.toUTCString()
+   */
+  invalidatedAt(tag: string): Date | undefined {
+    const lastMs = lastInvalidationMs(this.#core.trie, this.#visitTag(tag))
+    return lastMs === undefined ? undefined : new Date(lastMs)
+  }
+
+  /** The segments of a tag that somebody asks about: a load that asks depends on it. */
+  #visitTag(tag: string): readonly string[] {
     const path = this.#scope.path(tag)
-    visitNode(`the version of \`${path}\``, trie, () => this.#scope.acquire(tag))
-    return trie.versionOf(parseTag(path))
+    visitNode(`the version of \`${path}\``, this.#core.trie, () => this.#scope.acquire(tag))
+    return parseTag(path)
   }
 
   status(): Status {
@@ -418,6 +479,11 @@ const NO_ARGUMENTS: readonly unknown[] = Object.freeze([])
 const SET_OPTIONS = new Set(["deps", "ttl", "asOf"])
 const SYNC_OPTIONS = new Set(["timeout", "signal"])
 const INVALIDATE_OPTIONS = new Set(["wait", "signal"])
+
+/** Keys that are given one by one, or as an array. */
+function keysOf(given: readonly unknown[]): readonly string[] {
+  return (given.length === 1 && Array.isArray(given[0]) ? given[0] : given) as readonly string[]
+}
 
 function listOf<T>(list: readonly T[], name: string): readonly T[] {
   if (!Array.isArray(list)) throw new InvalidOptionError(name, list, "it must be an array")

@@ -7,7 +7,15 @@ import { checkObject, positiveInteger } from "../options/checks.js"
 import { isThenable, thenableError } from "../values/thenable.js"
 import type { Fetched } from "../reads/call.js"
 import type { CachedMany, ManyLoader, ManyOptions } from "./cached.js"
-import { attempt, define, type FunctionDefinition, type LooseOptions, nameAs, type View } from "./definition.js"
+import {
+  attempt,
+  define,
+  type FunctionDefinition,
+  type LooseOptions,
+  nameAs,
+  refuseRevalidate,
+  type View,
+} from "./definition.js"
 import { commonMethods } from "./methods.js"
 import { listOfPairs, type PrimeOptions } from "./prime.js"
 
@@ -20,6 +28,7 @@ export function makeCachedMany<Id, Value>(
 ): CachedMany<Id, Value> {
   checkObject(options, "cacheable")
   const { maxBatch, ...rest } = options
+  refuseRevalidate(rest as LooseOptions, "`cacheableMany`")
   const load = async (ids: readonly Id[]) => outcomesOf(ids, await loader(ids))
   const definition = define(view, loader as AnyFunction, rest as unknown as LooseOptions, {
     form: "many",
@@ -55,6 +64,11 @@ export function makeCachedMany<Id, Value>(
     refresh: (id: Id) => attempt(() => read(id, true)) as Promise<Value | undefined>,
     delete: (...ids: readonly Id[]) =>
       common.delete(
+        undefined,
+        ids.map((id) => [id]),
+      ),
+    expire: (...ids: readonly Id[]) =>
+      common.expire(
         undefined,
         ids.map((id) => [id]),
       ),

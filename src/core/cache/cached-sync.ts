@@ -47,7 +47,11 @@ export function makeCachedSync(
     const isPrivate = table.isReplaced || isInTransaction(frame)
     const request = { definition, id, self, args, frame, isPrivate, isFresh, isBackground: false, failures }
     try {
-      return isolated(launcher.runSync(request, visit.run), behaviour.isolation)
+      const value = launcher.runSync(request, visit.run)
+      if (core.background.isWanted && core.shared !== undefined) {
+        core.background.add(core.shared.writes.settled(table.keyOf(id)))
+      }
+      return isolated(value, behaviour.isolation)
     } catch (error) {
       const inGrace = isFresh ? undefined : reader.grace.after(definition, id, error, visit)
       if (inGrace === undefined) throw error

@@ -24,6 +24,14 @@ export interface CachedMethods<F extends AnyFunction> {
   refresh: PromiseReturning<F>
   /** Invalidates the entry of one call. */
   delete(...args: ParametersOf<F>): Promise<Token | undefined>
+  /**
+   * Softer: the entry of one call counts as past its ttl, in every process, so that grace may serve it once more and
+   * `revalidate` is asked about it. What was made of it has expired with it.
+   *
+   * @example
+   * await getUser.expire(42)
+   */
+  expire(...args: ParametersOf<F>): Promise<Token | undefined>
   /** Invalidates every entry of this function. */
   clear(): Promise<Token | undefined>
   /** Whether the entry of a call is fresh, and if not, why. */
@@ -60,6 +68,8 @@ export type CachedSync<F extends AnyFunction> = Callable<F> & {
   refresh: Callable<F>
   /** Invalidates the entry of one call. The token is undefined inside a transaction. */
   delete(...args: ParametersOf<F>): Promise<Token | undefined>
+  /** See {@link CachedMethods.expire}. */
+  expire(...args: ParametersOf<F>): Promise<Token | undefined>
   /** Invalidates every entry of this function. */
   clear(): Promise<Token | undefined>
   explain(...args: ParametersOf<F>): Explanation
@@ -194,7 +204,7 @@ export type ManyAnswer<Id, Value> = ReadonlyMap<Id, Value | Error | undefined> |
  */
 export type ManyLoader<Id, Value> = (ids: readonly Id[]) => ManyAnswer<Id, Value> | PromiseLike<ManyAnswer<Id, Value>>
 
-export interface ManyOptions<Id, Value> extends FunctionOptions<[id: Id], Value> {
+export interface ManyOptions<Id, Value> extends Omit<FunctionOptions<[id: Id], Value>, "revalidate"> {
   /** How many ids one load gets at most. Default: any number. */
   maxBatch?: number | undefined
 }
@@ -215,6 +225,8 @@ export interface CachedMany<Id, Value> {
   refresh(id: Id): Promise<Value | undefined>
   /** Invalidates the entries of these ids. The token is undefined inside a transaction. */
   delete(...ids: readonly Id[]): Promise<Token | undefined>
+  /** Softer, see {@link CachedMethods.expire}. */
+  expire(...ids: readonly Id[]): Promise<Token | undefined>
   /** Invalidates every entry of this function. The token is undefined inside a transaction. */
   clear(): Promise<Token | undefined>
   explain(id: Id): Explanation

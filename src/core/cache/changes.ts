@@ -4,10 +4,11 @@ import { channels, type InvalidateEvent } from "../base/events.js"
 import type { Outbox } from "../base/outbox.js"
 import type { Turn } from "../base/turn.js"
 import type { Entries } from "../entries/entries.js"
-import type { Tables } from "../entries/tables.js"
+import type { ResolvedKey, Tables } from "../entries/tables.js"
 import type { RunningLoads } from "../loads/running.js"
 import type { Batch } from "../log/news.js"
 import { isOfTags } from "../ports/change.js"
+import { expiredKeyOf } from "../ports/key-expiry.js"
 import type { LogChange, LoggedChange } from "../ports/log.js"
 import { parseTag } from "../tags/tag.js"
 import type { TagNode } from "../tags/tag-node.js"
@@ -32,6 +33,11 @@ export interface ChangesOptions {
   readonly isShared: boolean
   /** A new epoch leaves entries with grace as expired ones, rather than stale. */
   readonly keepsExpired: boolean
+}
+
+/** The place of a soft change: without a table where this process has none, or all are meant. */
+export interface ExpiredTarget extends Partial<ResolvedKey> {
+  readonly node: TagNode
 }
 
 /**
@@ -70,12 +76,22 @@ export class Changes {
   protected apply(change: LogChange, version: Version, by: string): void {
     const { trie, outbox, tables, turn, running, isShared } = this.options
     this.count += 1
+    const expiredKey = expiredKeyOf(change)
     if (channels.invalidate.hasSubscribers) {
-      const { kind, path } = change
+      const { kind, path } = expiredKey === undefined ? change : ({ kind: "key-expiry", path: expiredKey } as const)
       const event: InvalidateEvent = { cache: outbox.prefix, kind, path, version, by: this.nameOrigin(by) }
       outbox.publish(channels.invalidate, event)
     }
     const learnedAtMs = this.#learnedAtMs(version)
+    if (expiredKey !== undefined) {
+      const target = this.expiredTarget(expiredKey)
+      if (target === undefined) return
+      const atMs = this.#tookEffectAtMs(version)
+      trie.apply(target.node, true, version, learnedAtMs, by, atMs)
+      this.expire(target, version, atMs)
+      trie.release(target.node)
+      return
+    }
     if (isOfTags(change)) {
       const node = this.acquireTag(change.path)
       if (node.uses > 1 || node.parent === null) this.hasMoved = true
@@ -93,6 +109,20 @@ export class Changes {
       if (isShared) trie.release(node)
     }
     if (target.table !== undefined && change.kind === "key") running.overrule(target.table, target.id, version)
+  }
+
+  /** The place of a soft change of a key, whose node comes with one use more; that of all keys for `""`. */
+  protected expiredTarget(key: string): ExpiredTarget | undefined {
+    const { trie, tables } = this.options
+    if (key === "") return { node: trie.acquire([], trie.keyRoot) }
+    const target = tables.resolve({ kind: "key", path: key })
+    return target && { ...target, node: trie.acquire(target.path, trie.keyRoot) }
+  }
+
+  /** Loads of the key, and what depends on it, find the mark; an entry is told, since it looks no further than its function. */
+  protected expire({ table, id }: ExpiredTarget, version: Version, atMs: number): void {
+    this.hasMoved = true
+    if (table !== undefined) this.options.entries.expire(table, id, version, atMs)
   }
 
   protected stamp(): void {

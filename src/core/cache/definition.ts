@@ -2,6 +2,7 @@ import { ConfigurationError, InvalidOptionError, MissingNameError, show } from "
 import type { Place } from "../base/place.js"
 import type { Intake, Table } from "../entries/table.js"
 import type { Definition, Hooks } from "../loads/definition.js"
+import { revalidating } from "../loads/revalidate.js"
 import type { AnyFunction, FunctionOptions } from "../options/options.js"
 import { checkName } from "../options/checks.js"
 import { type Behaviour, normalizeFunctionBehaviour } from "../options/settings.js"
@@ -48,6 +49,7 @@ export function define(view: View, loader: AnyFunction, options: LooseOptions, l
   const { core, scope } = view
   const behaviour = normalizeFunctionBehaviour(options, core.settings.behaviour)
   core.checkLease(behaviour)
+  if (behaviour.isSecret) core.trie.hasSecrets = true
   const obstacle =
     options.name === undefined && !core.client.isLocal
       ? new MissingNameError(
@@ -68,7 +70,7 @@ export function define(view: View, loader: AnyFunction, options: LooseOptions, l
     keyScope: scope,
     behaviour,
     hooks,
-    load: loading.load,
+    load: options.revalidate === undefined ? loading.load : revalidating(loading.load, options.revalidate, core),
     batch: loading.batch,
     idOfCall:
       loading.idOfCall ??
@@ -112,7 +114,7 @@ export function hooksOf(options: LooseOptions): Hooks {
 }
 
 /** Options of a single `getOrLoad`: those of a function, without what its loader would be asked. */
-export type LoadOptions<T> = Omit<FunctionOptions<[], T>, "name" | "version" | "key"> & {
+export type LoadOptions<T> = Omit<FunctionOptions<[], T>, "name" | "version" | "key" | "revalidate"> & {
   signal?: AbortSignal | undefined
 }
 
@@ -125,9 +127,17 @@ export function inlineDefinition<T>({ core }: View, options: LoadOptions<T>): Pi
     if (value === undefined) continue
     throw new InvalidOptionError(name, value, "the key of `getOrLoad` says which entry is meant")
   }
+  refuseRevalidate(rest, "`getOrLoad`")
   const behaviour = normalizeFunctionBehaviour(rest, core.settings.behaviour)
   core.checkLease(behaviour)
+  if (behaviour.isSecret) core.trie.hasSecrets = true
   return { behaviour, hooks: hooksOf(rest) }
+}
+
+/** Throws `InvalidOptionError` where there is no single value of a function to ask the source about. */
+export function refuseRevalidate({ revalidate }: LooseOptions, of: string): void {
+  if (revalidate === undefined) return
+  throw new InvalidOptionError("revalidate", revalidate, `${of} has no such option: it is one of \`cacheable\``)
 }
 
 /** Gives a cached function the name and the number of parameters of its loader. */

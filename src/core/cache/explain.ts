@@ -5,7 +5,7 @@ import type { Entry, Table } from "../entries/table.js"
 import { currentFrame } from "../loads/frame.js"
 import { inheritEntry } from "../reads/use.js"
 import { beginVisit } from "../reads/visit.js"
-import { nodesOf } from "../tags/dependencies.js"
+import { type Dependencies, nodesOf } from "../tags/dependencies.js"
 import { freshnessOf } from "../tags/freshness.js"
 import type { Mark, SoftMark, TagNode } from "../tags/tag-node.js"
 import type { TagTrie } from "../tags/tag-trie.js"
@@ -56,8 +56,8 @@ export function explain(core: OpenCache, table: Table, id: EntryId): Explanation
   const entry = table.entries.get(id) ?? core.reader.looks.findShared(table, id, table.intake)
   if (entry === undefined) return explainAbsence(core, table, id, { key, isLoading, expiresInMs: undefined }, nowMs)
   inheritEntry(core, entry, run)
-  const dependencies = namesOf(core.trie, entry)
-  const bornMs = entry.slot < 0 ? nowMs : (core.entries.tier?.bornMs(entry, nowMs) ?? nowMs)
+  const dependencies = namesOf(core.trie, entry.dependencies)
+  const bornMs = core.entries.bornMs(entry)
   const base = { key, dependencies, expiresInMs: expiryOf(entry) - nowMs, isLoading }
   const cause = causeOf(core, entry, entry.stamp.asOf, bornMs, nowMs)
   if (freshnessOf(entry, core.trie) === "stale") {
@@ -103,7 +103,7 @@ function explainAbsence(
     const cause = causeOf(core, removal.entry, removal.stamp.asOf, removal.bornMs, nowMs)
     if (cause !== undefined || removal.isOverruled) {
       const text = cause === undefined ? "stale: its own key was set or deleted since" : sentenceOf(cause)
-      return { ...base, state: "stale", text, dependencies: namesOf(core.trie, removal.entry), cause }
+      return { ...base, state: "stale", text, dependencies: namesOf(core.trie, removal.entry.dependencies), cause }
     }
   }
   const isElsewhere = core.running.flightOf(table, id)?.state === "elsewhere"
@@ -200,8 +200,9 @@ function reason(cause: Cause): string {
   return `${on}, ${what} ${formatDuration(agoMs)} ago by ${by}, ${after}${pending}`
 }
 
-function namesOf(trie: TagTrie, entry: Entry): string[] {
-  const names = nodesOf(entry.dependencies).map((node) => nameOf(trie, node))
+/** The names of dependencies: tags, and keys of other entries. */
+export function namesOf(trie: TagTrie, dependencies: Dependencies): string[] {
+  const names = nodesOf(dependencies).map((node) => nameOf(trie, node))
   // Tags that the user named come before the keys of what was used on the way.
   const isKey = (name: string) => name.startsWith("ƒ:")
   return [...names.filter((name) => !isKey(name)), ...names.filter(isKey)]

@@ -78,15 +78,19 @@ export class KeyLookup {
     )
   }
 
+  /** The same for a read, whose load depends on a key that nothing is defined for, too. `asking` is the name of the call. */
+  findToRead(key: string, asking: string): KeyPlace | undefined {
+    if (this.#view.core.lifetime.isOver) throw new CacheClosedError(asking)
+    const place = this.find(key)
+    if (place === undefined) this.#visitUnknown(key)
+    return place
+  }
+
   /** Reads a key without loading it. */
   read(key: string, asking: string, isQuiet = false): Promise<{ value: unknown } | undefined> {
     const { core } = this.#view
-    if (core.lifetime.isOver) throw new CacheClosedError(asking)
-    const place = this.find(key)
-    if (place === undefined) {
-      this.#visitUnknown(key)
-      return Promise.resolve(undefined)
-    }
+    const place = this.findToRead(key, asking)
+    if (place === undefined) return Promise.resolve(undefined)
     const { table, id } = place
     if (core.reader.looks.canFetch(table, id)) return core.reader.find(table, id, currentFrame(), isQuiet)
     return Promise.resolve(core.reader.peek(table, id, currentFrame(), isQuiet))

@@ -13,6 +13,7 @@ export interface CommonMethods {
   readonly keyOf: (self: unknown, args: readonly unknown[]) => string
   readonly peek: (self: unknown, args: readonly unknown[]) => unknown
   readonly delete: (self: unknown, calls: readonly (readonly unknown[])[]) => Promise<Token | undefined>
+  readonly expire: (self: unknown, calls: readonly (readonly unknown[])[]) => Promise<Token | undefined>
   readonly clear: () => Promise<Token | undefined>
   readonly explain: (self: unknown, args: readonly unknown[]) => Explanation
   readonly prime: (
@@ -25,14 +26,14 @@ export interface CommonMethods {
 export function commonMethods(view: View, definition: FunctionDefinition): CommonMethods {
   const { core } = view
   const { behaviour, idOfCall } = definition
+  const keysOf = (self: unknown, calls: readonly (readonly unknown[])[]) =>
+    calls.map((args) => ({ table: definition.table, id: idOfCall(self, args) }))
   return {
     keyOf: (self, args) => definition.table.keyOf(idOfCall(self, args)),
     peek: (self, args) =>
       core.reader.peek(definition.table, idOfCall(self, args), currentFrame(), true, behaviour.whenUnsure)?.value,
-    delete: (self, calls) =>
-      attempt(() =>
-        core.writer.deleteKeys(calls.map((args) => ({ table: definition.table, id: idOfCall(self, args) }))),
-      ),
+    delete: (self, calls) => attempt(() => core.writer.deleteKeys(keysOf(self, calls))),
+    expire: (self, calls) => attempt(() => core.writer.expireKeys(keysOf(self, calls), "expire")),
     clear: () => core.writer.clearFunction(definition.table),
     explain: (self, args) => explain(core, definition.table, idOfCall(self, args)),
     prime: (self, items, options) => attempt(() => primeAll(view, definition, self, items, options)),
@@ -65,6 +66,9 @@ export function functionMethods(
     },
     delete(this: unknown, ...args: unknown[]) {
       return common.delete(selfOf(this), [args])
+    },
+    expire(this: unknown, ...args: unknown[]) {
+      return common.expire(selfOf(this), [args])
     },
     clear: common.clear,
     explain(this: unknown, ...args: unknown[]) {

@@ -1,3 +1,4 @@
+import { Background } from "../base/background.js"
 import { inRootContext } from "../base/contexts.js"
 import type { Lifetime } from "../base/lifetime.js"
 import { Outbox } from "../base/outbox.js"
@@ -47,7 +48,7 @@ export function openCache(settings: CacheSettings): OpenCache {
 /** The parts that hold state, which the others are made of. */
 type State = Pick<
   ReadContext,
-  "settings" | "clock" | "turn" | "trie" | "outbox" | "lifetime" | "entries" | "held" | "running"
+  "settings" | "clock" | "turn" | "trie" | "outbox" | "background" | "lifetime" | "entries" | "held" | "running"
 > & {
   readonly tables: Tables
   readonly latestSets: LatestSets
@@ -76,9 +77,9 @@ function openOn(backing: Backing, settings: CacheSettings, outbox: Outbox): Open
   const launcher = new Launcher({ ...state, shared, encoder, queue, leasing })
   const reader = new Reader({ ...state, shared, client, launcher })
   const { ackTimeoutMs } = settings
-  const sets = new SetsByHand({ trie, clock, ackTimeoutMs, running, latest: latestSets, shared })
+  const sets = new SetsByHand({ trie, clock, ackTimeoutMs, running, entries, latest: latestSets, shared })
   const preparer = new Preparer({ settings, trie, turn, outbox, entries, encoder })
-  const writer = new Writer({ trie, client, running, preparer, sets, outbox, lifetime })
+  const writer = new Writer({ ...state, client, preparer, sets })
   let closed: Promise<void> | undefined
   turn.watch((isNewTurn) => {
     restContext()
@@ -125,12 +126,13 @@ function openState(settings: CacheSettings, outbox: Outbox, backing: Backing): S
     isShared: backing.isShared,
   })
   const held = backing.hold({ trie, clock })
+  const background = new Background(settings.waitUntil, outbox)
   const intake = { behaviour, sizeOf: undefined, validate: undefined, hasAbsences: false }
   const tables = new Tables({ trie, outbox, intake })
   const entries = new Entries({ settings, clock, turn, trie, tables, outbox, lifetime, held })
   const running = new RunningLoads({ trie, turn, entries })
   const latestSets = new LatestSets()
-  return { settings, clock, turn, trie, outbox, lifetime, held, tables, entries, running, latestSets }
+  return { settings, clock, turn, trie, outbox, background, lifetime, held, tables, entries, running, latestSets }
 }
 
 /** Closes one after the other, all of them, whatever one throws; then throws what the first threw. */

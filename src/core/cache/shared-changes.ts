@@ -2,6 +2,7 @@ import type { ZooCacheError } from "../base/errors.js"
 import { channels, type StateEvent } from "../base/events.js"
 import type { Batch, ChangeSink } from "../log/news.js"
 import { isOfTags } from "../ports/change.js"
+import { expiredKeyOf } from "../ports/key-expiry.js"
 import type { LogChange, LoggedChange } from "../ports/log.js"
 import { beginPending, endPending, type Mark, markOf, type TagNode } from "../tags/tag-node.js"
 import { NO_VERSION, type Version } from "../tags/version.js"
@@ -71,6 +72,14 @@ export class SharedChanges extends Changes implements ChangeSink {
 
   #markPending(change: LogChange): void {
     const { trie, tables, running, entries, latestSets } = this.options
+    const expiredKey = expiredKeyOf(change)
+    if (expiredKey !== undefined) {
+      const expired = this.expiredTarget(expiredKey)
+      if (expired === undefined) return
+      this.#beginPending(markOf(expired.node), true)
+      this.expire(expired, Number.POSITIVE_INFINITY, this.options.turn.current())
+      return
+    }
     if (isOfTags(change)) {
       const mark = markOf(this.acquireTag(change.path))
       this.#beginPending(mark, change.kind === "expiry")
@@ -99,7 +108,12 @@ export class SharedChanges extends Changes implements ChangeSink {
   #settle(change: LogChange): void {
     const { trie, tables } = this.options
     let node: TagNode
-    if (isOfTags(change)) node = this.acquireTag(change.path)
+    const expiredKey = expiredKeyOf(change)
+    if (expiredKey !== undefined) {
+      const expired = this.expiredTarget(expiredKey)
+      if (expired === undefined) return
+      node = expired.node
+    } else if (isOfTags(change)) node = this.acquireTag(change.path)
     else {
       const target = tables.resolve(change)
       if (target === undefined) return

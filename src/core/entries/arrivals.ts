@@ -5,10 +5,10 @@ import type { Turn } from "../base/turn.js"
 import type { CacheSettings } from "../options/settings.js"
 import type { EntryCodec, EntryHeader } from "../ports/codec.js"
 import type { Dependencies } from "../tags/dependencies.js"
-import { expiredSince, freshnessOf } from "../tags/freshness.js"
+import { expiredSince, freshnessWithKey, keyExpiredSince, type Subject } from "../tags/freshness.js"
 import { prefixOfFunction, prefixOfKey } from "../tags/scope.js"
 import type { TagTrie } from "../tags/tag-trie.js"
-import { NO_VERSION, TICKS_PER_MS } from "../tags/version.js"
+import { TICKS_PER_MS } from "../tags/version.js"
 import type { EntryId } from "../values/id.js"
 import { freezeOwn, isolate } from "../values/isolation.js"
 import { isThenable } from "../values/thenable.js"
@@ -18,7 +18,7 @@ import type { HeldEntries } from "./held-entries.js"
 import type { Retries } from "./retries.js"
 import type { SharedWrites } from "./shared-writes.js"
 import { acquireDependencies, agedOf, isOfUse, rankOf } from "./stored-form.js"
-import { Entry, type Intake, isAbsent, type Table } from "./table.js"
+import { type Entry, type Intake, isAbsent, rareOf, type Sources, type Table } from "./table.js"
 
 /** Age up to which a read of an entry leaves its place among the used ones as it is. */
 const YOUNG_MS = 60_000
@@ -26,6 +26,8 @@ const YOUNG_MS = 60_000
 const NOTED_USES = 8
 /** Age of `asOf` from which a fresh entry is lifted in the store, or earlier where the log forgets faster. */
 const OLD_TICKS = 60_000 * TICKS_PER_MS
+
+const NO_SOURCES: Sources = Object.freeze({ inherited: [], latestExpiryMs: Number.POSITIVE_INFINITY })
 
 export interface ArrivalsOptions {
   readonly codec: EntryCodec
@@ -86,13 +88,11 @@ export class Arrivals {
     try {
       const dependencies: Dependencies =
         acquired.length === 0 ? null : acquired.length === 1 ? (acquired[0] as (typeof acquired)[0]) : acquired.slice()
-      const judge = () => {
+      const subject = (): Subject => {
         const stamp = { epoch: trie.epoch, asOf: header.asOf }
-        const keyNode = table.keyNodeOf(id) ?? table.keyNode
-        return isOfUse(header, trie, wallMs)
-          ? freshnessOf({ stamp, dependencies, keyNode, keyVersion: header.keyVersion }, trie)
-          : "stale"
+        return { stamp, dependencies, keyNode: table.keyNodeOf(id) ?? table.keyNode, keyVersion: header.keyVersion }
       }
+      const judge = () => (isOfUse(header, trie, wallMs) ? freshnessWithKey(subject(), trie) : "stale")
       // A first look spares most stale entries the decoding. Hooks are user code: the last look comes after them.
       if (judge() === "stale") return undefined
       const value = this.#valueOf(table, key, bytes, intake)
@@ -102,17 +102,19 @@ export class Arrivals {
       const times = { nowMs: turn.now, wallMs, retryAtMs: retries.atMs(key, turn.now) }
       let aged = agedOf(header, times, intake.behaviour)
       if (freshness === "expired") {
-        const aging = expiredAging(aged, Math.min(turn.now, expiredSince(dependencies, header.asOf, trie.root)))
+        const sinceMs = Math.min(expiredSince(dependencies, header.asOf, trie.root), keyExpiredSince(subject()))
+        const aging = expiredAging(aged, Math.min(turn.now, sinceMs))
         aged = { aging, deadlineMs: deadlineOf(aging) }
       }
       const isCloned = intake.behaviour.isolation === "clone"
       if (isCloned) aged = lookedAtAlways(aged)
-      const rare = isCloned
-        ? { isError: false, isCloned, failures: 0, keyVersion: undefined, rivalVersion: NO_VERSION }
-        : null
+      const { revalidates } = intake.behaviour
+      // Of what was used on the way, its bytes tell the keys and not the tags.
+      const sources = revalidates && header.keys.length === 0 ? NO_SOURCES : null
+      const rare = isCloned || sources !== null ? rareOf({ isCloned, sources }) : null
       const bornMs = turn.now - Math.max(0, wallMs - header.storedAtMs)
-      const stored: Stored = { table, id, value, dependencies, aged, rare, weight, bornMs }
-      const entry = entries.store(stored) ?? new Entry(table, id, value, dependencies, trie.stamp, aged, rare)
+      const stored: Stored = { table, id, value, dependencies, loadedAt: undefined, aged, rare, weight, bornMs }
+      const entry = entries.store(stored) ?? entries.outside(stored)
       if (entry.slot < 0 || isRemote) {
         held.holdForTurn(entry)
         areHeld = true

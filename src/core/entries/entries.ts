@@ -7,7 +7,14 @@ import type { Outbox } from "../base/outbox.js"
 import { MemoryTier } from "../memory/memory-tier.js"
 import type { CacheSettings } from "../options/settings.js"
 import { type Dependencies, hold, letGo } from "../tags/dependencies.js"
-import { expiredSince, freshnessOf, isUntouched } from "../tags/freshness.js"
+import {
+  expiredSince,
+  freshnessOf,
+  freshnessOfDependencies,
+  freshnessWithKey,
+  isUntouched,
+  keyExpiredSince,
+} from "../tags/freshness.js"
 import { TagNode } from "../tags/tag-node.js"
 import type { Stamp, TagTrie } from "../tags/tag-trie.js"
 import type { Version } from "../tags/version.js"
@@ -24,6 +31,8 @@ import type { Tables } from "./tables.js"
 export const ENTRY_BYTES = 300
 /** The message and the stack of an error, which no look at its properties shows. */
 const ERROR_BYTES = 1000
+/** No place in the log. */
+const UNKNOWN = -1
 const REMEMBERED_REMOVALS = 256
 
 /** The parts of an entry that is to be kept. */
@@ -32,6 +41,8 @@ export interface Stored {
   readonly id: EntryId
   readonly value: unknown
   readonly dependencies: Dependencies
+  /** The place in the log at which its load began; undefined where nobody knows. */
+  readonly loadedAt: Version | undefined
   readonly aged: Aged
   readonly rare: Rare | null
   /** As {@link Entries.weigh} says. */
@@ -71,6 +82,9 @@ export class Entries {
   readonly #options: EntriesOptions
   readonly #hashSeed: number
   #removed = 0
+  /** By the slot of an entry. As a field of each it would be a number in a box: four times as much. */
+  #loadedAt = new Float64Array(64)
+  readonly #bornOutside = new WeakMap<Entry, number>()
   /** Entries that were fresh when the epoch ended. */
   #outliving: Entry[] = []
 
@@ -86,7 +100,10 @@ export class Entries {
       random: settings.random,
       onEvict: (victims) => this.#evicted(victims),
       reclaim: (entry) => this.#reclaim(entry),
-      timeLeftMs: (entry) => expiryOf(entry) + (entry.aging?.graceMs ?? 0) - turn.now,
+      timeLeftMs: (entry) =>
+        entry.rare?.sources == null
+          ? expiryOf(entry) + (entry.aging?.graceMs ?? 0) - turn.now
+          : Number.POSITIVE_INFINITY,
     })
   }
 
@@ -97,18 +114,24 @@ export class Entries {
   isFresh(entry: Entry): boolean {
     const { trie } = this.#options
     if (entry.stamp === trie.stamp) return true
-    const freshness = freshnessOf(entry, trie)
+    const freshness = freshnessWithKey(entry, trie)
     if (freshness === "stale") return false
     if (freshness === "expired") {
       // The stamp stays: it still tells what expired the entry, and nothing that has expired takes the short cut of a
       // hit.
-      this.#expireAt(entry, expiredSince(entry.dependencies, entry.stamp.asOf, trie.root))
+      const sinceMs = expiredSince(entry.dependencies, entry.stamp.asOf, trie.root)
+      this.#expireAt(entry, Math.min(sinceMs, keyExpiredSince(entry)))
       return true
     }
     entry.stamp = trie.stamp
     // Fresh as of the cursor, its own key included.
     if (entry.rare !== null && entry.rare.keyVersion !== Number.POSITIVE_INFINITY) entry.rare.keyVersion = undefined
     return true
+  }
+
+  /** Whether an entry may be served, if only in grace. */
+  isServable(entry: Entry): boolean {
+    return this.isFresh(entry) && ageOf(entry, this.#options.turn.current()) !== "over"
   }
 
   /** Whether an entry may be served as far as the log goes; remembers it in its stamp, and changes nothing else. */
@@ -133,9 +156,25 @@ export class Entries {
     return entry.slot !== GONE && this.isFresh(entry) && ageOf(entry, nowMs) === "current"
   }
 
+  /**
+   * Whether an entry that is of no other use may be told to `revalidate`: nobody has deleted it, and whatever made it stale or
+   * ended its life is its own.
+   */
+  isPrevious(entry: Entry): boolean {
+    const { trie, turn } = this.#options
+    const { stamp, keyNode, keyVersion, slot, isError } = entry
+    const sources = entry.rare?.sources
+    if (sources == null || slot === GONE || isError || sources.latestExpiryMs <= turn.current()) return false
+    const { inherited } = sources
+    return (
+      freshnessOf({ stamp, dependencies: inherited, keyNode, keyVersion }, trie) !== "stale" &&
+      freshnessOfDependencies(inherited, stamp.asOf, trie) === "fresh"
+    )
+  }
+
   /** Stores a value in place of whatever its key has. Undefined where it can't be kept. */
   store(stored: Stored): Entry | undefined {
-    const { table, id, value, dependencies, aged, rare, weight, bornMs } = stored
+    const { table, id, value, dependencies, loadedAt, aged, rare, weight, bornMs } = stored
     const { trie, outbox, lifetime } = this.#options
     const { tier } = this
     if (tier === undefined || table.isReplaced || lifetime.isOver) return undefined
@@ -150,6 +189,7 @@ export class Entries {
         previous === undefined
           ? tier.add(entry, hashId(id, this.#hashSeed ^ table.keyNode.hash), weight, bornMs)
           : tier.replace(previous, entry, weight, bornMs)
+      this.#noteLoadedAt(entry, loadedAt ?? UNKNOWN)
       if (previous !== undefined) this.#leave(previous)
       this.#evicted(victims, entry)
       if (channels.store.hasSubscribers) outbox.publish(channels.store, table.event(id))
@@ -157,6 +197,39 @@ export class Entries {
     } finally {
       outbox.release()
     }
+  }
+
+  /** An entry that memory does not keep, with a use of its nodes that is its caller's. */
+  outside({ table, id, value, dependencies, aged, rare, bornMs }: Stored): Entry {
+    const entry = new Entry(table, id, value, dependencies, this.#options.trie.stamp, aged, rare)
+    this.#bornOutside.set(entry, bornMs)
+    return entry
+  }
+
+  /** When the load of an entry began, in the time of `Turn.now`. */
+  bornMs(entry: Entry): number {
+    const { now } = this.#options.turn
+    return entry.slot < 0 ? (this.#bornOutside.get(entry) ?? now) : (this.tier?.bornMs(entry, now) ?? now)
+  }
+
+  /**
+   * The place in the log at which the load of an entry began, which no lift moves. Undefined where nobody knows: a store does
+   * not keep it, and it says nothing in another life of the log.
+   */
+  loadedAt(entry: Entry): Version | undefined {
+    const version = entry.slot < 0 ? UNKNOWN : (this.#loadedAt[entry.slot] as number)
+    return version === UNKNOWN ? undefined : version
+  }
+
+  #noteLoadedAt({ slot }: Entry, version: Version): void {
+    // It could not stay.
+    if (slot < 0) return
+    if (slot >= this.#loadedAt.length) {
+      const grown = new Float64Array(this.#loadedAt.length * 2)
+      grown.set(this.#loadedAt)
+      this.#loadedAt = grown
+    }
+    this.#loadedAt[slot] = version
   }
 
   /** Takes an entry out. */
@@ -171,6 +244,16 @@ export class Entries {
   /** Takes out all that a table has. */
   removeAll(table: Table): void {
     for (const entry of table.entries.values()) this.remove(entry)
+  }
+
+  /** Takes out an entry that was found stale, unless `revalidate` may be told of it. */
+  giveUpStale(entry: Entry): void {
+    if (!this.isPrevious(entry)) this.removeStale(entry)
+  }
+
+  /** The same for one whose time is over. */
+  giveUpExpired(entry: Entry): void {
+    if (!this.isPrevious(entry)) this.removeExpired(entry)
   }
 
   /** @param isOverruled its own key was set or deleted, rather than something that it depended on invalidated. */
@@ -209,6 +292,15 @@ export class Entries {
     if (isOlder) this.removeStale(entry, true)
     else if (entry.rare !== null) entry.rare.rivalVersion = Math.max(entry.rare.rivalVersion, version)
     return isOlder
+  }
+
+  /** A soft change of a key: an older entry has expired then, by default now. */
+  expire(table: Table, id: EntryId, version: Version, atMs = this.#options.turn.current()): void {
+    const entry = table.entries.get(id)
+    if (entry === undefined) return
+    const isOlder = version === Number.POSITIVE_INFINITY || (entry.keyVersion ?? entry.stamp.asOf) < version
+    if (isOlder) this.#expireAt(entry, atMs)
+    else if (entry.rare !== null) entry.rare.softRivalVersion = Math.max(entry.rare.softRivalVersion, version)
   }
 
   /** The whole function was invalidated: what is on its way to the log as the newest word on its key has been outdone. */
@@ -258,6 +350,7 @@ export class Entries {
     const stamp = { epoch: trie.epoch, asOf: trie.cursor }
     for (const entry of this.#outliving) {
       entry.stamp = stamp
+      this.#noteLoadedAt(entry, UNKNOWN)
       if (entry.rare !== null) entry.rare.keyVersion = undefined
     }
     this.#outliving = []
@@ -293,8 +386,9 @@ export class Entries {
   }
 
   #reclaim(entry: Entry): void {
-    if (!this.isFresh(entry)) this.removeStale(entry)
-    else if (ageOf(entry, this.#options.turn.current()) === "over") this.removeExpired(entry)
+    if (this.isFresh(entry)) {
+      if (ageOf(entry, this.#options.turn.current()) === "over") this.giveUpExpired(entry)
+    } else this.giveUpStale(entry)
   }
 
   /** Memory has let go of an entry. */

@@ -16,6 +16,8 @@ const SLIDE_PART = 1 / 8
 export interface OwnWrite {
   readonly bytes: Uint8Array | undefined
   header?: EntryHeader | undefined
+  /** Never rejects. */
+  done?: Promise<unknown>
 }
 
 export interface SharedWritesOptions {
@@ -46,6 +48,11 @@ export class SharedWrites {
     return this.#underWay.size === 0 ? undefined : this.#underWay.get(key)
   }
 
+  /** Resolves when the write of a key that is under way has ended. Never rejects. */
+  async settled(key: string): Promise<void> {
+    await this.of(key)?.done
+  }
+
   /** Writes in the background; the promise is for who wants to know whether it was stored, and never rejects. */
   async put(key: string, bytes: Uint8Array): Promise<boolean> {
     const writing = inRootContext(() => this.#write(key, bytes, () => this.#options.store.put(key, bytes)))
@@ -69,11 +76,22 @@ export class SharedWrites {
   }
 
   /** Until it is done, this process reads what it has written: `undefined` for what it has removed. */
-  async #write(key: string, bytes: Uint8Array | undefined, write: () => Promise<unknown>): Promise<unknown> {
+  #write(key: string, bytes: Uint8Array | undefined, write: () => Promise<unknown>): Promise<unknown> {
     // Each write has its own: two may write the same.
     const word: OwnWrite = { bytes }
     this.#underWay.set(key, word)
     const onWritten = this.#options.onWrite(key, word)
+    const done = this.#end(key, word, write, onWritten)
+    word.done = done
+    return done
+  }
+
+  async #end(
+    key: string,
+    word: OwnWrite,
+    write: () => Promise<unknown>,
+    onWritten: (() => void) | undefined,
+  ): Promise<unknown> {
     try {
       const answer = await write()
       if (answer !== false) onWritten?.()

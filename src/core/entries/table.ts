@@ -5,11 +5,19 @@ import type { Dependencies } from "../tags/dependencies.js"
 import type { Subject } from "../tags/freshness.js"
 import type { TagNode } from "../tags/tag-node.js"
 import type { Stamp, TagTrie } from "../tags/tag-trie.js"
-import type { Version } from "../tags/version.js"
+import { NO_VERSION, type Version } from "../tags/version.js"
 import { functionKey } from "../values/function-key.js"
 import { type EntryId, encodeId } from "../values/id.js"
 import type { Aged, Aging } from "./age.js"
 import { type Counters, noCounts } from "./counters.js"
+
+/** The part of an entry that did not come from its own source: of that, nothing can be said by asking the source again. */
+export interface Sources {
+  /** Among its dependencies, those of what was used on the way. */
+  readonly inherited: readonly TagNode[]
+  /** When the first of what was used expires, in the time of `Turn.now`. */
+  readonly latestExpiryMs: number
+}
 
 /** Properties that few entries have. */
 export interface Rare {
@@ -17,12 +25,39 @@ export interface Rare {
   readonly isError: boolean
   /** Each reader gets a structured clone. */
   readonly isCloned: boolean
+  /** Nothing that is made of it may leave memory. */
+  readonly isSecret: boolean
+  /** Null where the value is not told to `revalidate`. */
+  readonly sources: Sources | null
   /** How many loads in a row have failed; for the back-off. */
   readonly failures: number
   /** See {@link Subject.keyVersion}. */
   keyVersion: Version | undefined
   /** While its own word is on the way to the log: the newest that others had on its key. */
   rivalVersion: Version
+  /** The same of soft changes. */
+  softRivalVersion: Version
+}
+
+/** Rare properties, where some of them are other than usual. */
+export function rareOf({
+  isError = false,
+  isCloned = false,
+  isSecret = false,
+  sources = null,
+  failures = 0,
+  keyVersion,
+}: Partial<Omit<Rare, "rivalVersion" | "softRivalVersion">>): Rare {
+  return {
+    isError,
+    isCloned,
+    isSecret,
+    sources,
+    failures,
+    keyVersion,
+    rivalVersion: NO_VERSION,
+    softRivalVersion: NO_VERSION,
+  }
 }
 
 /** The `slot` of an entry whose use has ended; see {@link giveUp}. */

@@ -30,5 +30,12 @@ export function addDeps(...tags: string[]): void {
 /** The handle of a loader where nothing is cached: there is nothing to say. */
 export function detachedLoad(key: string): CurrentLoad {
   const nothing = () => {}
-  return { key, signal: new AbortController().signal, addDeps: nothing, setTtl: nothing, skipStore: nothing }
+  return {
+    key,
+    signal: new AbortController().signal,
+    addDeps: nothing,
+    setTtl: nothing,
+    set: nothing,
+    skipStore: nothing,
+  }
 }

@@ -160,11 +160,20 @@ export class Departures {
     this.#endEarly(departure, reason, "aborted")
   }
 
-  /** Runs go on for their callers and time out as ever; but none keeps the process alive, or a lease, any more. */
+  /**
+   * Runs go on for their callers and time out as ever; but none keeps the process alive, or a lease, any more. Those without
+   * callers end.
+   */
   close(): void {
     const { clock, turn, outbox, leasing } = this.#options
     for (const departure of this.#byRun.values()) {
       for (const flight of departure.flights) leasing?.giveBack(flight, "failed", outbox)
+      // A load that goes on for nobody.
+      const isUnderWay = !departure.isLanding && !departure.run.isSettled
+      if (isUnderWay && departure.flights.every((flight) => flight.isAbandoned || flight.hasEnded)) {
+        this.#endEarly(departure, undefined, "aborted")
+        continue
+      }
       if (departure.timer === undefined) continue
       departure.timer.cancel()
       const { hardTimeoutMs } = timeLimitOf(departure)

@@ -108,6 +108,11 @@ export class Flight implements Waited {
     return this.request.isPrivate
   }
 
+  /** Once it has begun it ends by itself, though nobody waits for it. */
+  get finishes(): boolean {
+    return this.request.definition.behaviour.finish === "always" && !this.isPrivate
+  }
+
   get key(): string {
     return this.table.keyOf(this.id)
   }

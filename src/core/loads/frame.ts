@@ -105,6 +105,14 @@ export function mayNotWait(frame: Frame | undefined): boolean {
   return false
 }
 
+/** Whether a transaction of a cache, told by its trie, is among the frames. */
+export function isInTransaction(frame: Frame | undefined, owner: object): boolean {
+  for (let at = transactionAround(frame); at !== undefined; at = at.transaction) {
+    if (at.owner === owner && !at.isSettled) return true
+  }
+  return false
+}
+
 /** Whether a load that begins in a frame needs a slot of its own: a nested load runs on the slot of the load around it. */
 export function needsSlot(frame: Frame | undefined, owner: object): boolean {
   for (let at = frame; at !== undefined; at = at.parent) {

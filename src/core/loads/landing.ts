@@ -22,12 +22,13 @@ import {
   lookedAtAlways,
 } from "../entries/age.js"
 import type { Entries } from "../entries/entries.js"
+import { rareOf } from "../entries/table.js"
 import type { SharedTier } from "../entries/shared-tier.js"
 import type { EntryEncoder } from "../entries/stored-form.js"
 import { isStringArray } from "../options/checks.js"
 import type { Behaviour, CacheSettings } from "../options/settings.js"
 import type { Rank } from "../ports/store.js"
-import { type Freshness, freshnessOf } from "../tags/freshness.js"
+import { type Freshness, freshnessWithKey } from "../tags/freshness.js"
 import type { TagNode } from "../tags/tag-node.js"
 import type { TagTrie } from "../tags/tag-trie.js"
 import { assertReusable, isolate } from "../values/isolation.js"
@@ -35,6 +36,7 @@ import type { Definition } from "./definition.js"
 import type { Flight } from "./flight.js"
 import type { LoadRequest } from "./load-request.js"
 import type { Outcome } from "./outcome.js"
+import { behaviourOf, staysInMemory } from "./load-settings.js"
 import type { Load } from "./run.js"
 import type { RunningLoads } from "./running.js"
 
@@ -147,7 +149,7 @@ export class Landing {
   freshnessOf(load: Load): Freshness {
     const { trie } = this.#options
     if (load.isSuperseded || load.stamp.asOf < trie.forgotten) return "stale"
-    return freshnessOf(load, trie)
+    return freshnessWithKey(load, trie)
   }
 
   /** Whether a load's result may go to callers that it did not begin after, where this process is unsure. */
@@ -172,7 +174,7 @@ export class Landing {
 
   /** How long a value that is not kept would have been. */
   #limit(request: LoadRequest, load: Load, outcome: Outcome): void {
-    const { behaviour } = request.definition
+    const behaviour = behaviourOf(request.definition.behaviour, load.run)
     const { settings, turn } = this.#options
     const nowMs = turn.current()
     try {
@@ -191,7 +193,8 @@ export class Landing {
     const { entries, shared, encoder, running } = this.#options
     writeOutStack(value)
     const { definition, id } = request
-    const { table, behaviour } = definition
+    const { table } = definition
+    const behaviour = behaviourOf(definition.behaviour, load.run)
     const asked = this.#askHooks(request, load, outcome)
     if (asked === undefined) return undefined
     if (asked.aged === undefined) {
@@ -201,10 +204,11 @@ export class Landing {
     // Before all else: whatever becomes of the value here, what was made of it must not outlive it.
     load.expiryMs = expiryOf(asked.aged)
     const { stamp, keyVersion } = load
+    const staysHere = staysInMemory(behaviour, load.run)
     let bytes: Uint8Array | undefined
     try {
       const { dependencies } = load
-      bytes = encoder?.encode(value, { table, id, dependencies, stamp, keyVersion, aged: asked.aged })
+      if (!staysHere) bytes = encoder?.encode(value, { table, id, dependencies, stamp, keyVersion, aged: asked.aged })
     } catch (error) {
       this.#outdate(load)
       return this.#unencodable(table.keyOf(id), error)
@@ -222,10 +226,13 @@ export class Landing {
     running.supersedeOlder(load)
     if (bytes !== undefined && aged.aging !== null) shared?.writes.noteWritten(aged.aging, rankOf(load))
     const isCloned = behaviour.isolation === "clone"
-    const rare = isCloned ? { isCloned, isError: false, failures: 0, keyVersion: undefined, rivalVersion: 0 } : null
+    const { isSecret, sources } = load.run
+    const rare = isCloned || isSecret || sources !== null ? rareOf({ isCloned, isSecret, sources }) : null
     const { weight } = asked
-    const { dependencies } = load
-    entries.store({ table, id, value, dependencies, aged, rare, weight, bornMs: load.startedAtMs })
+    const { dependencies, startedAtMs: bornMs } = load
+    entries.store({ table, id, value, dependencies, loadedAt: stamp.asOf, aged, rare, weight, bornMs })
+    // What the store has of an older load would outlive this one there.
+    if (staysHere && behaviour.tiers === "all") shared?.writes.remove(table.keyOf(id), rankOf(load))
     if (bytes !== undefined) load.written = shared?.writes.put(table.keyOf(id), bytes)
     return undefined
   }
@@ -250,7 +257,8 @@ export class Landing {
   ): { readonly aged: Aged | undefined; readonly weight: number } | undefined {
     const { value, isAbsent } = outcome
     const { entries, settings, turn } = this.#options
-    const { table, hooks, behaviour } = request.definition
+    const { table, hooks } = request.definition
+    const behaviour = behaviourOf(request.definition.behaviour, load.run)
     let hook = "cacheIf"
     try {
       if (hooks.cacheIf !== undefined && isAbsent !== true) {
@@ -298,7 +306,7 @@ export class Landing {
     if (cacheErrors === undefined || cacheErrors === false || entries.tier === undefined) return
     const previous = table.entries.get(id)
     // A value that may still be served in grace is worth more than the error.
-    if (previous !== undefined && !previous.isError) return
+    if (previous !== undefined && !previous.isError && entries.isServable(previous)) return
     let durationMs: number
     try {
       const duration =
@@ -327,9 +335,10 @@ export class Landing {
       id,
       value: error,
       dependencies: load.dependencies,
+      loadedAt: load.stamp.asOf,
       // Kept for as long again without being served, so that the next failure knows that it is not the first.
       aged: { deadlineMs: ALWAYS, aging: { ...aging, graceMs: expiresAtMs - nowMs } },
-      rare: { isError: true, isCloned: false, failures, keyVersion: undefined, rivalVersion: 0 },
+      rare: rareOf({ isError: true, isSecret: load.run.isSecret, failures }),
       weight: entries.weighError(id, error),
       bornMs: load.startedAtMs,
     })

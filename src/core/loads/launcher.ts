@@ -106,6 +106,7 @@ export class Launcher {
   /** A caller has left. When it was the last, the load is told, and nobody may join it any more. */
   abandon(flight: Flight, reason: unknown): void {
     if (!flight.isAbandoned || flight.hasEnded) return
+    if (flight.finishes && flight.state === "running" && !this.#options.lifetime.isOver) return
     this.#options.running.removeFlight(flight)
     flight.leaveQueue?.()
     this.#leaseWaits.get(flight)?.abandon()

@@ -1,17 +1,19 @@
 import { parseDuration, type Duration } from "../base/duration.js"
 import { ForeignCacheError } from "../base/errors.js"
 import type { Outbox } from "../base/outbox.js"
-import type { Table } from "../entries/table.js"
+import type { Sources, Table } from "../entries/table.js"
+import type { Tiers } from "../options/options.js"
 import type { Behaviour } from "../options/settings.js"
-import { Bundle, type Dependencies, letGo } from "../tags/dependencies.js"
+import { Bundle, type Dependencies, letGo, nodesOf } from "../tags/dependencies.js"
 import type { Subject } from "../tags/freshness.js"
 import type { Scope } from "../tags/scope.js"
-import type { TagNode } from "../tags/tag-node.js"
+import { pathOf, type TagNode } from "../tags/tag-node.js"
 import type { Stamp, TagTrie } from "../tags/tag-trie.js"
 import type { Version } from "../tags/version.js"
 import type { EntryId } from "../values/id.js"
 import { type Frame, transactionAround } from "./frame.js"
 import { Gathered } from "./gathered.js"
+import { adjust, type Adjustments, type LoadSettings } from "./load-settings.js"
 
 /** The load that the running code is part of. After its end none of its methods does anything. */
 export interface CurrentLoad {
@@ -23,6 +25,18 @@ export interface CurrentLoad {
   addDeps(...tags: string[]): void
   /** Overrides the ttl of this result. Throws `InvalidOptionError`. */
   setTtl(ttl: Duration): void
+  /**
+   * Overrides how this result is kept: its `ttl`, its `grace`, and with `tiers: "memory"` that it stays in this process. What is
+   * left out stays as it is. Throws `InvalidOptionError`.
+   *
+   * @example
+   * const getPage = cache.cacheable(async (url: string) => {
+   *   const page = await fetchPage(url)
+   *   if (page.isDraft) currentLoad()?.set({ ttl: "10s", tiers: "memory" })
+   *   return page
+   * })
+   */
+  set(settings: LoadSettings): void
   /** Hands the result to its callers without keeping it. */
   skipStore(): void
 }
@@ -65,16 +79,23 @@ export interface RunOptions {
   readonly trie: TagTrie
   readonly outbox: Outbox
   readonly scope: Scope
-  readonly behaviour: Pick<Behaviour, "tracking" | "inherit">
+  readonly behaviour: Pick<Behaviour, "tracking" | "inherit" | "isSecret" | "revalidates">
   /** Surroundings of the caller; undefined in the background. */
   readonly parent: Frame | undefined
   readonly nowMs: number
 }
 
+/** What a value that is kept goes on to depend on. */
+export interface Kept {
+  readonly dependencies: readonly TagNode[]
+  readonly sources: Sources
+  readonly isSecret: boolean
+}
+
 /**
  * A run of the user's function, for one key or for a batch of them: what the code inside says and uses while it runs.
  */
-export class Run implements Frame {
+export class Run implements Frame, Adjustments {
   readonly kind = "run"
   readonly owner: object
   readonly parent: Frame | undefined
@@ -97,6 +118,10 @@ export class Run implements Frame {
   /** Not all that the result depends on is known: callers that came late can't tell whether it is right for them. */
   isOpaque = false
   ttlMs: number | undefined
+  graceMs: number | undefined
+  tiers: Tiers | undefined
+  /** The function, or something that the code inside used, is private: nothing that is made of it may leave memory. */
+  isSecret: boolean
   /** The loader has settled, timed out or was given up: what it still says changes nothing. */
   isSettled = false
   /** The run has ended and its loader has not: what that still stores was read as long ago as the run began. */
@@ -111,6 +136,8 @@ export class Run implements Frame {
    * The function is not tracked: its run has a frame for the sake of slots and cycles, but the code inside can't speak.
    */
   readonly isSilent: boolean
+  /** Nodes among the dependencies that were inherited; undefined where nobody will ask. */
+  readonly #inherited: Set<TagNode> | undefined
   readonly #trie: TagTrie
   /** Other caches that the code inside has used, or waits for, each with its state from before. */
   #foreign: Map<TagTrie, Seen> | undefined
@@ -130,6 +157,8 @@ export class Run implements Frame {
     this.isSilent = !behaviour.tracking
     this.inherits = behaviour.inherit && behaviour.tracking
     this.oldestMs = nowMs
+    this.isSecret = behaviour.isSecret
+    this.#inherited = behaviour.revalidates ? new Set() : undefined
   }
 
   /** The public key; of a batch, the first. */
@@ -164,6 +193,28 @@ export class Run implements Frame {
     else this.dependencies.add(node)
   }
 
+  /** What a later load may tell its source of; null where it will ask nothing. */
+  get sources(): Sources | null {
+    if (this.#inherited === undefined) return null
+    return { inherited: [...this.#inherited], latestExpiryMs: this.latestExpiryMs }
+  }
+
+  /** The value of an earlier load is the result of this one, which depends on all that the value was made of. */
+  keep({ dependencies, sources, isSecret }: Kept): void {
+    if (this.isSettled) return
+    const again = (node: TagNode) => this.#trie.acquire(pathOf(node))
+    for (const node of dependencies) this.addAcquired(again(node))
+    for (const node of sources.inherited) this.#noteInherited(again(node))
+    this.latestExpiryMs = Math.min(this.latestExpiryMs, sources.latestExpiryMs)
+    if (isSecret) this.useSecret()
+  }
+
+  /** Notes a node that is a dependency by now, and gives back its use. */
+  #noteInherited(node: TagNode): void {
+    this.#inherited?.add(node)
+    this.#trie.release(node)
+  }
+
   /** The code inside used a key of another cache, whose invalidations this run can't follow. */
   useForeign(key: string, trie: TagTrie): void {
     if (this.isSettled || !this.inherits) return
@@ -173,6 +224,11 @@ export class Run implements Frame {
     if (wasTainted) return
     const own = this.key
     if (own !== "") this.#outbox.fault(new ForeignCacheError(own, key), own)
+  }
+
+  /** The code inside used something private. That is no dependency: it counts whatever is inherited. */
+  useSecret(): void {
+    if (!this.isSettled) this.isSecret = true
   }
 
   /** Whether another cache that the code inside has used, or waits for, may have changed since. */
@@ -194,7 +250,10 @@ export class Run implements Frame {
 
   /** Depends on a key that it reads, from before the read: what happens to the key meanwhile counts. */
   inheritKey(table: Table, id: EntryId): void {
-    if (this.inherits) this.addAcquired(table.acquireKeyNode(id))
+    if (!this.inherits) return
+    const node = table.acquireKeyNode(id)
+    if (!this.isSettled) this.#inherited?.add(node)
+    this.addAcquired(node)
   }
 
   /** Inherits what an ingredient depends on: an entry, or a load that this run waited for. */
@@ -203,6 +262,7 @@ export class Run implements Frame {
     this.oldestMs = Math.min(this.oldestMs, oldestMs)
     if (!this.inherits) return
     this.latestExpiryMs = Math.min(this.latestExpiryMs, expiryMs)
+    if (this.#inherited !== undefined) for (const node of nodesOf(dependencies)) this.#inherited.add(node)
     this.dependencies.addAll(dependencies)
   }
 
@@ -229,6 +289,7 @@ export class Run implements Frame {
 
   /** Inherits from a load that it waited for, whether that succeeded or failed. */
   inheritLoad(load: Load): void {
+    if (load.run.isSecret) this.useSecret()
     if (load.isTainted || load.run.isOpaque) this.obscure()
     else if (load.run.isTainted) this.taint()
     this.inherit(load.dependencies, Math.min(load.expiryMs, load.run.latestExpiryMs), load.run.oldestMs)
@@ -386,6 +447,9 @@ function currentLoadOf(run: Run, scope: Scope): CurrentLoad {
     },
     setTtl(ttl) {
       if (!run.isSettled) run.ttlMs = parseDuration(ttl, "ttl")
+    },
+    set(settings) {
+      if (!run.isSettled) adjust(run, settings)
     },
     skipStore() {
       if (!run.isSettled) run.isStorable = false

@@ -86,7 +86,7 @@ export class RunningLoads {
     const asOf = trie.cursor
     const keyMark = table.keyNodeOf(id)?.mark
     const load = new Load(table, id, run, {
-      stamp: { epoch: trie.epoch, asOf },
+      stamp: trie.moment,
       seen: trie.stamp,
       keyVersion: keyMark == null || keyMark.invalidated <= asOf ? undefined : keyMark.invalidated,
       startedAtMs: turn.current(),

@@ -5,6 +5,7 @@ import type { Duration } from "../base/duration.js"
 import type { Fault } from "../base/outbox.js"
 import type { Isolation } from "../values/isolation.js"
 import type { InvalidationLog } from "../ports/log.js"
+import type { KEEP, Previous } from "./revalidate.js"
 import type { Store } from "../ports/store.js"
 
 /** Any function. `any` is inside a constraint only: what callers see is inferred from their loader. */
@@ -68,7 +69,16 @@ export interface BehaviourOptions extends AgeOptions {
    * backend with leases, such as `redis({ url })`; a cache that shares nothing is a cluster of one. Default `"process"`.
    */
   singleflight?: Singleflight | undefined
+  /**
+   * The end of a load whose callers have all left, by their signals. `"wanted"` (default): its signal aborts, and nobody joins it.
+   * `"always"`: one that has begun goes on, can be joined, and is stored; its signal aborts by the hard timeout and by `close()`.
+   * One that waits for its turn is dropped all the same, and a load inside of a transaction aborts.
+   */
+  finish?: "wanted" | "always" | undefined
 }
+
+/** Where results are kept: in every tier that the cache has, or in memory alone. */
+export type Tiers = "all" | "memory"
 
 /** The conduct of reads while the process can't confirm that it is up to date. */
 export type WhenUnsure = "load" | "serve" | "throw"
@@ -141,6 +151,16 @@ export interface CacheOptions extends BehaviourOptions {
   enabled?: boolean | undefined
   /** The consequence of a second definition of a name. Default `"error"`. See {@link Redefine}. */
   redefine?: Redefine | undefined
+  /**
+   * Hears, in the caller's async context, of work that goes on after a call: refreshes, stores, loads that others may have left
+   * (`finish: "always"`, a soft timeout), appends that nobody waits for. So that a serverless runtime stays alive for it. The
+   * promise never rejects. A `waitUntil` that fails is a fault.
+   *
+   * @example
+   * import { waitUntil } from "@vercel/functions"
+   * const cache = createCache({ waitUntil })
+   */
+  waitUntil?: ((work: Promise<void>) => unknown) | undefined
   /** Hears of each fault. Its own errors are ignored. */
   onFault?: ((fault: Fault) => void) | undefined
   clock?: Clock | undefined
@@ -176,8 +196,31 @@ export interface FunctionOptions<Args extends readonly unknown[], Value> extends
    * Looks at a value that comes from a shared store: `false` makes it a miss and a fault. A hook that throws does, too.
    */
   validate?: ((value: Value) => boolean) | undefined
+  /**
+   * Asks the source whether a value that has expired or was invalidated is still right: a conditional request. Called in place of
+   * the loader where there is such a value; answers with `KEEP`, and then that value is stored anew, or with a new one. There
+   * is none after `delete` and `clear`, nor where something that the loader inherited from other cached calls has changed or
+   * expired: of that the source knows nothing. Values are kept for it until memory needs their room.
+   *
+   * @example
+   * const getPage = cache.cacheable((url: string) => fetchPage(url), {
+   *   revalidate: async ({ value }, url) => (await isUnchanged(url, value.etag)) ? KEEP : fetchPage(url),
+   * })
+   */
+  revalidate?:
+    ((previous: Previous<Value>, ...args: Args) => typeof KEEP | Value | PromiseLike<typeof KEEP | Value>) | undefined
   /** Overrides `staleness.whenUnsure` of the cache. */
   whenUnsure?: WhenUnsure | undefined
+  /**
+   * The place where results are kept. `"memory"`: in this process alone, though the cache shares a store; there is no lease for
+   * them either. No secrecy: callers store what they made of them, see `private`. Default `"all"`.
+   */
+  tiers?: Tiers | undefined
+  /**
+   * `true`: results, and all that loads make of them, are kept in memory alone, never in a store, whatever `inherit` says.
+   * A function with `tracking: false` can't see what it uses. Default false.
+   */
+  private?: boolean | undefined
   /** Bytes of a value; see {@link MemoryOptions.sizeOf}. */
   sizeOf?: ((value: Value) => number) | undefined
 }

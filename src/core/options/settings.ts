@@ -19,7 +19,15 @@ import {
   optionalFunction,
   positiveInteger,
 } from "./checks.js"
-import type { BehaviourOptions, CacheOptions, FunctionOptions, Redefine, Singleflight, WhenUnsure } from "./options.js"
+import type {
+  BehaviourOptions,
+  CacheOptions,
+  FunctionOptions,
+  Redefine,
+  Singleflight,
+  Tiers,
+  WhenUnsure,
+} from "./options.js"
 
 /** The terms on which nodes agree who loads a key. */
 export interface LeaseTerms {
@@ -46,6 +54,13 @@ export interface Behaviour {
   /** Undefined: single flight ends with the process. */
   readonly lease: LeaseTerms | undefined
   readonly whenUnsure: WhenUnsure
+  readonly finish: "wanted" | "always"
+  /** `"memory"` where results are private. */
+  readonly tiers: Tiers
+  /** Values that are of no other use are kept for `revalidate`. */
+  readonly revalidates: boolean
+  /** Nothing that is made of a result may leave memory. */
+  readonly isSecret: boolean
 }
 
 /** The parts of a cache that others may have, too. */
@@ -75,6 +90,7 @@ export interface CacheSettings extends BackingSettings {
   readonly redefine: Redefine
   /** NODE_ENV, as it was when the cache was made. */
   readonly isProduction: boolean
+  readonly waitUntil: ((work: Promise<void>) => unknown) | undefined
   readonly onFault: ((fault: Fault) => void) | undefined
   readonly clock: Clock
   readonly random: () => number
@@ -95,11 +111,17 @@ const DEFAULT_BEHAVIOUR: Behaviour = Object.freeze({
   context: "caller",
   lease: undefined,
   whenUnsure: "load",
+  finish: "wanted",
+  tiers: "all",
+  revalidates: false,
+  isSecret: false,
 } as const)
 
 const DEFAULT_LEASE_MS = 10_000
 
 const REDEFINE = ["error", "replace", "share"] as const
+
+export const TIERS = ["all", "memory"] as const
 
 const WHEN_UNSURE = ["load", "serve", "throw"] as const
 
@@ -117,6 +139,7 @@ const BEHAVIOUR_NAMES = [
   "tracking",
   "context",
   "singleflight",
+  "finish",
 ] as const
 
 const CACHE_NAMES = new Set<string>([
@@ -134,6 +157,7 @@ const CACHE_NAMES = new Set<string>([
   "maxLoads",
   "enabled",
   "redefine",
+  "waitUntil",
   "onFault",
   "clock",
   "random",
@@ -151,6 +175,9 @@ const FUNCTION_NAMES = new Set<string>([
   "whenUnsure",
   "sizeOf",
   "validate",
+  "revalidate",
+  "tiers",
+  "private",
 ])
 
 const NO_BACKING: BackingSettings = Object.freeze({
@@ -212,6 +239,7 @@ export function normalizeCacheOptions(
     enabled: boolean(options.enabled ?? true, "enabled"),
     redefine: oneOf(options.redefine ?? "error", REDEFINE, "redefine"),
     isProduction: isProduction(),
+    waitUntil: optionalFunction(options.waitUntil, "waitUntil"),
     onFault: optionalFunction(options.onFault, "onFault"),
     clock: checkClock(options.clock),
     random: optionalFunction(options.random, "random") ?? Math.random,
@@ -237,13 +265,18 @@ export function normalizeFunctionBehaviour<Args extends readonly unknown[], Valu
   if (deps !== undefined && typeof deps !== "function" && !isStringArray(deps)) {
     throw new InvalidOptionError("deps", deps, "it must be an array of tags, or a function that returns one")
   }
-  for (const hook of ["depsOf", "key", "cacheIf", "sizeOf", "validate"] as const) optionalFunction(options[hook], hook)
-  const { cacheErrors, ttl, whenUnsure, ...rest } = options
+  for (const hook of ["depsOf", "key", "cacheIf", "sizeOf", "validate", "revalidate"] as const)
+    optionalFunction(options[hook], hook)
+  const { cacheErrors, ttl, whenUnsure, tiers, private: isPrivate, ...rest } = options
   if (cacheErrors !== undefined && cacheErrors !== false && typeof cacheErrors !== "function") {
     parseDuration(cacheErrors, "cacheErrors")
   }
-  const base =
-    whenUnsure === undefined ? defaults : { ...defaults, whenUnsure: oneOf(whenUnsure, WHEN_UNSURE, "whenUnsure") }
+  const base: { -readonly [Name in keyof Behaviour]: Behaviour[Name] } = { ...defaults }
+  if (whenUnsure !== undefined) base.whenUnsure = oneOf(whenUnsure, WHEN_UNSURE, "whenUnsure")
+  if (tiers !== undefined) base.tiers = oneOf(tiers, TIERS, "tiers")
+  if (isPrivate !== undefined) base.isSecret = boolean(isPrivate, "private")
+  base.revalidates = options.revalidate !== undefined
+  if (base.isSecret) base.tiers = "memory"
   return normalizeBehaviour(
     typeof ttl === "function" || ttl === undefined ? rest : { ...(rest as BehaviourOptions), ttl },
     base,
@@ -261,6 +294,7 @@ function normalizeBehaviour(options: BehaviourOptions, defaults: Behaviour): Beh
   if (hardTimeoutMs <= 0) {
     throw new InvalidOptionError("timeout", hard, "it must be above 0; use Infinity for a load that may take for ever")
   }
+  const lease = leaseOf(options.singleflight, defaults.lease)
   const softTimeoutMs = duration(isPair ? timeout.soft : undefined, "timeout.soft", defaults.softTimeoutMs)
   return Object.freeze({
     ttlMs: duration(options.ttl, "ttl", defaults.ttlMs),
@@ -274,8 +308,13 @@ function normalizeBehaviour(options: BehaviourOptions, defaults: Behaviour): Beh
     inherit: boolean(options.inherit ?? defaults.inherit, "inherit"),
     tracking: boolean(options.tracking ?? defaults.tracking, "tracking"),
     context: oneOf(options.context ?? defaults.context, ["caller", "root"], "context"),
-    lease: leaseOf(options.singleflight, defaults.lease),
+    // What stays in memory is of no use to other nodes.
+    lease: defaults.tiers === "memory" ? undefined : lease,
     whenUnsure: defaults.whenUnsure,
+    finish: oneOf(options.finish ?? defaults.finish, ["wanted", "always"], "finish"),
+    tiers: defaults.tiers,
+    revalidates: defaults.revalidates,
+    isSecret: defaults.isSecret,
   })
 }
 

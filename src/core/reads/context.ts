@@ -1,3 +1,4 @@
+import type { Background } from "../base/background.js"
 import type { Lifetime } from "../base/lifetime.js"
 import type { Outbox } from "../base/outbox.js"
 import type { Turn } from "../base/turn.js"
@@ -18,6 +19,7 @@ export interface ReadContext {
   readonly turn: Turn
   readonly trie: TagTrie
   readonly outbox: Outbox
+  readonly background: Background
   readonly lifetime: Lifetime
   readonly client: LogClient
   readonly entries: Entries

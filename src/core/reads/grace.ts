@@ -4,7 +4,7 @@ import { ageOf } from "../entries/age.js"
 import { postpone, RETRY_MS } from "../entries/retries.js"
 import type { SharedTier } from "../entries/shared-tier.js"
 import { type Entry, GONE, type Table } from "../entries/table.js"
-import type { Definition } from "../loads/definition.js"
+import { type Definition, intakeOf } from "../loads/definition.js"
 import type { Run } from "../loads/run.js"
 import type { WhenUnsure } from "../options/options.js"
 import { freshnessOf } from "../tags/freshness.js"
@@ -13,6 +13,7 @@ import { transactionOf } from "../writes/transaction.js"
 import { type Call, requestFor } from "./call.js"
 import type { ReadContext } from "./context.js"
 import type { Looks } from "./look.js"
+import { untilDone } from "./until-done.js"
 import { isolated, promiseFor, useInGrace } from "./use.js"
 import type { Visit } from "./visit.js"
 
@@ -56,7 +57,7 @@ export class Grace {
     }
     if (shared === undefined) {
       postpone(entry, nowMs + RETRY_MS)
-      this.#load(call)
+      this.#goesOn(this.#load(call))
       return
     }
     const key = table.keyOf(call.id)
@@ -75,24 +76,29 @@ export class Grace {
   #refreshShared(call: Call, shared: SharedTier): void {
     const { running, lifetime, settings, turn, entries } = this.#context
     const { table } = call.definition
-    const loadUnlessFound = (found: Entry | undefined) => {
-      if (running.flightOf(table, call.id) !== undefined) return
+    const intake = intakeOf(call.definition)
+    const loadUnlessFound = (found: Entry | undefined): Promise<void> | undefined => {
+      if (running.flightOf(table, call.id) !== undefined) return undefined
       const nowMs = turn.arrive()
-      if (found === undefined || !entries.isCurrent(found, nowMs)) {
-        this.#load(call)
-        return
-      }
+      if (found === undefined || !entries.isCurrent(found, nowMs)) return this.#load(call)
       shared.retries.renewed(table.keyOf(call.id))
       postpone(found, nowMs)
+      return undefined
     }
-    if (call.fetched !== undefined) this.#load(call)
-    else if (!this.#looks.canFetch(table, call.id)) {
-      loadUnlessFound(this.#looks.findShared(table, call.id, table.intake))
+    if (call.fetched !== undefined) this.#goesOn(this.#load(call))
+    else if (!this.#looks.canFetch(table, call.id, true, intake)) {
+      this.#goesOn(loadUnlessFound(this.#looks.findShared(table, call.id, intake)))
     } else {
-      void shared.fetch(table, call.id, table.intake).then((found) => {
-        if (!lifetime.isOver && settings.enabled) loadUnlessFound(found)
+      const fetching = shared.fetch(table, call.id, intake).then((found) => {
+        return lifetime.isOver || !settings.enabled ? undefined : loadUnlessFound(found)
       })
+      this.#goesOn(fetching)
     }
+  }
+
+  /** Whoever keeps the process alive hears of a refresh: what it loads, and what that stores. */
+  #goesOn(refreshing: Promise<unknown> | undefined): void {
+    if (refreshing !== undefined) this.#context.background.add(refreshing)
   }
 
   /** The expired value that may stand in for a load that failed. */
@@ -151,8 +157,9 @@ export class Grace {
     return orInTime.finally(letGo)
   }
 
-  #load(call: Call): void {
-    const { launcher } = this.#context
+  /** Resolves when it is loaded and stored; never rejects. */
+  #load(call: Call): Promise<void> {
+    const { launcher, background, shared } = this.#context
     const { table } = call.definition
     table.counters.refreshes += 1
     const flight = launcher.prepare({ ...requestFor(call, false), frame: undefined, isBackground: true })
@@ -166,6 +173,7 @@ export class Grace {
       }
       this.#tellFailure(table, call.id, error)
     })
+    return background.isWanted ? untilDone(flight.outcome.promise, flight, shared) : Promise.resolve()
   }
 
   /** The next load waits, unless there is another value by now. */

@@ -8,6 +8,7 @@ import { breakRing } from "../loads/slot-rings.js"
 import { type Call, requestFor } from "./call.js"
 import type { ReadContext } from "./context.js"
 import type { Fallback, Grace } from "./grace.js"
+import { untilDone } from "./until-done.js"
 import { cloneIfPossible } from "./use.js"
 import type { Visit } from "./visit.js"
 
@@ -44,6 +45,7 @@ export class Joins {
     const promise = this.#await(joined, call, visit, waiting, fallback)
     launcher.join(flight, request)
     if (waiting !== undefined) breakRing(joined)
+    this.#goesOn(promise, joined, call, fallback)
     return promise
   }
 
@@ -57,7 +59,17 @@ export class Joins {
     const promise = this.#await(flight, call, visit, waiting, fallback)
     launcher.begin(flight)
     if (waiting !== undefined) breakRing(flight)
+    this.#goesOn(promise, flight, call, fallback)
     return promise
+  }
+
+  /** Whoever keeps the process alive hears of what may go on without the caller: once it has begun, for that is user code. */
+  #goesOn(promise: Promise<unknown>, flight: Flight, call: Call, fallback: Fallback | undefined): void {
+    const { background, shared } = this.#context
+    if (!background.isWanted) return
+    const { finish } = call.definition.behaviour
+    const mayGoOn = shared !== undefined || fallback !== undefined || finish === "always"
+    if (mayGoOn) background.add(untilDone(promise, flight, shared))
   }
 
   /** The promise of one caller: the flight's own wherever nothing is special about the caller. */

@@ -80,7 +80,7 @@ export class Looks {
     // An entry that was fetched may have been removed before those who waited for it come to look.
     if (entry === undefined || entry.slot === GONE) return undefined
     if (!entries.isFresh(entry)) {
-      entries.removeStale(entry)
+      entries.giveUpStale(entry)
       return undefined
     }
     if (transaction?.covers(entry) === true) return undefined
@@ -88,7 +88,7 @@ export class Looks {
     // The time of an error after its end is no grace: only the memory of how many there were in a row.
     if (age === "grace" && entry.isError) return undefined
     if (age === "over") {
-      entries.removeExpired(entry)
+      entries.giveUpExpired(entry)
       return undefined
     }
     return { entry, age }
@@ -100,13 +100,13 @@ export class Looks {
    */
   findShared(table: Table, id: EntryId, intake: Intake, isMissing = true): Entry | undefined {
     const { shared } = this.#context
-    if (shared === undefined || shared.isRemote || !this.#mayAskShared(table, id, isMissing)) return undefined
+    if (shared === undefined || shared.isRemote || !this.#mayAskShared(table, id, isMissing, intake)) return undefined
     return shared.find(table, id, intake)
   }
 
   /** Whether the shared tier has to be asked, and waited for, before a load of a key begins. */
-  canFetch(table: Table, id: EntryId, isMissing = true): boolean {
-    return this.#context.shared?.isRemote === true && this.#mayAskShared(table, id, isMissing)
+  canFetch(table: Table, id: EntryId, isMissing = true, intake = table.intake): boolean {
+    return this.#context.shared?.isRemote === true && this.#mayAskShared(table, id, isMissing, intake)
   }
 
   /** A load begins, or is joined, although there is a value that may be served. */
@@ -129,8 +129,8 @@ export class Looks {
   }
 
   /** A load under way has looked there just before; where it found what stands in for it, memory may not have that. */
-  #mayAskShared(table: Table, id: EntryId, isMissing: boolean): boolean {
-    if (table.isReplaced) return false
+  #mayAskShared(table: Table, id: EntryId, isMissing: boolean, { behaviour }: Intake): boolean {
+    if (table.isReplaced || behaviour.tiers === "memory") return false
     const flight = this.#context.running.flightOf(table, id)
     return flight === undefined || (isMissing && this.#standIns.has(flight))
   }

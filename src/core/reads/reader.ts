@@ -14,6 +14,7 @@ import type { ReadContext } from "./context.js"
 import { Grace } from "./grace.js"
 import { Joins } from "./join.js"
 import { Looks } from "./look.js"
+import { Lookups } from "./lookup.js"
 import { inheritEntry, promiseFor, use, useInGrace, valueFor } from "./use.js"
 import { beginVisit, type Visit } from "./visit.js"
 
@@ -24,6 +25,7 @@ import { beginVisit, type Visit } from "./visit.js"
 export class Reader {
   readonly looks: Looks
   readonly grace: Grace
+  readonly lookups: Lookups
   readonly #context: ReadContext
   readonly #joins: Joins
 
@@ -31,6 +33,7 @@ export class Reader {
     this.#context = context
     this.looks = new Looks(context)
     this.grace = new Grace(context, this.looks)
+    this.lookups = new Lookups(context, this.looks)
     this.#joins = new Joins(context, this.grace)
   }
 
@@ -71,7 +74,12 @@ export class Reader {
       if (age !== "grace") return this.#hit(entry, run, mayLoad ? call : undefined)
       if (behaviour.softTimeoutMs === 0 || !mayLoad) return this.grace.serve(entry, run, mayLoad ? call : undefined)
     }
-    if (fetched === undefined && !call.isFresh && isOfUse && this.looks.canFetch(table, id, look === undefined)) {
+    if (
+      fetched === undefined &&
+      !call.isFresh &&
+      isOfUse &&
+      this.looks.canFetch(table, id, look === undefined, intake)
+    ) {
       return this.#fetch(call, intake, nowMs)
     }
     // Before the user's code runs, which may have memory evict it.

@@ -27,6 +27,7 @@ export function inheritEntry(
   run: Run | undefined,
 ): void {
   if (run === undefined) return
+  if (entry.rare?.isSecret === true) run.useSecret()
   run.inherit(entry.dependencies, expiryOf(entry), turn.now)
   // Served although nobody knows whether it is still right.
   if (trie.trusted === null) run.taint()

@@ -21,7 +21,11 @@ export interface Visit {
 export function beginVisit(table: Table, id: EntryId, frame: Frame | undefined): Visit {
   if (frame === undefined) return OUTSIDE
   const reading = runOf(frame)
-  if (reading !== undefined && reading.owner !== table.trie) reading.useForeign(table.keyOf(id), table.trie)
+  if (reading !== undefined && reading.owner !== table.trie) {
+    reading.useForeign(table.keyOf(id), table.trie)
+    // Which of its results are private nobody can follow.
+    if (table.trie.hasSecrets) reading.useSecret()
+  }
   const run = runOf(frame, table.trie)
   run?.inheritKey(table, id)
   return { frame, run, transaction: transactionOf(frame, table.trie) }

@@ -48,7 +48,12 @@ export function freshnessOf(subject: Subject, log: LogState): Freshness {
  * `asOf`. A part of the rule, for the many entries that are looked at again after each change elsewhere: it never says yes
  * where the rule says no, and leaves the rest to {@link freshnessOf}.
  */
-export function isUntouched({ epoch, asOf }: Stamp, dependency: TagNode | null, keyNode: TagNode, log: LogState): boolean {
+export function isUntouched(
+  { epoch, asOf }: Stamp,
+  dependency: TagNode | null,
+  keyNode: TagNode,
+  log: LogState,
+): boolean {
   if (epoch !== log.stamp.epoch || asOf < log.floor || asOf < log.keyFloor) return false
   for (let node: TagNode | null = dependency ?? log.root; node !== null; node = node.parent) {
     const { mark } = node
@@ -56,9 +61,16 @@ export function isUntouched({ epoch, asOf }: Stamp, dependency: TagNode | null, 
   }
   for (let node = keyNode; node.parent !== null; node = node.parent) {
     const { mark } = node
-    if (mark !== null && (mark.pending > 0 || mark.invalidated > asOf)) return false
+    if (mark !== null && (mark.pending > 0 || mark.invalidated > asOf || mark.soft !== null)) return false
   }
   return true
+}
+
+/** The rule, and soft changes of its own key: what they cover has expired. */
+export function freshnessWithKey(subject: Subject, log: LogState): Freshness {
+  const freshness = freshnessOf(subject, log)
+  if (freshness !== "fresh" || subject.stamp === log.stamp) return freshness
+  return keyExpiredSince(subject) === Number.POSITIVE_INFINITY ? freshness : "expired"
 }
 
 /** The rule's part on dependencies; also answers for a load that is still running. */
@@ -111,6 +123,21 @@ function isOverruled(keyNode: TagNode, keyVersion: Version): boolean {
     }
   }
   return false
+}
+
+/**
+ * When the first soft invalidation reached the key, or what is above it, after `keyVersion`, in the time of `Turn.now`; Infinity
+ * if none has. What is pending was so before the newest word on its key that is still on its way.
+ */
+export function keyExpiredSince({ stamp, keyNode, keyVersion = stamp.asOf }: Subject): number {
+  let sinceMs = Number.POSITIVE_INFINITY
+  for (let node = keyNode; node.parent !== null; node = node.parent) {
+    const soft = node.mark?.soft
+    if (soft == null) continue
+    const isReached = (soft.pending > 0 && keyVersion !== Number.POSITIVE_INFINITY) || soft.expired > keyVersion
+    if (isReached) sinceMs = Math.min(sinceMs, soft.expiredAtMs)
+  }
+  return sinceMs
 }
 
 /** When the first soft invalidation after `asOf` reached one of the dependencies, in the time of `Turn.now`. */

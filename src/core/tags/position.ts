@@ -1,6 +1,5 @@
 import { InvalidOptionError } from "../base/errors.js"
 import type { Stamp, TagTrie } from "./tag-trie.js"
-import type { Version } from "./version.js"
 
 declare const brand: unique symbol
 
@@ -15,13 +14,11 @@ export interface Position {
 
 class PositionOf {
   readonly trie: TagTrie
-  readonly epoch: Stamp["epoch"]
-  readonly asOf: Version
+  readonly moment: Stamp
 
   constructor(trie: TagTrie) {
     this.trie = trie
-    this.epoch = trie.epoch
-    this.asOf = trie.cursor
+    this.moment = Object.freeze(trie.moment)
     Object.freeze(this)
   }
 }
@@ -35,5 +32,5 @@ export function readPosition(position: Position, trie: TagTrie): Stamp {
   if (!(given instanceof PositionOf) || given.trie !== trie) {
     throw new InvalidOptionError("asOf", position, "it must be what `cache.position()` of this cache returned")
   }
-  return { epoch: given.epoch, asOf: given.asOf }
+  return given.moment
 }

@@ -51,6 +51,13 @@ export class TagNode {
   }
 }
 
+/** The segments of a node below the root, by which the trie finds it again. */
+export function pathOf(node: TagNode): string[] {
+  const segments: string[] = []
+  for (let at = node; at.parent !== null; at = at.parent) segments.unshift(String(at.segment))
+  return segments
+}
+
 export function markOf(node: TagNode): Mark {
   node.mark ??= { invalidated: 0, pending: 0, soft: null, isQueued: false, pendingAtMs: 0, atWallMs: 0, by: "" }
   return node.mark

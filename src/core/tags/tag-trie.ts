@@ -68,6 +68,8 @@ export class TagTrie {
    * load), not entries in memory: those hold their nodes, so that nothing they depend on is forgotten.
    */
   readonly forgotten: Version = NO_VERSION
+  /** The cache of this trie has private results. */
+  hasSecrets = false
   /** Top-level names on which something ever depended. */
   readonly names = new KnownNames(MOST_NAMES)
   /** The same for tags in scopes, whichever: the first name below that of the scope. */
@@ -80,6 +82,7 @@ export class TagTrie {
    */
   readonly logFloor: Version = NO_VERSION
   #logKeyFloor: Version = NO_VERSION
+  #moment: Readonly<Stamp>
   // Marked nodes that nothing refers to, in the order in which they lost their last reference.
   #unreferenced: (Unreferenced | undefined)[] = []
   #firstUnreferenced = 0
@@ -89,12 +92,21 @@ export class TagTrie {
     this.#table = new NodeTable(options.random)
     this.stamp = { epoch: options.epoch, asOf: NO_VERSION }
     this.trusted = this.stamp
+    this.#moment = { ...this.stamp }
     this.keyRoot = this.#table.findOrAdd(this.root, KEY_ROOT_SEGMENT)
     this.keyRoot.uses = 1
   }
 
   get epoch(): Epoch {
     return this.stamp.epoch
+  }
+
+  /** The present place in the log, as a stamp that never moves: one for all that begin here. */
+  get moment(): Readonly<Stamp> {
+    if (this.#moment.asOf !== this.cursor || this.#moment.epoch !== this.epoch) {
+      this.#moment = { epoch: this.epoch, asOf: this.cursor }
+    }
+    return this.#moment
   }
 
   /** How many nodes there are, without the two roots. */

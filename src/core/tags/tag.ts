@@ -128,7 +128,7 @@ function checkBeyondAscii(tag: string, index: number, code: number): void {
 
 /** Keys of cached functions, and of scopes: no tag may be taken for one. */
 function isKey(tag: string): boolean {
-  return tag.startsWith("ƒ:") || tag.startsWith("ƒscope:")
+  return tag.startsWith("ƒ:") || tag.startsWith("ƒscope:") || tag === "ƒkey" || tag.startsWith("ƒkey:")
 }
 
 function emptySegment(tag: string, position: number): InvalidTagError {

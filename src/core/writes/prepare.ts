@@ -6,7 +6,7 @@ import type { Turn } from "../base/turn.js"
 import { type Aged, agingOf, lookedAtAlways } from "../entries/age.js"
 import type { Entries } from "../entries/entries.js"
 import type { EntryEncoder } from "../entries/stored-form.js"
-import type { Table } from "../entries/table.js"
+import { rareOf, type Sources, type Table } from "../entries/table.js"
 import { currentFrame, frameLeftIncluded } from "../loads/frame.js"
 import { loadOf, runOf } from "../loads/run.js"
 import { isStringArray } from "../options/checks.js"
@@ -17,7 +17,7 @@ import { type Position, readPosition } from "../tags/position.js"
 import type { Scope } from "../tags/scope.js"
 import type { TagNode } from "../tags/tag-node.js"
 import type { Stamp, TagTrie } from "../tags/tag-trie.js"
-import { NO_VERSION, type Version } from "../tags/version.js"
+import type { Version } from "../tags/version.js"
 import type { EntryId } from "../values/id.js"
 import { assertNoThenable } from "../values/thenable.js"
 import { isObject } from "../values/inspect-object.js"
@@ -50,14 +50,18 @@ export interface Prepared {
   readonly value: unknown
   readonly nodes: readonly TagNode[]
   readonly stamp: Stamp
-  /** As in the bytes: a stamp may move on. */
-  readonly asOf: Version
+  /** The same place, as of now: a stamp may move on. */
+  readonly loadedAt: Stamp
   /** The form of the shared tier; undefined without one. */
   readonly bytes: Uint8Array | undefined
   /** Against a budget of bytes; undefined where no tier may keep it: it is not wanted, or could not be brought back as it is. */
   readonly weight: number | undefined
   /** When it ends, counted from when it was set; undefined where that is at once. The same in both tiers. */
   readonly aged: Aged | undefined
+  readonly isSecret: boolean
+  readonly sources: Sources | null
+  /** When it was set, in the time of `Turn.now`. */
+  readonly setAtMs: number
 }
 
 export interface PreparerOptions {
@@ -98,13 +102,30 @@ export class Preparer {
       if (own !== undefined) nodes.push(own)
       for (const tag of deps.length < 2 ? deps : new Set(deps)) nodes.push(scope.acquire(tag))
       const stamp = this.#stampOf(item.asOf)
-      const { asOf } = stamp
-      const aged = this.#agedFor(item)
-      const { bytes, isRefused } = this.#encode(item, isolated, nodes, stamp, aged)
+      const loadedAt = stamp === this.#options.trie.stamp ? this.#options.trie.moment : stamp
+      const latestExpiryMs = runOf(currentFrame(), this.#options.trie)?.latestExpiryMs ?? Number.POSITIVE_INFINITY
+      const aged = this.#agedFor(item, latestExpiryMs)
+      // What was made of private values is as private as they are.
+      const around = runOf(currentFrame()) ?? loadOf(frameLeftIncluded(), this.#options.trie)?.run
+      const isSecret = item.behaviour.isSecret || around?.isSecret === true
+      const isTried = item.behaviour.tiers === "all" && !isSecret
+      const { bytes, isRefused } = isTried ? this.#encode(item, isolated, nodes, stamp, aged) : NOT_ENCODED
       const isKept = item.isWanted && !isRefused && !table.isReplaced
       // All user code comes before the append: what it says of the key is older than the value.
       const weight = isKept ? this.#weigh(item, isolated) : undefined
-      return { item, value: isolated, nodes, stamp, asOf, bytes, weight, aged }
+      return {
+        item,
+        value: isolated,
+        nodes,
+        stamp,
+        loadedAt,
+        bytes,
+        weight,
+        aged,
+        isSecret,
+        sources: item.behaviour.revalidates ? { inherited: [], latestExpiryMs } : null,
+        setAtMs: this.#options.turn.current(),
+      }
     } catch (error) {
       this.release(nodes)
       throw error
@@ -126,21 +147,21 @@ export class Preparer {
     if (!isFresh) table.counters.staleLoads += 1
     if (!isFresh || aged === undefined || weight === undefined) return undefined
     const isCloned = behaviour.isolation === "clone"
-    const isPlain = keyVersion === null && !isCloned
-    const rare = isPlain
-      ? null
-      : { isError: false, isCloned, failures: 0, keyVersion: keyVersion ?? undefined, rivalVersion: NO_VERSION }
+    const { isSecret, sources } = prepared
+    const isPlain = keyVersion === null && !isCloned && !isSecret && sources === null
+    const rare = isPlain ? null : rareOf({ isCloned, isSecret, sources, keyVersion: keyVersion ?? undefined })
     const entry = entries.store({
       table,
       id,
       value,
       dependencies,
+      loadedAt: prepared.loadedAt.asOf,
       aged: isCloned ? lookedAtAlways(aged) : aged,
       rare,
       weight,
       bornMs: turn.current(),
     })
-    return { table, id, entry, bytes, epoch: stamp.epoch, asOf: prepared.asOf }
+    return { table, id, entry, bytes, epoch: stamp.epoch, asOf: prepared.loadedAt.asOf }
   }
 
   release(nodes: readonly TagNode[]): void {
@@ -158,9 +179,8 @@ export class Preparer {
     }
   }
 
-  #agedFor({ ttlMs, behaviour }: Item): Aged | undefined {
-    const { trie, turn, settings } = this.#options
-    const latestExpiryMs = runOf(currentFrame(), trie)?.latestExpiryMs ?? Number.POSITIVE_INFINITY
+  #agedFor({ ttlMs, behaviour }: Item, latestExpiryMs: number): Aged | undefined {
+    const { turn, settings } = this.#options
     return agingOf(ttlMs ?? behaviour.ttlMs, behaviour, turn.current(), settings.random, latestExpiryMs)
   }
 
@@ -192,7 +212,7 @@ export class Preparer {
     const frame = frameLeftIncluded()
     if (frame === undefined) return trie.stamp
     // Until a transaction commits, the current stamp may move on with the cursor.
-    return loadOf(frame, trie)?.stamp ?? { epoch: trie.epoch, asOf: trie.cursor }
+    return loadOf(frame, trie)?.stamp ?? trie.moment
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.js"
 import { after, waitFor } from "../base/waits.js"
+import type { Entries } from "../entries/entries.js"
 import type { SharedTier } from "../entries/shared-tier.js"
 import type { RunningLoads } from "../loads/running.js"
 import type { TagTrie } from "../tags/tag-trie.js"
@@ -11,6 +12,7 @@ export interface SetsOptions {
   readonly clock: Clock
   readonly ackTimeoutMs: number
   readonly running: RunningLoads
+  readonly entries: Entries
   readonly latest: LatestSets
   /** Undefined where values stay in this process. */
   readonly shared: SharedTier | undefined
@@ -38,7 +40,9 @@ export class SetsByHand {
     const rare = entry?.rare
     if (rare != null) {
       rare.keyVersion = version ?? NO_VERSION
-      if (rare.rivalVersion > rare.keyVersion) this.#options.running.overrule(table, id, rare.rivalVersion)
+      const { rivalVersion, softRivalVersion, keyVersion } = rare
+      if (rivalVersion > keyVersion) this.#options.running.overrule(table, id, rivalVersion)
+      else if (softRivalVersion > keyVersion) this.#options.entries.expire(table, id, softRivalVersion)
     }
     if (value.bytes !== undefined && this.#options.latest.take(value) && version !== undefined) {
       this.share(value, version, writes)

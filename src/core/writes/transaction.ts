@@ -1,9 +1,11 @@
+import type { Aged } from "../entries/age.js"
 import { type Frame, transactionAround } from "../loads/frame.js"
 import type { Entry, Table } from "../entries/table.js"
+import { keyExpiry } from "../ports/key-expiry.js"
 import type { LogChange } from "../ports/log.js"
 import { nodesOf } from "../tags/dependencies.js"
 import type { TagNode } from "../tags/tag-node.js"
-import type { TagTrie } from "../tags/tag-trie.js"
+import type { Stamp, TagTrie } from "../tags/tag-trie.js"
 import type { Token, Version } from "../tags/version.js"
 import { cloneValue } from "../values/clone-value.js"
 import type { EntryId } from "../values/id.js"
@@ -22,6 +24,11 @@ export interface Written {
   readonly isCloned: boolean
   /** Held by the change that set it, for as long as the transaction lasts. */
   readonly dependencies: readonly TagNode[]
+  /** Undefined where it is not to be kept at all. */
+  readonly aged: Aged | undefined
+  readonly loadedAt: Stamp
+  /** In the time of `Turn.now`. */
+  readonly setAtMs: number
   /** Place after which a change makes it outdated: before it was measured, as user code that measures it may change its tags. */
   readonly since: number
   readonly store: (keyVersion: Version | null) => SetByHand | undefined
@@ -82,8 +89,17 @@ export class Transaction implements TransactionHandle, Frame {
     for (const node of nodes) this.#addNode(node, order)
   }
 
+  /** A key expires with the commit. For reads inside it is gone at once, as with tags that expire. */
+  expireKey(table: Table, id: EntryId): void {
+    this.#addKey(table, id, keyExpiry(table.keyOf(id)))
+  }
+
   addKey(table: Table, id: EntryId, written?: Written): void {
-    this.changes.push({ kind: "key", path: table.keyOf(id) })
+    this.#addKey(table, id, { kind: "key", path: table.keyOf(id) }, written)
+  }
+
+  #addKey(table: Table, id: EntryId, change: LogChange, written?: Written): void {
+    this.changes.push(change)
     const order = this.#next()
     const name = nameOf(table, id)
     // Readers of this key's entry depend on it.
@@ -123,10 +139,20 @@ export class Transaction implements TransactionHandle, Frame {
 
   /** The value that was set under a key, here or in a transaction around, and not invalidated since. */
   written(table: Table, id: EntryId): { value: unknown } | undefined {
-    const name = nameOf(table, id)
-    const set = this.#newestSet(name)
-    if (set === undefined || this.#isOutdated(set)) return undefined
-    return { value: set.isCloned ? cloneValue(set.value) : set.value }
+    const set = this.setInside(table, id)
+    return set && { value: set.isCloned ? cloneValue(set.value) : set.value }
+  }
+
+  /** The same, as it was set. */
+  setInside(table: Table, id: EntryId): Written | undefined {
+    const set = this.#newestSet(nameOf(table, id))
+    return set === undefined || this.#isOutdated(set) ? undefined : set
+  }
+
+  /** Whether a change here, or in a transaction around, that came after `since` covers one of the nodes. */
+  coversNodes(nodes: readonly TagNode[], since = -1): boolean {
+    if (nodes.length === 0) return false
+    return this.#isBelow(nodes, since) || (this.outer?.coversNodes(nodes, since) ?? false)
   }
 
   /** The newest change of a key, here or around; undefined where that has deleted it, or there is none. */

@@ -5,13 +5,16 @@ import {
   isA,
   ZooCacheError,
 } from "../base/errors.js"
+import type { Background } from "../base/background.js"
 import type { Lifetime } from "../base/lifetime.js"
 import type { Outbox } from "../base/outbox.js"
+import { Deferred } from "../base/waits.js"
 import type { Table } from "../entries/table.js"
 import { currentFrame, enterFrame, leaveFrame, runInFrame } from "../loads/frame.js"
 import type { RunningLoads } from "../loads/running.js"
 import type { AppendOptions, LocalLogClient, LogClient } from "../log/log-client.js"
 import { changeId } from "../ports/change.js"
+import { keyExpiry } from "../ports/key-expiry.js"
 import type { LogChange } from "../ports/log.js"
 import type { Scope } from "../tags/scope.js"
 import { parseTag } from "../tags/tag.js"
@@ -35,6 +38,7 @@ export interface WriterOptions {
   readonly preparer: Preparer
   readonly sets: SetsByHand
   readonly outbox: Outbox
+  readonly background: Background
   readonly lifetime: Lifetime
 }
 
@@ -80,14 +84,28 @@ export class Writer {
   }
 
   deleteKeys(keys: readonly TableKey[]): Promise<Token> {
-    return this.#attempt("delete", () => {
+    return this.#changeKeys("delete", keys, (transaction, table, id) => transaction.addKey(table, id), keyChange)
+  }
+
+  /** The same, softer: their entries have expired. */
+  expireKeys(keys: readonly TableKey[], what: "expire" | "expireKeys"): Promise<Token> {
+    return this.#changeKeys(what, keys, (transaction, table, id) => transaction.expireKey(table, id), keyExpiry)
+  }
+
+  #changeKeys(
+    what: string,
+    keys: readonly TableKey[],
+    collect: (transaction: Transaction, table: Table, id: EntryId) => void,
+    changeOf: (key: string) => LogChange,
+  ): Promise<Token> {
+    return this.#attempt(what, () => {
       const transaction = this.#transaction()
       if (transaction !== undefined) {
-        for (const { table, id } of keys) transaction.addKey(table, id)
+        for (const { table, id } of keys) collect(transaction, table, id)
         return Promise.resolve(undefined)
       }
       if (keys.length === 0) return Promise.resolve(this.#tokenOfNow())
-      return this.#options.client.append(keys.map(({ table, id }) => ({ kind: "key", path: table.keyOf(id) })))
+      return this.#options.client.append(keys.map(({ table, id }) => changeOf(table.keyOf(id))))
     })
   }
 
@@ -169,7 +187,13 @@ export class Writer {
     if (paths.length === 0) return Promise.resolve(this.#tokenOfNow())
     const changes: LogChange[] = []
     for (const path of paths) changes.push({ kind, path })
-    return client.append(changes, options)
+    const { background } = this.#options
+    const mayGoOn = background.isWanted && !client.isLocal && (options?.wait === false || options?.signal !== undefined)
+    if (!mayGoOn) return client.append(changes, options)
+    const ended = new Deferred()
+    const appended = client.append(changes, { ...options, onEnd: ended.resolve })
+    background.add(ended.promise)
+    return appended
   }
 
   #commit(transaction: Transaction): Promise<Token | undefined> {
@@ -203,6 +227,9 @@ export class Writer {
           value: ready.value,
           isCloned: ready.item.behaviour.isolation === "clone",
           dependencies: ready.nodes,
+          aged: ready.aged,
+          loadedAt: ready.loadedAt,
+          setAtMs: ready.setAtMs,
           since,
           store: (keyVersion) => preparer.store(ready, keyVersion),
         })
@@ -239,7 +266,8 @@ export class Writer {
       const written = stored[index]
       const entry = written?.entry
       if (entry?.rare != null) {
-        if (entry.rare.isCloned) entry.rare.keyVersion = undefined
+        const { isCloned, isSecret, sources } = entry.rare
+        if (isCloned || isSecret || sources !== null) entry.rare.keyVersion = undefined
         else entry.rare = null
       } else if (entry === undefined) running.overrule(item.table, item.id, version)
       preparer.release(nodes)
@@ -269,6 +297,10 @@ export class Writer {
   #assertOpen(what: string): void {
     if (this.#options.lifetime.isOver) throw new CacheClosedError(what)
   }
+}
+
+function keyChange(path: string): LogChange {
+  return { kind: "key", path }
 }
 
 /** A transaction whose work succeeded must not be run again because the log was silent. */

@@ -5,7 +5,9 @@ import {
   type Freshness,
   freshnessOf,
   freshnessOfDependencies,
+  freshnessWithKey,
   isUntouched,
+  keyExpiredSince,
 } from "../../../src/core/tags/freshness.js"
 import { Bundle, type Dependencies } from "../../../src/core/tags/dependencies.js"
 import { markOf, softMarkOf, TagNode } from "../../../src/core/tags/tag-node.js"
@@ -305,5 +307,28 @@ describe("expiredSince", () => {
   ])("%s", (_what, marks, names, sinceMs) => {
     const nodes = marked(marks)
     expect(expiredSince(dependenciesOf(names.map((name) => nodes[name])), 10, nodes.root)).toBe(sinceMs)
+  })
+})
+
+describe("freshnessWithKey and keyExpiredSince", () => {
+  test.each<[string, Marks, Version | undefined, number]>([
+    ["nothing of its own", { d: { expired: 11, expiredAtMs: 5 } }, undefined, Infinity],
+    ["its key", { k: { expired: 11, expiredAtMs: 5 } }, undefined, 5],
+    ["its function", { f: { expired: 11, expiredAtMs: 5 } }, undefined, 5],
+    ["all keys, before its key", { keys: { expired: 11, expiredAtMs: 4 }, k: { expired: 12, expiredAtMs: 5 } }, 10, 4],
+    ["its key, up to its own word on it", { k: { expired: 11, expiredAtMs: 5 } }, 11, Infinity],
+    ["its key, after that", { k: { expired: 12, expiredAtMs: 5 } }, 11, 5],
+    ["its key, pending", { k: { pendingExpiry: 1, expiredAtMs: 8 } }, 11, 8],
+    ["its key, pending when it was set", { k: { pendingExpiry: 1, expiredAtMs: 8 } }, Infinity, Infinity],
+  ])("%s", (_what, marks, keyVersion, sinceMs) => {
+    const nodes = marked(marks)
+    const subject = { stamp: { epoch, asOf: 10 }, dependencies: null, keyNode: nodes.k, keyVersion }
+    const log = { root: nodes.root, stamp: { epoch, asOf: 20 }, floor: 0, keyFloor: 0 }
+    expect(keyExpiredSince(subject)).toBe(sinceMs)
+    expect(freshnessWithKey(subject, log)).toBe(sinceMs === Infinity ? "fresh" : "expired")
+    expect(freshnessOf(subject, log)).toBe("fresh")
+    expect(freshnessWithKey({ ...subject, stamp: log.stamp }, log)).toBe("fresh")
+    markOf(nodes.f).invalidated = 30
+    expect(freshnessWithKey(subject, log)).toBe(keyVersion === Infinity ? freshnessOf(subject, log) : "stale")
   })
 })

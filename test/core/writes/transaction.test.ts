@@ -41,6 +41,9 @@ function written({ place }: Transaction, trie: TagTrie, value: unknown, stored: 
   return {
     value,
     isCloned: false,
+    aged: undefined,
+    loadedAt: trie.stamp,
+    setAtMs: 0,
     since: place,
     dependencies: tags.map((tag) => nodeOf(trie, tag)),
     store: () => {
