@@ -8,7 +8,7 @@ export type Fault = "answer" | "effect" | "reject" | "drop" | "answerAll" | "epo
 export type TransactionStep =
   | { readonly do: "read"; readonly name: FunctionName; readonly id: number }
   | { readonly do: "write"; readonly rows: readonly number[]; readonly through: "row" | "org" | "top" | "all" | "page" }
-  | { readonly do: "delete"; readonly name: FunctionName | "get"; readonly id: number }
+  | { readonly do: "delete" | "expireKey"; readonly name: FunctionName | "get"; readonly id: number }
   | { readonly do: "clearFunction"; readonly name: FunctionName }
   | { readonly do: "set"; readonly id: number }
   | { readonly do: "get"; readonly id: number }
@@ -30,7 +30,12 @@ type Action =
       readonly soft: boolean
       readonly wait: boolean
     }
-  | { readonly do: "delete"; readonly cache: number; readonly name: FunctionName | "get"; readonly id: number }
+  | {
+      readonly do: "delete" | "expireKey"
+      readonly cache: number
+      readonly name: FunctionName | "get"
+      readonly id: number
+    }
   | { readonly do: "clearFunction"; readonly cache: number; readonly name: FunctionName }
   | { readonly do: "set"; readonly cache: number; readonly id: number; readonly positioned: boolean }
   | { readonly do: "get"; readonly cache: number; readonly id: number }
@@ -98,7 +103,11 @@ const step: fc.Arbitrary<TransactionStep> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant("write" as const), rows, through }) },
   {
     weight: 1,
-    arbitrary: fc.record({ do: fc.constant("delete" as const), name: fc.oneof(name, fc.constant("get" as const)), id }),
+    arbitrary: fc.record({
+      do: fc.constantFrom("delete" as const, "expireKey" as const),
+      name: fc.oneof(name, fc.constant("get" as const)),
+      id,
+    }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("clearFunction" as const), name }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("set" as const), id }) },
@@ -154,9 +163,9 @@ function command(log: Setup["log"]): fc.Arbitrary<Command> {
       }),
     },
     {
-      weight: 2,
+      weight: 3,
       arbitrary: fc.record({
-        do: fc.constant("delete" as const),
+        do: fc.constantFrom("delete" as const, "expireKey" as const),
         cache,
         name: fc.oneof({ weight: 3, arbitrary: name }, { weight: 1, arbitrary: fc.constant("get" as const) }),
         id,

@@ -37,7 +37,7 @@ interface Fact {
 
 /** One invalidation, as a user knows it: when it was called, and what the rows were like then. */
 interface Change {
-  readonly kind: "tag" | "expiry" | "key" | "function"
+  readonly kind: "tag" | "expiry" | "key" | "key-expiry" | "function"
   readonly path: string
   readonly cache: number
   /** What began before this may not be served … */
@@ -453,7 +453,8 @@ export class World {
         this.#write(index, command.rows, command.through, command.soft, command.wait)
         return
       case "delete":
-        this.#delete(index, command.name, command.id)
+      case "expireKey":
+        this.#delete(index, command.name, command.id, command.do === "expireKey")
         return
       case "clearFunction":
         this.#clearFunction(index, command.name)
@@ -585,12 +586,19 @@ export class World {
     this.#acknowledged(`invalidate ${paths.join()}`, sent, changes)
   }
 
-  #delete(index: number, name: FunctionName | "get", id: number): void {
+  #delete(index: number, name: FunctionName | "get", id: number, isSoft: boolean): void {
     const fns = this.#functions[index] as Functions
+    const cache = this.caches[index] as Cache
     const key = name === "get" ? `k${id}` : fns[name].keyOf(id)
-    const changes = [this.#change("key", key, index)]
-    const sent = name === "get" ? (this.caches[index] as Cache).delete(key) : fns[name].delete(id)
-    this.#acknowledged(`delete ${key}`, sent, changes)
+    const changes = [this.#change(isSoft ? "key-expiry" : "key", key, index)]
+    const sent = isSoft
+      ? name === "get"
+        ? cache.expireKeys(key)
+        : fns[name].expire(id)
+      : name === "get"
+        ? cache.delete(key)
+        : fns[name].delete(id)
+    this.#acknowledged(`${isSoft ? "expire" : "delete"} ${key}`, sent, changes)
   }
 
   #clearFunction(index: number, name: FunctionName): void {
@@ -730,7 +738,8 @@ export class World {
       case "write":
         return this.#write(index, step.rows, step.through, false, true)
       case "delete":
-        return this.#delete(index, step.name, step.id)
+      case "expireKey":
+        return this.#delete(index, step.name, step.id, step.do === "expireKey")
       case "clearFunction":
         return this.#clearFunction(index, step.name)
       case "set":
@@ -871,8 +880,9 @@ export class World {
     for (const change of changes) {
       if (isOwnWrite && this.#changes.includes(change)) continue
       if (!isCovered(fact, change)) continue
-      if (change.kind === "expiry" && fact.table === "timed") continue
-      const isKey = change.kind === "key" || change.kind === "function"
+      const isSoft = change.kind === "expiry" || change.kind === "key-expiry"
+      if (isSoft && fact.table === "timed") continue
+      const isKey = change.kind === "key" || change.kind === "key-expiry" || change.kind === "function"
       if (change.value?.id === fact.id) continue
       if (isKey && fact.isSet && this.#outranks(fact, change)) continue
       const began = isKey ? (this.#keyBegan.get(fact.id) ?? fact.began) : fact.began
@@ -1041,6 +1051,7 @@ function isCovered(fact: Fact, { kind, path }: Change): boolean {
     case "expiry":
       return path === "" ? fact.saysNothing !== true : fact.deps.some((dep) => isBelow(dep, path))
     case "key":
+    case "key-expiry":
       return fact.key === path
     case "function":
       return fact.table === path
