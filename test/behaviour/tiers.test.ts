@@ -181,12 +181,12 @@ describe("private", () => {
     const machine = new Machine()
     const { cache, clock } = await machine.join()
     const own = owner(cache)
-    const gate = deferred()
+    const [gate, isMade] = [deferred(), deferred()]
     const caller = cache.cacheable(
       async () => {
         const value = await own()
         await gate.promise
-        await cache.set("made", value)
+        await cache.set("made", value).finally(isMade.resolve)
       },
       { name: "caller", timeout: "1s" },
     )
@@ -195,7 +195,9 @@ describe("private", () => {
     clock.advance(1_000)
     expect(await timedOut).toMatchObject({ code: "ERR_ZOOCACHE_LOAD_TIMEOUT" })
     gate.resolve()
+    await isMade.promise
     await settled()
+    expect(await cache.get("made")).toBe(secret)
     expect(machine.data.size).toBe(0)
   })
 
