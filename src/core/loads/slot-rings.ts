@@ -3,7 +3,7 @@ import { frames } from "./frame.js"
 import type { Run, Waited } from "./run.js"
 
 /**
- * Lets a flight begin beyond a bound, if one must so that a load that waits for `flight` goes on. To be asked when a load has
+ * Lets flights begin beyond a bound, as many as must so that a load that waits for `flight` goes on. To be asked when a load has
  * come to wait for a flight, and when a flight that loads wait for has come to wait for a slot.
  */
 export function breakRing(flight: Flight): void {
@@ -11,7 +11,13 @@ export function breakRing(flight: Flight): void {
     flight.isAtRisk = true
     frames.atRisk += 1
   }
-  if (frames.atRisk > 0) flightInRing(flight)?.beginNow?.()
+  // One that begins may be of no help to another that waits in the same ring.
+  while (frames.atRisk > 0) {
+    const stuck = flightInRing(flight)
+    if (stuck?.beginNow === undefined) return
+    stuck.beginNow()
+    if (stuck.queue !== undefined) return
+  }
 }
 
 /**

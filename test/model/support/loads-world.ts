@@ -13,7 +13,7 @@ type Step =
   | { readonly do: "set"; readonly key: number }
 
 /** A cached function: its calls go to functions with a higher number most often, and now and then anywhere. */
-interface Spec {
+export interface Spec {
   readonly cache: number
   readonly steps: readonly Step[]
   readonly hook: "none" | "ttl" | "depsOf" | "cacheIf"
