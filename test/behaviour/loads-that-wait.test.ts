@@ -99,6 +99,36 @@ describe("slots", () => {
     expect(await Promise.all([fa(3), fb(6), fa(9), fb(12)])).toEqual([3, 6, 9, 12])
   })
 
+  test("two flights that wait in rings of one load both begin", async () => {
+    const a = makeCache({ maxLoads: 1 }).cache
+    const b = makeCache({ maxLoads: 1, prefix: "other" }).cache
+    const gates = [deferred(), deferred()]
+    const g = b.cacheable(async (id: number) => id, { name: "g" })
+    const r = a.cacheable(
+      async () => {
+        await gates[0]?.promise
+        return Promise.all([g(1), g(2)])
+      },
+      { name: "r", inherit: false },
+    )
+    const h = b.cacheable(
+      async () => {
+        await gates[1]?.promise
+        return r()
+      },
+      { name: "h", inherit: false },
+    )
+    const both = [r(), h()]
+    gates[0]?.resolve()
+    await settled()
+    gates[1]?.resolve()
+    expect(await Promise.all(both)).toEqual([
+      [1, 2],
+      [1, 2],
+    ])
+    expect(await g(3)).toBe(3)
+  })
+
   test("a nested load of another cache waits for a slot there while one can become free", async () => {
     const a = makeCache({ maxLoads: 1 }).cache
     const b = makeCache({ maxLoads: 1, prefix: "other" }).cache
@@ -145,7 +175,7 @@ describe("deep nesting", () => {
     for (let depth = calls.length - 5; depth < calls.length + 5; depth += 1) expect(await load(depth)).toBe(depth)
   })
 
-  test("the same for synchronous functions", () => {
+  test("the same for synchronous functions", async () => {
     const { cache } = makeCache()
     const load = cache.cacheableSync((depth: number) => depth, { name: "load" })
     let deepest = 0
@@ -155,6 +185,7 @@ describe("deep nesting", () => {
       fill(depth + 1)
     }
     expect(() => fill(0)).toThrow(RangeError)
+    await settled()
     expect(cache.stats().running).toBe(0)
     for (let depth = deepest - 5; depth < deepest + 5; depth += 1) expect(load(depth)).toBe(depth)
   })

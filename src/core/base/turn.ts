@@ -23,11 +23,17 @@ export class Turn {
   readonly #clock: Clock
   readonly #originMs: number
   readonly #looks: number
+  /** What is to be done when this turn ends. */
+  #atEnd: (() => void)[] = []
   #onReading: ((isNewTurn: boolean) => void) | undefined
   readonly #end = () => {
     this.#scheduled = false
     this.#hasLooked = false
     this.left = 0
+    const due = this.#atEnd
+    if (due.length === 0) return
+    this.#atEnd = []
+    for (const callback of due) callback()
   }
 
   /** @param looks how many looks of one turn a reading serves. */
@@ -41,6 +47,11 @@ export class Turn {
   /** Calls back with each reading: what may be trusted for a turn only is looked at there. Once, when all is there to look at. */
   watch(onReading: (isNewTurn: boolean) => void): void {
     this.#onReading = onReading
+  }
+
+  /** Calls back at the end of a turn in which the clock was read: on an empty stack, whatever fills that of this moment. */
+  atEnd(callback: () => void): void {
+    this.#atEnd.push(callback)
   }
 
   /** Reads the clock and gives the time; for cold paths, and for hot ones whose reading has served its looks. */
@@ -71,7 +82,8 @@ export class Turn {
     this.now = Math.floor(this.readAtMs) - this.#originMs
     this.#spare = LOOKS_PER_READING
     if (this.#scheduled) return
-    this.#scheduled = true
+    // First, as it may find the stack full: what counts as scheduled must come.
     this.#clock.onTurnEnd(this.#end)
+    this.#scheduled = true
   }
 }

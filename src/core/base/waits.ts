@@ -11,6 +11,10 @@ export class Deferred<T = unknown> {
       this.resolve = resolve
       this.reject = reject
     })
+    if (typeof this.reject === "function") return
+    // A full stack has cut the function above short, which a promise takes for its own rejection.
+    this.promise.catch(() => {})
+    throw new RangeError("Maximum call stack size exceeded")
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.js"
+import { captureContext } from "../base/contexts.js"
 import type { BatchDefinition } from "./definition.js"
 import type { Flight } from "./flight.js"
 import { needsSlot } from "./frame.js"
@@ -32,12 +33,15 @@ export class Batches {
     let gathering = this.#gatherings.get(batch)
     if (gathering === undefined) {
       gathering = { flights: [], isNested: false }
-      this.#gatherings.set(batch, gathering)
+      // First, as it may find the stack full: a batch that is gathered must be dispatched.
       this.#clock.onTurnEnd(() => this.#dispatch(batch))
+      this.#gatherings.set(batch, gathering)
     }
     const its = gathering
     flight.become("gathering")
     flight.request = asItIs(flight.request)
+    // A key may depend on the caller's context, which the batch does not run in.
+    if (flight.request.mayHaveChanged === true) flight.inContext ??= captureContext()
     its.flights.push(flight)
     flight.beginNow = () => {
       its.isNested = true
@@ -46,7 +50,9 @@ export class Batches {
   }
 
   #dispatch(batch: BatchDefinition): void {
-    const { flights, isNested } = this.#gatherings.get(batch) as Gathering
+    const gathering = this.#gatherings.get(batch)
+    if (gathering === undefined) return
+    const { flights, isNested } = gathering
     this.#gatherings.delete(batch)
     // Another node's value may have come meanwhile.
     const live = flights.filter((flight) => !flight.isAbandoned && !flight.hasEnded)

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "../base/clock.js"
 import { inRootContext } from "../base/contexts.js"
-import { asInternalError, InvalidOptionError, LoadTimeoutError } from "../base/errors.js"
+import { asInternalError, LoadTimeoutError } from "../base/errors.js"
 import { channels, type LoadEvent } from "../base/events.js"
 import { UnawaitedCallError } from "../base/load-errors.js"
 import type { Lifetime } from "../base/lifetime.js"
@@ -13,10 +13,9 @@ import { Landing, type LandingOptions, looksAtResults } from "./landing.js"
 import type { Leasing } from "./lease-wait.js"
 import type { LoadQueue } from "./load-queue.js"
 import type { LoadRequest } from "./load-request.js"
-import { type Outcome, outcomeOf } from "./outcome.js"
+import { type Outcome, outcomeOf, plainValue } from "./outcome.js"
 import { type Load, Run } from "./run.js"
 import { staticDependencies } from "./static-dependencies.js"
-import { ignoreRejection, isThenable } from "../values/thenable.js"
 
 /** Runs the user's function for flights that begin together. */
 export type Invoke = (flights: readonly Flight[]) => unknown
@@ -24,10 +23,11 @@ export type Invoke = (flights: readonly Flight[]) => unknown
 /** A run that is under way, with the flights that it is to land. */
 interface Departure {
   readonly run: Run
-  readonly flights: readonly Flight[]
+  flights: readonly Flight[]
   timer: Timer | undefined
   holdsSlot: boolean
-  readonly isFramed: boolean
+  /** The frame of its run counts among those that are active. */
+  isFramed: boolean
   /** Its result is being looked at: nothing else may end it. */
   isLanding: boolean
 }
@@ -43,6 +43,21 @@ export interface Ending {
   readonly lease: LeaseEnd
 }
 
+/** A load that answers at once, and what is left to do at its end. */
+interface SyncLoad {
+  readonly flight: Flight
+  readonly run: Run
+  readonly caller: Run | undefined
+  readonly parent: Run | undefined
+  /** The frame of its run counts among those that are active. */
+  isFramed: boolean
+  /** Events are kept until it has landed. */
+  isHolding: boolean
+  outcome: Outcome
+}
+
+const NOTHING: Outcome = Object.freeze({ isError: true, value: undefined })
+
 export interface DeparturesOptions extends LandingOptions {
   readonly clock: Clock
   readonly queue: LoadQueue
@@ -57,6 +72,7 @@ export class Departures {
   readonly #landing: Landing
   readonly #startNext: (flight: Flight) => void
   readonly #byRun = new Map<Run, Departure>()
+  readonly #syncLoads = new Set<SyncLoad>()
 
   /** @param startNext lets a flight begin that was behind another one. */
   constructor(options: DeparturesOptions, startNext: (flight: Flight) => void) {
@@ -71,13 +87,12 @@ export class Departures {
 
   /** Begins a run for flights that already may be joined. */
   begin(flights: readonly Flight[], holdsSlot: boolean, invoke: Invoke): void {
-    const { running, trie } = this.#options
+    const { running } = this.#options
     const { request } = flights[0] as Flight
     const run = this.#runFor(request)
     run.mayNotWait = flights.some((flight) => flight.mayNotWait || flight.lease !== undefined)
     run.brings = flights
-    const isFramed = this.#needsFrame(request)
-    const departure: Departure = { run, flights, timer: undefined, holdsSlot, isFramed, isLanding: false }
+    const departure: Departure = { run, flights, timer: undefined, holdsSlot, isFramed: false, isLanding: false }
     this.#byRun.set(run, departure)
     if (holdsSlot) this.#options.queue.holders.add(run)
     for (const flight of flights) {
@@ -86,15 +101,15 @@ export class Departures {
       flight.table.counters.loads += 1
     }
     this.#setTimer(departure)
-    if (isFramed) enterFrame()
+    if (this.#needsFrame(request)) {
+      enterFrame()
+      departure.isFramed = true
+    }
     let result: unknown
     try {
       result = this.#inFrame(request, run, () => {
-        for (const flight of flights) {
-          const dependencies = staticDependencies(flight.request, trie)
-          if (flight.load !== undefined) flight.load.ownDependencies = dependencies
-        }
-        return invoke(flights)
+        this.#declare(departure)
+        return invoke(departure.flights)
       })
     } catch (error) {
       // Like any other rejection: it lands when its callers are known.
@@ -106,49 +121,131 @@ export class Departures {
     )
   }
 
+  /** Notes what each flight declares to depend on. One that can't say it fails, and the others of its batch go on. */
+  #declare(departure: Departure): void {
+    const { trie } = this.#options
+    const { flights } = departure
+    const failed = new Set<Flight>()
+    for (const flight of flights) {
+      try {
+        const dependencies = staticDependencies(flight.request, trie)
+        if (flight.load !== undefined) flight.load.ownDependencies = dependencies
+      } catch (error) {
+        if (flights.length === failed.size + 1) throw error
+        failed.add(flight)
+        this.#giveUp(flight, error, "error")
+      }
+    }
+    if (failed.size > 0) departure.flights = flights.filter((flight) => !failed.has(flight))
+  }
+
+  /**
+   * Ends a flight whose begin was cut short, as by a full stack, wherever that was. True if its run had been noted, so that
+   * its slot, if it has one, is given back.
+   */
+  fail(flight: Flight, error: unknown): boolean {
+    let departure: Departure | undefined
+    for (const each of this.#byRun.values()) if (each.flights.includes(flight)) departure = each
+    if (departure !== undefined && !departure.run.isSettled) this.#endEarly(departure, error, "error")
+    if (!flight.hasEnded) {
+      for (const parent of flight.parents) parent.obscure()
+      this.end(flight, { outcome: { isError: true, value: error }, isUsableByNext: false, lease: "failed" })
+    }
+    return departure !== undefined
+  }
+
   /** Runs a loader that answers at once, and lands it. Throws what it throws. */
   runSync(request: LoadRequest, caller: Run | undefined, parent: Run | undefined): unknown {
     assertStack()
-    const { running, turn, trie, outbox } = this.#options
-    const { definition } = request
+    const { running, turn, outbox } = this.#options
     const flight = new Flight(request)
     const run = this.#runFor(request)
-    run.brings = [flight]
-    caller?.waitFor(flight)
-    flight.become("running")
-    const load = running.begin(flight.table, flight.id, run)
-    flight.load = load
-    flight.table.counters.loads += 1
-    let loaded: Outcome
-    const isFramed = this.#needsFrame(request)
-    if (isFramed) enterFrame()
+    const sync: SyncLoad = { flight, run, caller, parent, isFramed: false, isHolding: false, outcome: NOTHING }
+    this.#openSync(sync)
     try {
-      const value = this.#inFrame(request, run, () => {
-        load.ownDependencies = staticDependencies(request, trie)
-        return definition.load(request.self, request.args, run)
-      })
-      loaded = { isError: false, value: plainValue(value) }
+      run.brings = [flight]
+      caller?.waitFor(flight)
+      flight.become("running")
+      const load = running.begin(flight.table, flight.id, run)
+      flight.load = load
+      flight.table.counters.loads += 1
+      if (this.#needsFrame(request)) {
+        enterFrame()
+        sync.isFramed = true
+      }
+      sync.outcome = this.#answerOf(request, load)
+      turn.read()
+      outbox.hold()
+      sync.isHolding = true
+      if (run.waitsFor.size > 0) this.#leaveCalls(run, sync.outcome)
+      sync.outcome = this.#conclude(flight, load, sync.outcome).outcome
     } catch (error) {
-      loaded = { isError: true, value: error }
+      // As `landInAnyCase` does: what a load brought is its caller's, whatever happens to the books.
+      if (sync.outcome === NOTHING) throw error
+      if (flight.load !== undefined) flight.load.isTainted = true
+      outbox.fault(asInternalError(error), flight.key)
+    } finally {
+      this.#closeSync(sync)
     }
-    turn.read()
-    outbox.hold()
+    const { isError, value } = sync.outcome
+    if (isError) throw value
+    return value
+  }
+
+  #answerOf(request: LoadRequest, load: Load): Outcome {
+    const { definition, self, args } = request
     try {
-      if (run.waitsFor.size > 0) this.#leaveCalls(run, loaded)
-      const { outcome } = this.#conclude(flight, load, loaded)
+      const value = this.#inFrame(request, load.run, () => {
+        load.ownDependencies = staticDependencies(request, this.#options.trie)
+        return definition.load(self, args, load.run)
+      })
+      return { isError: false, value: plainValue(value) }
+    } catch (error) {
+      return { isError: true, value: error }
+    }
+  }
+
+  /** Notes a synchronous load, so that it ends with the turn at the latest: a full stack may cut any of its steps short. */
+  #openSync(sync: SyncLoad): void {
+    if (this.#syncLoads.size === 0) this.#options.turn.atEnd(() => this.#closeAllSync())
+    this.#syncLoads.add(sync)
+  }
+
+  #closeAllSync(): void {
+    for (const sync of this.#syncLoads) {
+      try {
+        sync.parent?.obscure()
+        this.#closeSync(sync)
+      } catch (error) {
+        this.#syncLoads.delete(sync)
+        this.#options.outbox.fault(asInternalError(error), sync.flight.key)
+      }
+    }
+  }
+
+  /** The one ending of a synchronous load. Goes on where it was cut short. */
+  #closeSync(sync: SyncLoad): void {
+    const { flight, run, caller, parent, outcome } = sync
+    const { load } = flight
+    if (sync.isFramed) {
+      sync.isFramed = false
+      leaveFrame()
+    }
+    if (!flight.hasEnded) {
       run.isSettled = true
-      if (isFramed) leaveFrame()
-      parent?.inheritLoad(load)
-      caller?.stopWaitingFor(flight)
-      running.end(load)
+      if (load !== undefined) {
+        parent?.inheritLoad(load)
+        this.#options.running.end(load)
+      }
+      if (flight.waitedBy.size > 0) caller?.stopWaitingFor(flight)
       run.end()
       flight.become("ended")
-      this.#publishLoad(load, outcome.isError ? "error" : "value")
-      if (outcome.isError) throw outcome.value
-      return outcome.value
-    } finally {
-      outbox.release()
+      if (load !== undefined) this.#publishLoad(load, outcome.isError ? "error" : "value")
     }
+    this.#syncLoads.delete(sync)
+    if (!sync.isHolding) return
+    sync.isHolding = false
+    this.#options.outbox.release()
   }
 
   /** Ends the run of a flight that nobody waits for any more, unless others wait for its other flights. */
@@ -246,7 +343,7 @@ export class Departures {
   // --- landing ---------------------------------------------------------------------------------------------------
 
   #land(departure: Departure, outcomeFor: (index: number) => Outcome): void {
-    const { run, flights } = departure
+    const { run } = departure
     const { turn, outbox } = this.#options
     if (run.isSettled) {
       // The run had timed out or been given up, and has given back what it held.
@@ -261,7 +358,7 @@ export class Departures {
     outbox.hold()
     try {
       if (run.waitsFor.size > 0) this.#leaveCalls(run, outcomeFor(0))
-      flights.forEach((flight, index) => {
+      departure.flights.forEach((flight, index) => {
         if (!flight.hasEnded) this.#landInAnyCase(flight, outcomeFor(index))
       })
       run.isSettled = true
@@ -285,6 +382,9 @@ export class Departures {
     } catch (error) {
       this.#options.outbox.fault(asInternalError(error), flight.key)
       if (flight.hasEnded) return
+      // Whatever could not be passed on by the ending that failed.
+      for (const parent of flight.parents) parent.obscure()
+      flight.parents.length = 0
       const outcome = { isError: true, value: error }
       this.end(flight, { outcome, isUsableByNext: false, event: "error", lease: "failed" })
     }
@@ -318,7 +418,7 @@ export class Departures {
   }
 
   /** Ends a run whose loader has not settled. The signal that tells it so is user code, hence last. */
-  #endEarly(departure: Departure, reason: unknown, event: "timeout" | "aborted"): void {
+  #endEarly(departure: Departure, reason: unknown, event: "timeout" | "aborted" | "error"): void {
     const { run, flights, isFramed } = departure
     const { outbox } = this.#options
     for (const waited of run.waitsFor.keys()) run.inheritKnown(waited)
@@ -342,8 +442,12 @@ export class Departures {
   }
 
   /** Ends a flight whose loader still runs; its late result will find nobody. */
-  #giveUp(flight: Flight, error: unknown, event: "timeout" | "aborted"): void {
-    const load = flight.load as Load
+  #giveUp(flight: Flight, error: unknown, event: "timeout" | "aborted" | "error"): void {
+    const { load } = flight
+    if (load === undefined) {
+      this.end(flight, { outcome: { isError: true, value: error }, isUsableByNext: false, lease: "failed" })
+      return
+    }
     const areDependenciesKnown = flight.request.definition.hooks.depsOf === undefined && !isOpaque(load)
     const isFresh = areDependenciesKnown && this.#landing.freshnessOf(load) === "fresh"
     const isUsableByNext = isFresh && this.#landing.isYoungEnough(load)
@@ -383,15 +487,4 @@ function isOpaque(load: Load): boolean {
 /** The end of a lease whose load has stored nothing, as nodes that wait for it are told. */
 function endOf(loaded: Outcome, freshness: Freshness): LeaseEnd {
   return loaded.isError || freshness === "stale" ? "failed" : "unwanted"
-}
-
-/** A synchronous loader's value; a promise of one is refused. */
-function plainValue(value: unknown): unknown {
-  if (!isThenable(value)) return value
-  ignoreRejection(value)
-  throw new InvalidOptionError(
-    "loader",
-    value,
-    "`cacheableSync` takes functions that return their value; use `cacheable` for promises",
-  )
 }

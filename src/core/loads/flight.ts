@@ -48,6 +48,8 @@ export class Flight implements Waited {
   readonly outcome = new Deferred()
   /** The load as its first caller asked for it. */
   request: LoadRequest
+  /** Later callers of the same key, whose arguments may do where those of the first have changed before it could begin. */
+  spares: LoadRequest[] | undefined
   /** While it is running, and after that. */
   load: Load | undefined
   /** How many callers wait for it; those that can't leave stay counted for ever. */

@@ -16,6 +16,8 @@ export interface Frame {
   readonly transaction: Frame | undefined
   /** Code that still has it is part of nothing any more. */
   readonly isSettled: boolean
+  /** A run that has ended before its loader, whose code is judged by it all the same. */
+  readonly isLeft?: boolean
   /** A lease is held by it, or by somebody who waits for it: what it calls may not wait for another node. */
   readonly mayNotWait: boolean
 }
@@ -97,6 +99,25 @@ export function runInFrame<T>(frame: Frame | undefined, run: () => T): T {
 /** The innermost transaction that code is in, of whichever cache, settled or not. */
 export function transactionAround(frame: Frame | undefined): Frame | undefined {
   return frame === undefined || frame.kind === "transaction" ? frame : frame.transaction
+}
+
+/** The same without what has settled: frames of the future are not to keep those of the past. */
+function transactionUnderWay(frame: Frame | undefined): Frame | undefined {
+  let at = transactionAround(frame)
+  while (at?.isSettled === true) at = at.transaction
+  return at
+}
+
+/**
+ * The links of a new frame. Code that has outlived its run is part of none, and a function that starts itself again and again
+ * makes no chain of all its runs.
+ */
+export function linksTo(frame: Frame | undefined): Pick<Frame, "parent" | "transaction"> {
+  const transaction = transactionUnderWay(frame)
+  let parent = frame
+  while (parent?.kind === "transaction" && parent.isSettled) parent = parent.parent
+  if (parent?.isSettled === true && parent.isLeft !== true) parent = undefined
+  return { parent, transaction }
 }
 
 /** Whether the code of a frame, or whoever waits for it, holds a lease. A run passes it on to those that begin inside. */

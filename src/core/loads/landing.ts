@@ -362,11 +362,10 @@ export function looksAtResults({ hooks }: Definition, { memory }: CacheSettings)
  * the arguments and the request of the call for which the error was made.
  */
 function writeOutStack(value: unknown): void {
-  if (!(value instanceof Error)) return
   try {
-    void value.stack
+    if (value instanceof Error) void value.stack
   } catch {
-    // `Error.prepareStackTrace` is user code.
+    // `Error.prepareStackTrace` is user code, and so is the trap of a proxy that is asked for its prototype.
   }
 }
 

@@ -1,4 +1,5 @@
 import { captureContext } from "../base/contexts.js"
+import { asInternalError } from "../base/errors.js"
 import { assertStack } from "../base/stack.js"
 import { expiryOf } from "../entries/age.js"
 import type { Entry } from "../entries/table.js"
@@ -16,6 +17,8 @@ export interface LauncherOptions extends DeparturesOptions, LeaseContext {}
 
 /** Loads that begin inside each other at once. One more begins when the stack has ended, so that none of them fills it. */
 const DEEPEST = 24
+/** Callers whose arguments are kept beside those of the first, where these could not be copied. */
+const MOST_SPARES = 8
 
 /** Starts loads: makes their flights, and lets them begin when they have a slot, their batch and their lease. */
 export class Launcher {
@@ -94,8 +97,12 @@ export class Launcher {
 
   /** Lets a flight begin now, or when it has what it needs. */
   begin(flight: Flight): void {
-    if (flight.inContext === undefined) this.#depart(flight)
-    else flight.inContext(() => this.#depart(flight))
+    try {
+      if (flight.inContext === undefined) this.#depart(flight)
+      else flight.inContext(() => this.#depart(flight))
+    } catch (error) {
+      this.#cutShort([flight], false, error)
+    }
   }
 
   /** Runs a loader that answers at once, and lands it. Throws what it throws. */
@@ -132,7 +139,12 @@ export class Launcher {
   }
 
   /** A flight is to do for one caller more. */
-  #serve(flight: Flight, { frame, isFresh }: LoadRequest): void {
+  #serve(flight: Flight, request: LoadRequest): void {
+    const { frame, isFresh } = request
+    if (flight.request.mayHaveChanged === true && flight.request !== request) {
+      flight.spares ??= []
+      if (flight.spares.length < MOST_SPARES) flight.spares.push(asItIs(request))
+    }
     flight.needsLoad ||= isFresh
     flight.isNested ||= !needsSlot(frame, this.#options.trie)
     flight.mayNotWait ||= mayNotWait(frame)
@@ -208,12 +220,20 @@ export class Launcher {
   }
 
   #begin(flights: readonly Flight[], holdsSlot: boolean, invoke: Invoke): void {
-    for (const flight of flights) this.#leaveQueue(flight)
-    const due = this.#withSameArguments(flights)
-    if (due.some((flight) => flight.hasEnded || this.#leaseWaits.has(flight))) {
-      void this.#beginOrWait(due, holdsSlot, invoke)
-      return
+    try {
+      for (const flight of flights) this.#leaveQueue(flight)
+      if (flights.some((flight) => flight.hasEnded || this.#leaseWaits.has(flight))) {
+        this.#beginOrWait(flights, holdsSlot, invoke).catch((error: unknown) => {
+          this.#cutShort(flights, holdsSlot, error)
+        })
+      } else this.#run(flights, holdsSlot, invoke)
+    } catch (error) {
+      this.#cutShort(flights, holdsSlot, error)
     }
+  }
+
+  #run(flights: readonly Flight[], holdsSlot: boolean, invoke: Invoke): void {
+    const due = this.#withSameArguments(flights)
     if (due.length === 0) {
       if (holdsSlot) this.#options.queue.release()
       return
@@ -226,11 +246,32 @@ export class Launcher {
     }
   }
 
+  /**
+   * Ends flights whose begin threw where no user code was running, which a full stack makes any call do. When the turn ends:
+   * then there is room for it. A flight that nobody ends would be lost with its key, and with its slot.
+   */
+  #cutShort(flights: readonly Flight[], holdsSlot: boolean, error: unknown): void {
+    this.#options.turn.atEnd(() => {
+      let isRun = false
+      for (const flight of flights) {
+        try {
+          this.#leaveQueue(flight)
+          this.#leaseWaits.get(flight)?.abandon()
+          this.#leaseWaits.delete(flight)
+          isRun = this.#departures.fail(flight, error) || isRun
+        } catch (fault) {
+          this.#options.outbox.fault(asInternalError(fault), flight.key)
+        }
+      }
+      if (holdsSlot && !isRun) this.#options.queue.release()
+    })
+  }
+
   /** Flights whose arguments are still those of their key. The callers of others are told. */
   #withSameArguments(flights: readonly Flight[]): readonly Flight[] {
     if (!flights.some(({ request }) => request.mayHaveChanged === true)) return flights
     return flights.filter((flight) => {
-      const change = changeOf(flight.request)
+      const change = inContextOf(flight, () => changeIn(flight))
       if (change === undefined || flight.hasEnded) return true
       for (const parent of flight.parents) parent.obscure()
       this.#leaseWaits.get(flight)?.abandon()
@@ -278,7 +319,7 @@ export class Launcher {
       this.#leaseWaits.delete(flight)
       flight.elsewhere = undefined
     }
-    if (begun.length > 0) this.#departures.begin(begun, holdsSlot, invoke)
+    if (begun.length > 0) this.#run(begun, holdsSlot, invoke)
     else if (holdsSlot) this.#options.queue.release()
     leaseWaits.forEach((leaseWait, index) => {
       if (verdicts[index] === "wait") leaseWait?.wait()
@@ -294,4 +335,19 @@ export class Launcher {
     this.#departures.end(flight, { outcome: { isError: false, value }, isUsableByNext: true, lease: "stored" })
     leaveQueue?.()
   }
+}
+
+/** The error of a flight none of whose callers has the arguments any more that its key was made of. */
+function changeIn(flight: Flight): unknown {
+  const change = changeOf(flight.request)
+  if (change === undefined) return undefined
+  const spare = flight.spares?.find((each) => changeOf(each) === undefined)
+  if (spare === undefined) return change
+  const { self, args, given } = spare
+  flight.request = { ...flight.request, self, args, given }
+  return undefined
+}
+
+function inContextOf<T>({ inContext }: Flight, look: () => T): T {
+  return inContext === undefined ? look() : inContext(look)
 }

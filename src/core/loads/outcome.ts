@@ -1,3 +1,6 @@
+import { InvalidOptionError } from "../base/errors.js"
+import { ignoreRejection, isThenable } from "../values/thenable.js"
+
 /** The end of a load, as far as its callers are concerned. */
 export interface Outcome {
   readonly isError: boolean
@@ -26,4 +29,15 @@ function isBatch(value: unknown): value is BatchOutcomes {
 /** A batch answers with one outcome per flight, a single load with its value. */
 export function outcomeOf(value: unknown, index: number): Outcome {
   return isBatch(value) ? (value.outcomes[index] as Outcome) : { isError: false, value }
+}
+
+/** A synchronous loader's value; a promise of one is refused. */
+export function plainValue(value: unknown): unknown {
+  if (!isThenable(value)) return value
+  ignoreRejection(value)
+  throw new InvalidOptionError(
+    "loader",
+    value,
+    "`cacheableSync` takes functions that return their value; use `cacheable` for promises",
+  )
 }

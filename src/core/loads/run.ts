@@ -11,7 +11,7 @@ import { pathOf, type TagNode } from "../tags/tag-node.js"
 import type { Stamp, TagTrie } from "../tags/tag-trie.js"
 import type { Version } from "../tags/version.js"
 import type { EntryId } from "../values/id.js"
-import { type Frame, transactionAround } from "./frame.js"
+import { type Frame, linksTo } from "./frame.js"
 import { Gathered } from "./gathered.js"
 import { adjust, type Adjustments, type LoadSettings } from "./load-settings.js"
 
@@ -149,8 +149,9 @@ export class Run implements Frame, Adjustments {
   constructor({ trie, outbox, scope, behaviour, parent, nowMs }: RunOptions) {
     this.owner = trie
     this.dependencies = new Gathered(trie)
-    this.parent = parent
-    this.transaction = transactionAround(parent)
+    const links = linksTo(parent)
+    this.parent = links.parent
+    this.transaction = links.transaction
     this.#trie = trie
     this.#outbox = outbox
     this.#scope = scope

@@ -1,15 +1,9 @@
 import type { Entry } from "../entries/table.js"
-import type { Definition } from "../loads/definition.js"
 import type { Frame } from "../loads/frame.js"
-import type { LoadRequest } from "../loads/load-request.js"
-import type { EntryId } from "../values/id.js"
+import type { Asked, LoadRequest } from "../loads/load-request.js"
 
 /** A read that may load. */
-export interface Call {
-  readonly definition: Definition
-  readonly id: EntryId
-  readonly self: unknown
-  readonly args: readonly unknown[]
+export interface Call extends Asked {
   readonly frame: Frame | undefined
   readonly signal: AbortSignal | undefined
   /** Wants a load that begins after now. */
@@ -26,7 +20,8 @@ export interface Fetched {
 
 /** The load that a call asks for. */
 export function requestFor(call: Call, isPrivate: boolean): LoadRequest {
-  const { definition, id, self, args, frame, isFresh } = call
+  const { definition, id, self, args, given, mayHaveChanged, frame, isFresh } = call
   const failures = definition.table.entries.get(id)?.rare?.failures ?? 0
-  return { definition, id, self, args, frame, isPrivate, isFresh, isBackground: false, failures }
+  const asked = { definition, id, self, args, given, mayHaveChanged }
+  return { ...asked, frame, isPrivate, isFresh, isBackground: false, failures }
 }

@@ -4,6 +4,7 @@ import { ageOf } from "../entries/age.js"
 import { postpone, RETRY_MS } from "../entries/retries.js"
 import type { SharedTier } from "../entries/shared-tier.js"
 import { type Entry, GONE, type Table } from "../entries/table.js"
+import { asItIs } from "../loads/deferral.js"
 import { type Definition, intakeOf } from "../loads/definition.js"
 import type { Run } from "../loads/run.js"
 import type { WhenUnsure } from "../options/options.js"
@@ -73,7 +74,8 @@ export class Grace {
   }
 
   /** Another process may have loaded it anew. */
-  #refreshShared(call: Call, shared: SharedTier): void {
+  #refreshShared(asked: Call, shared: SharedTier): void {
+    const call = asItIs(asked)
     const { running, lifetime, settings, turn, entries } = this.#context
     const { table } = call.definition
     const intake = intakeOf(call.definition)

@@ -3,6 +3,7 @@ import { after, waitFor, whenAborted } from "../base/waits.js"
 import { ageOf } from "../entries/age.js"
 import { mayRetry } from "../entries/retries.js"
 import type { Entry, Intake, Table } from "../entries/table.js"
+import { asItIs } from "../loads/deferral.js"
 import { type Definition, intakeOf } from "../loads/definition.js"
 import type { Frame } from "../loads/frame.js"
 import type { Run } from "../loads/run.js"
@@ -206,8 +207,9 @@ export class Reader {
   /** Asks the shared tier, then goes on as if the caller came anew: what has happened meanwhile counts. */
   #fetch(call: Call, intake: Intake, arrivedMs: number): Promise<unknown> {
     const { definition, id, signal } = call
+    const waiting = asItIs(call)
     const fetching = this.#context.shared?.fetch(definition.table, id, intake) ?? Promise.resolve(undefined)
-    const reading = fetching.then((entry) => this.read({ ...call, fetched: { entry, arrivedMs } }))
+    const reading = fetching.then((entry) => this.read({ ...waiting, fetched: { entry, arrivedMs } }))
     return signal === undefined ? reading : waitFor(reading, whenAborted(signal))
   }
 
