@@ -21,6 +21,7 @@ import type { Visit } from "./visit.js"
 /** An expired entry that may stand in for a load, and what ends that. */
 export interface Fallback {
   readonly entry: Entry
+  /** Twice is fine. */
   readonly letGo: () => void
 }
 
@@ -36,7 +37,14 @@ export class Grace {
 
   /** Keeps an entry of use while its load is waited for, whatever memory does. */
   fallback(entry: Entry): Fallback {
-    return { entry, letGo: this.#context.held?.keep(entry) ?? (() => {}) }
+    let letGo = this.#context.held?.keep(entry)
+    return {
+      entry,
+      letGo: () => {
+        letGo?.()
+        letGo = undefined
+      },
+    }
   }
 
   /** @param due the call where it is time to load anew. */

@@ -91,7 +91,7 @@ export class Joins {
     let promise = flight.outcome.promise
     if (isolation === "clone") promise = promise.then(cloneIfPossible)
     if (fallback !== undefined) promise = this.#grace.orFallback(promise, call, run, fallback)
-    if (call.signal !== undefined) promise = this.#detachable(promise, flight, run, call.signal)
+    if (call.signal !== undefined) promise = this.#detachable(promise, flight, run, fallback, call.signal)
     if (waiting === undefined) return promise
     const leave = () => waiting.stopWaitingFor(flight)
     return promise.then(
@@ -107,9 +107,17 @@ export class Joins {
   }
 
   /** Lets one caller leave; the load goes on for the others, and is told when there are none. */
-  #detachable(promise: Promise<unknown>, flight: Flight, run: Run | undefined, signal: AbortSignal): Promise<unknown> {
+  #detachable(
+    promise: Promise<unknown>,
+    flight: Flight,
+    run: Run | undefined,
+    fallback: Fallback | undefined,
+    signal: AbortSignal,
+  ): Promise<unknown> {
     const leave = () => {
       flight.waiters -= 1
+      // A flight that nobody waits for may never answer.
+      fallback?.letGo()
       if (run !== undefined) {
         // What it is going to depend on is not known, and so what a result depends on that is made without it.
         run.inheritKnown(flight)

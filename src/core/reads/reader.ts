@@ -88,8 +88,13 @@ export class Reader {
     this.looks.countMiss(table, id)
     // A function that a later definition has taken over is loaded for its callers alone, and so is what may see rows that a
     // transaction of any cache has not committed.
-    if (table.isReplaced || isInTransaction(frame)) return this.#joins.alone(call, visit, fallback)
-    return this.#joins.join(call, visit, nowMs, isUnsure, fallback)
+    try {
+      if (table.isReplaced || isInTransaction(frame)) return this.#joins.alone(call, visit, fallback)
+      return this.#joins.join(call, visit, nowMs, isUnsure, fallback)
+    } catch (error) {
+      fallback?.letGo()
+      throw error
+    }
   }
 
   /** The entries that a shared tier behind a network has of these ids; only of those that are worth asking for. */
