@@ -23,7 +23,7 @@ export class Turn {
   readonly #clock: Clock
   readonly #originMs: number
   readonly #looks: number
-  /** What is to be done when this turn ends. */
+  /** Callbacks for the end of this turn. */
   #atEnd: (() => void)[] = []
   #onReading: ((isNewTurn: boolean) => void) | undefined
   readonly #end = () => {

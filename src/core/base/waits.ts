@@ -197,7 +197,7 @@ export function whenAborted(signal: AbortSignal | undefined, onAbort?: () => voi
   }
 }
 
-/** Those who wait for a signal, by signal. */
+/** Waits that a signal ends, by signal. */
 const aborts = new WeakMap<AbortSignal, SignalListeners>()
 
 interface SignalListeners {
@@ -212,7 +212,7 @@ function signalListeners(): SignalListeners {
   return { listeners, tell: () => listeners.tell() }
 }
 
-/** One listener for all that wait for a signal: of more than ten Node.js believes that they are a leak. */
+/** Adds a wait to those that one listener of a signal ends: of more than ten Node.js believes that they are a leak. */
 function onAbortOf(signal: AbortSignal, abort: () => void): () => void {
   let waiting = aborts.get(signal)
   if (waiting === undefined) {

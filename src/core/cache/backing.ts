@@ -19,16 +19,16 @@ export interface Following {
   readonly client: LogClient
 }
 
-/** What a cache does with a store. Undefined is what it does not do. */
+/** The parts of a cache that work with a store; undefined where it does without. */
 export interface Sharing {
   readonly shared: SharedTier | undefined
   readonly encoder: EntryEncoder | undefined
   readonly leasing: Leasing | undefined
 }
 
-/** What lies behind the memory of a cache, and makes the parts that depend on it. */
+/** The log and the store behind the memory of a cache, and the maker of the parts that depend on them. */
 export interface Backing {
-  /** What a store keeps may be older than all that this process knows of the log. */
+  /** Entries of a store may be older than all that this process knows of the log. */
   readonly isShared: boolean
   /** The log can be looked at within a turn of the event loop. */
   readonly looksAtLog: boolean

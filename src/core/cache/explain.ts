@@ -129,11 +129,11 @@ interface Reach {
   readonly node: TagNode
   readonly dependency: TagNode
   readonly isHard: boolean
-  /** Its place in the order of changes; Infinity while the log has not acknowledged it. */
+  /** Place in the order of changes; Infinity while the log has not acknowledged it. */
   readonly version: Version
   /** When this process learned of it; Unix milliseconds. */
   readonly at: number
-  /** Its origin; undefined for this process. */
+  /** Origin; undefined for this process. */
   readonly by: string | undefined
 }
 

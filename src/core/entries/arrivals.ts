@@ -109,7 +109,7 @@ export class Arrivals {
       const isCloned = intake.behaviour.isolation === "clone"
       if (isCloned) aged = lookedAtAlways(aged)
       const { revalidates } = intake.behaviour
-      // Of what was used on the way, its bytes tell the keys and not the tags.
+      // The bytes tell the keys of what was used on the way, and not the tags.
       const sources = revalidates && header.keys.length === 0 ? NO_SOURCES : null
       const rare = isCloned || sources !== null ? rareOf({ isCloned, sources }) : null
       const bornMs = turn.now - Math.max(0, wallMs - header.storedAtMs)

@@ -222,7 +222,7 @@ export class Entries {
   }
 
   #noteLoadedAt({ slot }: Entry, version: Version): void {
-    // It could not stay.
+    // An entry that could not stay has no place.
     if (slot < 0) return
     if (slot >= this.#loadedAt.length) {
       const grown = new Float64Array(this.#loadedAt.length * 2)
