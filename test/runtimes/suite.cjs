@@ -224,7 +224,8 @@ function checks(zoocache, testing) {
       await cache.invalidate("words")
       assert.equal(await cache.get("greeting"), undefined)
       await cache.set("nothing", null)
-      assert.deepEqual({ ...(await cache.lookup("nothing")) }, { value: null })
+      const { value, state, dependencies } = await cache.lookup("nothing")
+      assert.deepEqual({ value, state, dependencies }, { value: null, state: "fresh", dependencies: [] })
       await cache.delete("nothing")
       assert.equal(await cache.lookup("nothing"), undefined)
     }),
