@@ -16,7 +16,7 @@ export interface Fault {
  */
 interface UnderWay {
   holds: number
-  /** What listeners are being told, and what has come to it meanwhile. */
+  /** Listeners are being told; `kept` grows by what comes to it meanwhile. */
   isTelling: boolean
   kept: (() => void)[]
 }

@@ -74,7 +74,7 @@ export class Changes {
   }
 
   protected apply(change: LogChange, version: Version, by: string): void {
-    const { trie, outbox, tables, turn, running, isShared } = this.options
+    const { trie, outbox, tables, running, isShared } = this.options
     this.count += 1
     const expiredKey = expiredKeyOf(change)
     if (channels.invalidate.hasSubscribers) {
@@ -95,7 +95,8 @@ export class Changes {
     if (isOfTags(change)) {
       const node = this.acquireTag(change.path)
       if (node.uses > 1 || node.parent === null) this.hasMoved = true
-      trie.apply(node, change.kind === "expiry", version, learnedAtMs, by, this.#tookEffectAtMs(version))
+      const isSoft = change.kind === "expiry"
+      trie.apply(node, isSoft, version, learnedAtMs, by, isSoft ? this.#tookEffectAtMs(version) : 0)
       trie.release(node)
       return
     }
@@ -104,7 +105,7 @@ export class Changes {
     // Without a shared tier, entries go as soon as their key is marked, and nothing needs a mark that is not there yet.
     const node = isShared ? trie.acquire(target.path, trie.keyRoot) : trie.find(target.path, trie.keyRoot)
     if (node !== undefined) {
-      trie.apply(node, false, version, learnedAtMs, by, turn.current())
+      trie.apply(node, false, version, learnedAtMs, by, 0)
       this.hasMoved = true
       if (isShared) trie.release(node)
     }

@@ -18,7 +18,7 @@ export interface KeyPlace {
 /** Finds the places of public keys, as one view of a cache may name them. */
 export class KeyLookup {
   readonly #view: View
-  // Of their own, because every hit of a key given by hand looks at them.
+  // Fields of their own, because every hit of a key given by hand looks at them.
   readonly #isWhole: boolean
   readonly #looks: Looks
   readonly #manual: Table

@@ -121,7 +121,7 @@ export class Entry implements Aged, Subject {
     this.#more = rare === null && this.aging === null ? null : { aging: this.aging, rare }
   }
 
-  /** It neither slides nor has grace, nor anything that is rare. */
+  /** An entry that neither slides nor has grace, nor anything that is rare. */
   get isPlain(): boolean {
     return this.#more === null
   }

@@ -109,7 +109,7 @@ function* waitedForBy(step: Step): Generator<Step, void> {
 
 function* waitersOf(step: Step): Generator<Step, void> {
   for (const flight of step.run.brings) {
-    // Those behind a flight wait for its run, too.
+    // Callers behind a flight wait for its run, too.
     for (const waited of [flight, flight.next]) {
       if (waited === undefined) continue
       for (const run of waited.waitedBy.keys()) if (!run.isSettled) yield { run, from: step, key: run.key }

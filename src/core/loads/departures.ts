@@ -28,7 +28,7 @@ interface Departure {
   holdsSlot: boolean
   /** The frame of its run counts among those that are active. */
   isFramed: boolean
-  /** Its result is being looked at: nothing else may end it. */
+  /** The result is being looked at: nothing else may end the run. */
   isLanding: boolean
 }
 

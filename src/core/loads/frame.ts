@@ -126,10 +126,13 @@ export function mayNotWait(frame: Frame | undefined): boolean {
   return false
 }
 
-/** Whether a transaction of a cache, told by its trie, is among the frames. */
-export function isInTransaction(frame: Frame | undefined, owner: object): boolean {
+/**
+ * Whether code runs inside a transaction that has not settled: of one cache, told by its trie, or of any, since what is read
+ * there may not be committed yet.
+ */
+export function isInTransaction(frame: Frame | undefined, owner?: object): boolean {
   for (let at = transactionAround(frame); at !== undefined; at = at.transaction) {
-    if (at.owner === owner && !at.isSettled) return true
+    if ((owner === undefined || at.owner === owner) && !at.isSettled) return true
   }
   return false
 }

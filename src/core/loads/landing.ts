@@ -231,7 +231,7 @@ export class Landing {
     const { weight } = asked
     const { dependencies, startedAtMs: bornMs } = load
     entries.store({ table, id, value, dependencies, loadedAt: stamp.asOf, aged, rare, weight, bornMs })
-    // What the store has of an older load would outlive this one there.
+    // An older load's entry in the store would outlive this one there.
     if (staysHere && behaviour.tiers === "all") shared?.writes.remove(table.keyOf(id), rankOf(load))
     if (bytes !== undefined) load.written = shared?.writes.put(table.keyOf(id), bytes)
     return undefined

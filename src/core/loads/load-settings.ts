@@ -18,7 +18,7 @@ export interface Adjustments {
   ttlMs: number | undefined
   graceMs: number | undefined
   tiers: Tiers | undefined
-  /** It was made of something private, whatever anybody says. */
+  /** The result was made of something private, whatever anybody says. */
   readonly isSecret: boolean
 }
 

@@ -48,8 +48,8 @@ interface FoundPrevious {
 function previousOf(run: Run, { trie, turn, clock, entries }: RevalidateContext): FoundPrevious | undefined {
   const [load] = run.loads
   const entry = load?.table.entries.get(load.id)
-  // What a transaction has invalidated, or deleted, holds for its own loads: they begin from nothing.
-  if (entry === undefined || isInTransaction(run.parent, trie) || !entries.isPrevious(entry)) return undefined
+  // Invalidations of a transaction hold for its own loads: they begin from nothing.
+  if (entry === undefined || isInTransaction(run, trie) || !entries.isPrevious(entry)) return undefined
   const { value } = entry
   const kept = keptOf(entry)
   const storedAt = new Date(clock.wall() - (turn.current() - entries.bornMs(entry)))

@@ -85,7 +85,7 @@ export interface RunOptions {
   readonly nowMs: number
 }
 
-/** What a value that is kept goes on to depend on. */
+/** The dependencies that a value that is kept goes on with. */
 export interface Kept {
   readonly dependencies: readonly TagNode[]
   readonly sources: Sources
@@ -194,7 +194,7 @@ export class Run implements Frame, Adjustments {
     else this.dependencies.add(node)
   }
 
-  /** What a later load may tell its source of; null where it will ask nothing. */
+  /** The sources that a later load may ask; null where it will ask nothing. */
   get sources(): Sources | null {
     if (this.#inherited === undefined) return null
     return { inherited: [...this.#inherited], latestExpiryMs: this.latestExpiryMs }
@@ -359,7 +359,7 @@ export class Load implements Subject, LoadStart {
   previous: Load | undefined
   next: Load | undefined
   nextOfKey: Load | undefined
-  /** Its own dependencies and those of the run, where these are worth sharing. */
+  /** The dependencies of this key and of the run, where these are worth sharing. */
   #bundle: Bundle | undefined
 
   constructor(table: Table, id: EntryId, run: Run, start: LoadStart) {

@@ -11,7 +11,7 @@ export function breakRing(flight: Flight): void {
     flight.isAtRisk = true
     frames.atRisk += 1
   }
-  // One that begins may be of no help to another that waits in the same ring.
+  // A flight that begins may be of no help to another that waits in the same ring.
   while (frames.atRisk > 0) {
     const stuck = flightInRing(flight)
     if (stuck?.beginNow === undefined) return

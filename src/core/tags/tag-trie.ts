@@ -162,7 +162,11 @@ export class TagTrie {
     if (this.unreferenced > this.#options.rememberedMarks) this.#forgetBeyond(this.#options.rememberedMarks)
   }
 
-  /** Sets a version on a node; an older one changes nothing. Follow with {@link moved} or {@link advanced}. */
+  /**
+   * Sets a version on a node; an older one changes nothing. Follow with {@link moved} or {@link advanced}.
+   *
+   * @param nowMs when a soft change took effect, in the turn's time; a hard one has no use for it.
+   */
   apply(node: TagNode, soft: boolean, version: Version, atWallMs: number, by: string, nowMs: number): void {
     const mark = markOf(node)
     const changes = soft ? softMarkOf(mark) : mark

@@ -246,12 +246,6 @@ export function transactionOf(frame: Frame | undefined, owner: object): Transact
   return undefined
 }
 
-/** Whether code runs inside a transaction of any cache: what it reads may not be committed yet. */
-export function isInTransaction(frame: Frame | undefined): boolean {
-  for (let at = transactionAround(frame); at !== undefined; at = at.transaction) if (!at.isSettled) return true
-  return false
-}
-
 function nameOf(table: Table, id: EntryId): string {
   return `${table.name}\n${table.segmentOf(id)}`
 }
